@@ -1,0 +1,74 @@
+# Needs Python 3.11 or newer and make; everything else is installed into folders named .venv* beside this file.
+
+PYTHON ?= python3
+DEMO_OUT ?= demo-output
+PYTEST_FLAGS ?=
+UV_FLAGS ?=
+
+TEST_VENV := .venv
+DEMO_VENV := .venv-demo
+CONSTRAINTS_VENV := .venv-constraints
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint clean constraints
+
+help:
+	@echo "make demo         install what analysis needs and analyse an example radiograph into $(DEMO_OUT)/"
+	@echo "make test         run the tests with coverage (LUNGLENS_DATA=folder adds those that need the real data)"
+	@echo "make lint         ruff, mypy and import-linter"
+	@echo "make constraints  resolve constraints/*.txt again (UV_FLAGS=--upgrade takes newer versions)"
+	@echo "make clean        remove the environments, caches and $(DEMO_OUT)/"
+
+# $(call environment,FOLDER,PIP INSTALL COMMANDS): builds FOLDER and, when all went well, its .stamp.
+# One install at a time (the lock is on this file). Without a stamp the folder is what a killed install left
+# behind, and is built anew.
+define environment
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	echo "LungLens needs Python 3.11 or newer, and '$(PYTHON)' is not one: try make PYTHON=/path/to/python3.11" >&2; exit 1; }
+@set -e; exec 9<Makefile; if command -v flock >/dev/null; then flock 9; fi; \
+	fresh=yes; for file in $^; do [ $@ -nt "$$file" ] || fresh=no; done; [ $$fresh = no ] || exit 0; \
+	echo "Installing into $(1) ..."; \
+	if [ -e $@ ]; then rm -f $@; else $(PYTHON) -m venv --clear $(1); fi; \
+	pip="$(1)/bin/python -m pip --disable-pip-version-check"; \
+	$(2); \
+	touch $@
+endef
+
+$(DEMO_VENV)/.stamp: pyproject.toml constraints/base.txt constraints/dev.txt
+	$(call environment,$(DEMO_VENV),$$pip install -q -c constraints/base.txt -e .; \
+		$$pip install -q -c constraints/dev.txt pydicom-data)
+
+$(TEST_VENV)/.stamp: pyproject.toml constraints/dev.txt
+	$(call environment,$(TEST_VENV),$$pip install -q -c constraints/dev.txt -e '.[dev]')
+
+$(CONSTRAINTS_VENV)/.stamp: pyproject.toml
+	$(call environment,$(CONSTRAINTS_VENV),$$pip install -q 'uv>=0.9')
+
+demo: $(DEMO_VENV)/.stamp
+	@set -e; image=$$($(DEMO_VENV)/bin/python -c \
+		"import data_store, pathlib; print(pathlib.Path(data_store.__file__).parent / 'data' / 'RG1_UNCR.dcm')"); \
+	$(DEMO_VENV)/bin/lunglens analyze "$$image" --out "$(DEMO_OUT)"
+	@echo "The results are in $(abspath $(DEMO_OUT))"
+
+test: $(TEST_VENV)/.stamp
+	@$(TEST_VENV)/bin/python -m pytest --cov=lunglens --cov-report=term $(PYTEST_FLAGS)
+
+lint: $(TEST_VENV)/.stamp
+	$(TEST_VENV)/bin/ruff check .
+	$(TEST_VENV)/bin/ruff format --check .
+	$(TEST_VENV)/bin/mypy
+	$(TEST_VENV)/bin/lint-imports --no-logo
+
+COMPILE = $(CONSTRAINTS_VENV)/bin/uv pip compile -q --python-version 3.11 --no-annotate --no-emit-index-url \
+	--custom-compile-command "make constraints" $(UV_FLAGS) pyproject.toml
+
+# dev first: base then takes the same versions.
+constraints: $(CONSTRAINTS_VENV)/.stamp
+	$(COMPILE) --extra dev -c constraints/tested.txt -o constraints/dev.txt
+	$(COMPILE) -c constraints/dev.txt -o constraints/base.txt
+
+clean:
+	rm -rf $(TEST_VENV) $(DEMO_VENV) $(CONSTRAINTS_VENV) $(DEMO_OUT) dist .coverage \
+		.pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -type d -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,123 @@
+"""Train the classifier on prepared views (paper section 4.3, tables 5 and 6; one grouped split)."""
+
+from pathlib import Path
+
+import lightning as L
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits, max_pool2d
+from torch.utils.data import DataLoader, Dataset, RandomSampler, Sampler, Subset, WeightedRandomSampler
+
+from lunglens.augment import augment
+from lunglens.classify.data import Views
+from lunglens.classify.models import Classifier
+from lunglens.config import ClassifierConfig
+from lunglens.training import fit, optimizers
+
+Item = tuple[Tensor, Tensor, Tensor]
+
+
+class ViewImages(Dataset[Item]):
+    """(1, S, S) uint8 image, (1, S, S) uint8 mask and target of every row."""
+
+    def __init__(self, views: Views, targets: pd.Series) -> None:
+        self.views = views
+        self.targets = torch.tensor(targets.to_numpy(), dtype=torch.float32)
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __getitem__(self, index: int) -> Item:
+        image = torch.from_numpy(np.array(self.views.images[index]))
+        mask = torch.from_numpy(np.array(self.views.masks[index]))
+        return image[None], mask[None], self.targets[index]
+
+
+class ClassifierTraining(L.LightningModule):
+    """Classifier + binary cross-entropy + augmentation on the device the batch is on."""
+
+    def __init__(self, config: ClassifierConfig) -> None:
+        super().__init__()
+        self.config = config
+        classifier = Classifier(config.backbone, config.head, config.dropout)
+        self.classifier = classifier.to(memory_format=torch.channels_last)
+
+    def training_step(self, batch: Item, _: int) -> Tensor:
+        """One batch of (N, 1, S, S) uint8 images and masks, and (N,) targets."""
+        images, masks = augment(batch[0].float() / 255, batch[1].float(), self.config.augment)
+        masks = jitter(masks, self.config.augment.mask_jitter_px)
+        loss = binary_cross_entropy_with_logits(self._logits(images, masks), batch[2])
+        self.log("train_loss", loss, on_epoch=True, on_step=False, batch_size=len(images))
+        return loss
+
+    def validation_step(self, batch: Item, _: int) -> None:
+        """Loss and accuracy on images as they are."""
+        logits = self._logits(batch[0].float() / 255, batch[1].float())
+        self.log("validation_loss", binary_cross_entropy_with_logits(logits, batch[2]), batch_size=len(logits))
+        right = ((logits > 0) == (batch[2] > 0.5)).float().mean()
+        self.log("validation_accuracy", right, prog_bar=True, batch_size=len(logits))
+
+    def predict_step(self, batch: Item, _: int) -> Tensor:
+        """(N,) probabilities."""
+        return self._logits(batch[0].float() / 255, batch[1].float()).sigmoid()
+
+    def configure_optimizers(self) -> dict[str, object]:  # type: ignore[override]
+        """Lightning's hook."""
+        return optimizers(self, self.config.optimization, int(self.trainer.estimated_stepping_batches))
+
+    def _logits(self, images: Tensor, masks: Tensor) -> Tensor:
+        if self.config.view.cut:
+            images = images * masks
+        logits: Tensor = self.classifier(images.contiguous(memory_format=torch.channels_last))
+        return logits.float()
+
+
+def jitter(masks: Tensor, most_px: int) -> Tensor:
+    """Grow or shrink a batch of masks by up to `most_px` pixels, so that the outline's exact place says nothing."""
+    radius = int(torch.randint(-most_px, most_px + 1, ()))
+    if radius == 0:
+        return masks
+    grown = max_pool2d(masks if radius > 0 else 1 - masks, 2 * abs(radius) + 1, stride=1, padding=abs(radius))
+    return grown if radius > 0 else 1 - grown
+
+
+def train_classifier(table: pd.DataFrame, views: Views, config: ClassifierConfig, folder: Path) -> ClassifierTraining:
+    """Train on rows whose `part` is "train", validate on "validation"; a killed run in `folder` is continued.
+
+    Args:
+        table: manifest rows in the order of `views`, with `part` and `target` (1 COVID, 0 not, missing for external).
+        views: the rows' images.
+        config: model, view, augmentation, optimization.
+        folder: where checkpoints and logs go.
+    """
+    L.seed_everything(config.optimization.seed, verbose=False)
+    images = ViewImages(views, table["target"].fillna(0))
+    training = np.flatnonzero(table["part"] == "train")
+    batch_size = config.optimization.batch_size
+    sampler = _sampler(table.iloc[training], config)
+    loader = DataLoader(Subset(images, training.tolist()), batch_size=batch_size, sampler=sampler, drop_last=True)
+    validation = Subset(images, np.flatnonzero(table["part"] == "validation").tolist())
+    module = ClassifierTraining(config)
+    fit(module, loader, validation, folder, config.optimization)
+    return module.eval()
+
+
+def predict(module: ClassifierTraining, views: Views, batch_size: int = 32) -> np.ndarray:
+    """Probabilities (N,) of every view, float32 arithmetic."""
+    images = ViewImages(views, pd.Series(np.zeros(len(views.images))))
+    with torch.inference_mode():
+        parts = [module.predict_step(batch, 0) for batch in DataLoader(images, batch_size=batch_size)]
+    return torch.cat(parts).numpy()
+
+
+def _sampler(table: pd.DataFrame, config: ClassifierConfig) -> Sampler[int]:
+    """Shuffle, or draw the two classes equally often and each source x label in proportion to size ** balance_power."""
+    if config.balance_power is None:
+        return RandomSampler(table)  # type: ignore[arg-type]
+    size = table.groupby(["source", "label"])["path"].transform("size").astype(float)
+    weight = size ** (config.balance_power - 1)
+    weight = weight / weight.groupby(table["target"]).transform("sum")
+    draws = config.images_per_epoch or len(table)
+    return WeightedRandomSampler(weight.tolist(), draws, replacement=True)

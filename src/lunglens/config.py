@@ -1,0 +1,147 @@
+"""The configuration tree: the paper's values are the defaults, a TOML file changes what it names."""
+
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lunglens.errors import ConfigurationError
+
+Range = tuple[float, float]
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are errors, values do not change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Postprocess(Section):
+    """From predicted mask to the region that cuts the image (paper section 3.2); sizes hold at 512x512."""
+
+    threshold: float = Field(0.5, gt=0, lt=1)
+    min_island_fraction: float = Field(0.1, ge=0, lt=1, description="drop regions smaller than this share of the largest")
+    dilation_iterations: int = Field(8, ge=0)
+    closing_iterations: int = Field(2, ge=0)
+    min_area_px: int = Field(50_000, ge=0, description="the paper's quality threshold on the processed mask")
+
+
+class View(Section):
+    """What of the film the classifier sees."""
+
+    film_size: int = Field(512, ge=64, description="the film is squashed to this square first")
+    input_size: int = Field(512, ge=64)
+    cut: bool = Field(True, description="black outside the processed lung mask")
+    crop: bool = Field(False, description="crop to the bounding box of the lung mask")
+    crop_margin: float = Field(0.04, ge=0, le=0.5, description="margin as a share of the box's side")
+    equalize: Literal["none", "lungs"] = Field("none", description="replace intensity by its rank among lung pixels")
+
+
+class Augment(Section):
+    """Table 3 of the paper, then what goes beyond it (off by default)."""
+
+    scale: Range = (0.8, 1.1)
+    aspect: float = Field(0.0, ge=0, description="extra stretch of the width, +- this share; 0 in the paper")
+    shift: float = Field(0.0, ge=0, description="translation, +- this share of the side; 0 in the paper")
+    rotate_deg: float = 45.0
+    shear: float = 0.2
+    shear_probability: float = 0.7
+    flip_probability: float = Field(0.0, description="left-right mirror; 0 in the paper")
+    gamma: Range = (0.5, 3.0)
+    salt_pepper_fraction: float = 0.01
+    salt_pepper_probability: float = 0.3
+    blur_sigma: Range = (0.5, 0.5)
+    blur_kernel: int = 11
+    blur_probability: float = 0.5
+    noise_gain: float = Field(0.5, description="standard deviation of the noise relative to the image's own")
+    noise_probability: float = 0.3
+    contrast: Range = Field((1.0, 1.0), description="factor about the mean; (1, 1) in the paper")
+    brightness: float = Field(0.0, ge=0, description="additive shift, +-; 0 in the paper")
+    sharpen_probability: float = Field(0.0, description="unsharp mask; 0 in the paper")
+    mask_jitter_px: int = Field(0, ge=0, description="grow or shrink the cut by up to this many pixels; 0 in the paper")
+
+
+class Optimization(Section):
+    """How the weights are learned."""
+
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    learning_rate: float = Field(0.01, gt=0)
+    momentum: float = 0.8
+    weight_decay: float = 1e-4
+    schedule: Literal["steps", "onecycle"] = "steps"
+    # With 25 epochs the paper's steps at 30, 60 and 90 never happen; they are kept as printed (table 5).
+    steps: tuple[int, ...] = (30, 60, 90)
+    step_factor: float = 0.1
+    batch_size: int = Field(8, ge=1)
+    epochs: int = Field(25, ge=1)
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    keep: Literal["best", "last"] = Field("best", description="weights of the best validation epoch, or of the last")
+    seed: int = 0
+
+
+class Split(Section):
+    """Shares of the groups (patients) that are held out."""
+
+    validation: float = Field(0.1, gt=0, lt=0.5)
+    test: float = Field(0.1, ge=0, lt=0.9)
+    seed: int = 0
+
+
+class LungsConfig(Section):
+    """`lunglens train lungs`: the UNet of table 4 trained by algorithm 1."""
+
+    input_size: int = Field(512, ge=64, multiple_of=16)
+    base_channels: int = Field(32, ge=4)
+    sources: tuple[str, ...] = ("montgomery", "shenzhen")
+    augment: Augment = Augment()
+    optimization: Optimization = Optimization(optimizer="adamw", learning_rate=0.005, weight_decay=0.0)
+    split: Split = Split()
+
+
+class ClassifierConfig(Section):
+    """`lunglens train classifier`: tables 5 and 6; `backbone` is any timm name."""
+
+    backbone: str = "hrnet_w18"
+    head: tuple[int, ...] = (2048, 512)
+    dropout: float = Field(0.5, ge=0, lt=1)
+    view: View = View()
+    postprocess: Postprocess = Postprocess()
+    augment: Augment = Augment()
+    optimization: Optimization = Optimization()
+    split: Split = Split()
+    positive: dict[str, tuple[str, ...]] = Field(
+        {"covid-chestxray-dataset": ("covid",)}, description="source -> labels that count as COVID"
+    )
+    negative: dict[str, tuple[str, ...]] = Field({"nih-chestxray14": ("normal",)}, description="source -> other labels")
+    balance_power: float | None = Field(
+        None, ge=0, le=1, description="draw source x label in proportion to its size to this power: 0 equally, 1 as it is"
+    )
+    images_per_epoch: int | None = Field(None, ge=1, description="with `balance_power`: how many draws make an epoch")
+
+
+class Config(Section):
+    """One file configures the whole study."""
+
+    lungs: LungsConfig = LungsConfig()
+    classifier: ClassifierConfig = ClassifierConfig()
+
+
+def load_config(path: Path | None) -> Config:
+    """Read a TOML configuration; `None` gives the paper's.
+
+    Raises:
+        ConfigurationError: the file is missing, not TOML, or names something unknown or out of range.
+    """
+    if path is None:
+        return Config()
+    try:
+        with path.open("rb") as stream:
+            return Config.model_validate(tomllib.load(stream))
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read ({error.strerror}); give the path of a TOML file") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: is not valid TOML: {error}") from error
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ConfigurationError(f"{path}: {problems}") from error

@@ -1,0 +1,1 @@
+"""Predictions -> measures with intervals."""

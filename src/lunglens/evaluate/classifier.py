@@ -1,0 +1,77 @@
+"""Measures of a two-class classifier, by their definitions, with 95 % intervals by patient."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from lunglens.evaluate.intervals import bootstrap
+
+
+def auc(target: NDArray[Any], score: NDArray[Any]) -> float:
+    """Area under the ROC curve: the chance that a positive scores above a negative (ties half); NaN with one class.
+
+    >>> auc(np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.35, 0.8]))
+    0.75
+    """
+    positive = np.asarray(target) == 1
+    n_positive, n_negative = int(positive.sum()), int((~positive).sum())
+    if n_positive == 0 or n_negative == 0:
+        return float("nan")
+    ranks = rankdata(score)
+    return float((ranks[positive].sum() - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative))
+
+
+def rates(target: NDArray[Any], called: NDArray[np.bool_]) -> dict[str, float | None]:
+    """Accuracy, sensitivity TP/(TP+FN), specificity TN/(TN+FP), PPV TP/(TP+FP), NPV TN/(TN+FN); None where undefined."""
+    positive = np.asarray(target) == 1
+    tp, fn = int((called & positive).sum()), int((~called & positive).sum())
+    fp, tn = int((called & ~positive).sum()), int((~called & ~positive).sum())
+    return {
+        "accuracy": _ratio(tp + tn, len(called)),
+        "sensitivity": _ratio(tp, tp + fn),
+        "specificity": _ratio(tn, tn + fp),
+        "ppv": _ratio(tp, tp + fp),
+        "npv": _ratio(tn, tn + fn),
+    }
+
+
+def report(table: pd.DataFrame, threshold: float, seed: int = 0) -> dict[str, Any]:
+    """All measures of rows with `target` (0, 1), `probability` and `group_id` at a threshold."""
+    target, score = table["target"].to_numpy(), table["probability"].to_numpy()
+    groups = table["group_id"].to_numpy()
+    area = auc(target, score)
+    found: dict[str, Any] = {
+        "n_positive": int((target == 1).sum()),
+        "n_negative": int((target == 0).sum()),
+        "groups": int(table["group_id"].nunique()),
+        "auc": None if np.isnan(area) else round(area, 4),
+        "auc_95_ci": bootstrap(lambda rows: auc(target[rows], score[rows]), groups, seed=seed),
+    }
+    called = score >= threshold
+    for name, value in rates(target, called).items():
+        found[name] = value
+        found[f"{name}_95_ci"] = bootstrap(lambda rows, n=name: _rate(target[rows], called[rows], n), groups, seed, 300)  # type: ignore[misc]
+    return found
+
+
+def youden_threshold(target: NDArray[Any], score: NDArray[Any], weight: NDArray[np.float64]) -> float:
+    """Threshold where weighted sensitivity + specificity is largest, midway between the neighbouring scores."""
+    order = np.argsort(score)[::-1]
+    ordered, positive = score[order], (np.asarray(target) == 1)[order]
+    gain = np.where(positive, weight[order], 0).cumsum() / weight[np.asarray(target) == 1].sum()
+    loss = np.where(positive, 0, weight[order]).cumsum() / weight[np.asarray(target) == 0].sum()
+    best = int(np.argmax(gain - loss))
+    below = ordered[min(best + 1, len(ordered) - 1)]
+    return float((ordered[best] + below) / 2)
+
+
+def _rate(target: NDArray[Any], called: NDArray[np.bool_], name: str) -> float:
+    value = rates(target, called)[name]
+    return float("nan") if value is None else value
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return round(part / whole, 4) if whole else None

@@ -1,0 +1,110 @@
+"""What LungLens says of one film."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from lunglens import __version__
+from lunglens.preprocess import Floats, Mask
+from lunglens.radiograph import Radiograph
+
+FINDING_FORMAT = 1
+NOTICE = "Research use only. Not a medical device. Not for diagnosis."
+
+
+@dataclass(frozen=True)
+class Lung:
+    """One lung's size: its share of the film, pixels at the film's size, and cm2 where the pixel spacing is known."""
+
+    share: float
+    area_px: int
+    area_cm2: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """The answer for one film.
+
+    status: "analyzed", or "refused" by the gate; then `reason` says why and there is no probability.
+    covid_probability: 0..1, at the class balance the model was trained with; not a prevalence-adjusted risk.
+    decision: "covid" or "not covid" at `threshold`.
+    lungs: (H, W) bool at the film's size, patient's right lung on the left; None if the film was refused.
+    left, right: sizes of the patient's lungs.
+    heat: (H, W) float32, 0..1 at the film's size: where evidence for COVID-19 comes from, 1 at its strongest.
+    heat_share_in_lungs: share of the heat that lies in the classifier's lung region, 0..1, None where there is no heat.
+    region_share: share of the classifier's image which that region covers: what an even spread of heat would give.
+    classifier_view: (S, S) float32, 0..1, what the classifier saw.
+    """
+
+    radiograph: Radiograph
+    status: Literal["analyzed", "refused"]
+    reason: str | None
+    gate_score: float
+    inverted: bool
+    covid_probability: float | None = None
+    threshold: float | None = None
+    decision: Literal["covid", "not covid"] | None = None
+    lungs: Mask | None = None
+    left: Lung | None = None
+    right: Lung | None = None
+    heat: Floats | None = None
+    heat_share_in_lungs: float | None = None
+    region_share: float | None = None
+    classifier_view: Floats | None = None
+    warnings: tuple[str, ...] = ()
+    models: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the pixels, ready for JSON (format described in docs/reference.md)."""
+        return {
+            "format_version": FINDING_FORMAT,
+            "notice": NOTICE,
+            "status": self.status,
+            "reason": self.reason,
+            "covid_probability": _rounded(self.covid_probability),
+            "threshold": self.threshold,
+            "decision": self.decision,
+            "lungs": {"left": _lung(self.left), "right": _lung(self.right)},
+            "heat_share_in_lungs": _rounded(self.heat_share_in_lungs),
+            "lung_region_share_of_view": _rounded(self.region_share),
+            "gate": {
+                "accepted": self.status == "analyzed",
+                "frontal_score": _rounded(self.gate_score),
+                "polarity_inverted": self.inverted,
+            },
+            "warnings": list(self.warnings),
+            "film": _film(self.radiograph),
+            "models": self.models,
+            "lunglens_version": __version__,
+            "seconds": {name: round(value, 4) for name, value in self.seconds.items()},
+        }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(float(value), 6)
+
+
+def _lung(lung: Lung | None) -> dict[str, float | None] | None:
+    if lung is None:
+        return None
+    area = None if lung.area_cm2 is None else round(lung.area_cm2, 2)
+    return {"share_of_film": round(lung.share, 4), "area_px": lung.area_px, "area_cm2": area}
+
+
+def _film(film: Radiograph) -> dict[str, Any]:
+    height, width = film.pixels.shape
+    return {
+        "sha256": film.sha256,
+        "format": film.file_format,
+        "height_px": height,
+        "width_px": width,
+        "bits": film.bits,
+        "spacing_mm": list(film.spacing_mm) if film.spacing_mm else None,
+        "modality": film.modality,
+        "view": film.view,
+        "age_years": film.age_years,
+        "sex": film.sex,
+        "body_part": film.body_part,
+        "laterality": film.laterality,
+        "notes": list(film.notes),
+    }

@@ -1,0 +1,131 @@
+"""The gate at analysis time: rules on the lung mask, and two small linear checks on the lung network's features."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from lunglens.preprocess import Floats, Mask
+from lunglens.segment.segmenter import Segmentation
+
+MIN_FILM_SPREAD = 0.02  # standard deviation of the stored values, 0..1: below it there is nothing to see
+
+
+@dataclass(frozen=True)
+class LinearCheck:
+    """A logistic regression on standardised features: its score is a probability."""
+
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    bias: float
+    threshold: float
+
+    def score(self, features: NDArray[Any]) -> float:
+        """Probability of the positive class for (C,) features; values far outside the training range are clipped."""
+        standard = np.clip((features - self.mean) / self.scale, -8, 8)
+        return float(1 / (1 + np.exp(-np.clip(standard @ self.weights + self.bias, -60, 60))))
+
+    @classmethod
+    def from_parameters(cls, parameters: dict[str, Any]) -> "LinearCheck":
+        """From the lists of a model package."""
+        arrays = {name: np.asarray(parameters[name], np.float64) for name in ("mean", "scale", "weights")}
+        return cls(**arrays, bias=float(parameters["bias"]), threshold=float(parameters["threshold"]))
+
+    def to_parameters(self) -> dict[str, Any]:
+        """Lists for a model package, rounded to what the check needs."""
+        lists = {name: [float(f"{v:.6g}") for v in getattr(self, name)] for name in ("mean", "scale", "weights")}
+        return lists | {"bias": float(self.bias), "threshold": float(self.threshold)}
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """accepted, or the reason in words; `frontal_score` 0..1; areas of the two lungs as shares of the film."""
+
+    accepted: bool
+    reason: str | None
+    frontal_score: float
+    left_share: float
+    right_share: float
+
+
+def judge(pixels: Floats, segmentation: Segmentation, frontal: LinearCheck) -> GateResult:
+    """Decide whether the film is answered.
+
+    Args:
+        pixels: (H, W), 0..1, the film as read.
+        segmentation: what the lung network made of it.
+        frontal: the learned check.
+    """
+    left, right = lung_sides(segmentation.mask.fields)
+    size = segmentation.mask.fields.size
+    score = frontal.score(gate_features(segmentation))
+    shares = float(left.sum() / size), float(right.sum() / size)
+    reason = _blank(pixels) or _implausible(*shares) or _not_frontal(score, frontal.threshold)
+    return GateResult(reason is None, reason, score, *shares)
+
+
+def lung_sides(fields: Mask) -> tuple[Mask, Mask]:
+    """The patient's (left, right) lung: regions by the side of the film their centre lies on, right lung on the left.
+
+    One region that spans both sides is cut at the column of its own centre.
+    """
+    labels, count = ndimage.label(fields)
+    columns = np.arange(fields.shape[1])
+    if count == 0:
+        return np.zeros_like(fields), np.zeros_like(fields)
+    middle = _middle(fields)
+    if count == 1 and _spans_both_sides(fields):
+        return fields & (columns >= middle), fields & (columns < middle)
+    centres = np.array([centre[1] for centre in ndimage.center_of_mass(fields, labels, range(1, count + 1))])
+    on_right = np.concatenate([[False], centres >= middle])[labels]
+    return fields & on_right, fields & ~on_right
+
+
+def gate_features(segmentation: Segmentation) -> NDArray[np.float64]:
+    """Pooled network features and the mask's geometry, (C + 8,)."""
+    return np.concatenate([segmentation.features.astype(np.float64), _geometry(segmentation)])
+
+
+def _geometry(segmentation: Segmentation) -> NDArray[np.float64]:
+    fields, probability = segmentation.mask.fields, segmentation.mask.probability
+    left, right = (side.mean() for side in lung_sides(fields))
+    if not fields.any():
+        return np.zeros(8)
+    rows, columns = np.nonzero(fields)
+    spread = [rows.mean() / 512, columns.mean() / 512, rows.std() / 512, columns.std() / 512]
+    unsure = float(((probability > 0.1) & (probability < 0.9)).mean())
+    return np.array([left, right, abs(left - right), *spread, unsure])
+
+
+def _middle(fields: Mask) -> float:
+    columns = np.flatnonzero(fields.any(axis=0))
+    return float(columns[0] + columns[-1]) / 2 + 0.5
+
+
+def _spans_both_sides(fields: Mask) -> bool:
+    return bool(np.ptp(np.flatnonzero(fields.any(axis=0))) > 0.45 * fields.shape[1])
+
+
+def _blank(pixels: Floats) -> str | None:
+    if float(pixels.std()) < MIN_FILM_SPREAD:
+        return "the film is blank: its values hardly differ"
+    return None
+
+
+def _implausible(left: float, right: float) -> str | None:
+    if left + right < 0.04:
+        return f"no lungs found: lung area {left + right:.0%} of the film (at least 4 %)"
+    if left + right > 0.70:
+        return f"not plausible as lungs: {left + right:.0%} of the film (at most 70 %)"
+    if min(left, right) < 0.06 * max(left, right):
+        return "only one lung region found: both lungs are needed"
+    return None
+
+
+def _not_frontal(score: float, threshold: float) -> str | None:
+    if score < threshold:
+        return f"does not look like a frontal chest radiograph (score {score:.2f}, at least {threshold:.2f})"
+    return None

@@ -1,0 +1,87 @@
+"""The one table that describes a data set: a row an image. Unknown stays unknown (None), never a default."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lunglens.config import Split
+from lunglens.errors import DataError
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image of a data set.
+
+    `path` and `mask_path` are absolute; `group_id` ties images of one patient (and verified duplicates): splits go by
+    it. `label` is covid, pneumonia, normal, tuberculosis or other; `finding` is what upstream says.
+    """
+
+    path: str
+    source: str
+    patient_id: str | None
+    group_id: str
+    view: str | None = None
+    modality: str | None = None
+    age_years: float | None = None
+    sex: str | None = None
+    finding: str | None = None
+    label: str | None = None
+    mask_path: str | None = None
+    exclude: str | None = None  # why the image is not fit for training, as far as metadata can tell
+
+
+def manifest(rows: Iterable[Row]) -> pd.DataFrame:
+    """Rows -> a table with the columns of `Row`, sorted by path."""
+    table = pd.DataFrame([asdict(row) for row in rows], columns=[field.name for field in fields(Row)])
+    return table.sort_values("path", ignore_index=True)
+
+
+def find_images(folder: Path) -> dict[str, Path]:
+    """File stem (lower case) -> image file, for every image below `folder`.
+
+    By stem, because copies of these data sets often change the ending (PNG to JPEG).
+
+    Raises:
+        DataError: the folder is missing or holds no image.
+    """
+    endings = {".png", ".jpg", ".jpeg", ".dcm", ".tif", ".tiff"}
+    found = {path.stem.lower(): path for path in sorted(folder.rglob("*")) if path.suffix.lower() in endings}
+    if not found:
+        raise DataError(f"{folder}: no images here; give the data set's folder in its published layout")
+    return found
+
+
+def split_by_group(table: pd.DataFrame, split: Split) -> pd.Series:
+    """Name each row's part: "train", "validation" or "test".
+
+    Whole groups are drawn, separately for each source x label so that every part has its share of each. A group that
+    spans several strata is drawn with the first of them.
+
+    Raises:
+        DataError: a row has no `group_id` (never invented: a made-up id would leak patients silently).
+    """
+    if table["group_id"].isna().any():
+        bad = table.loc[table["group_id"].isna(), "path"].iloc[0]
+        raise DataError(f"{bad}: no group_id (patient); add one, images cannot be split by patient without it")
+    generator = np.random.default_rng(split.seed)
+    part_of: dict[str, str] = {}
+    strata = table.assign(label=table["label"].fillna("")).groupby(["source", "label"], sort=True)
+    for _, rows in strata:
+        groups = np.array(sorted(set(rows["group_id"]) - part_of.keys()), dtype=object)
+        generator.shuffle(groups)
+        test = round(split.test * len(groups))
+        validation = test + round(split.validation * len(groups))
+        for index, group in enumerate(groups):
+            part_of[group] = "test" if index < test else "validation" if index < validation else "train"
+    parts = table["group_id"].map(part_of)
+    _assert_no_group_on_two_sides(table["group_id"], parts)
+    return parts
+
+
+def _assert_no_group_on_two_sides(groups: pd.Series, parts: pd.Series) -> None:
+    sides = parts.groupby(groups).nunique()
+    if (sides > 1).any():
+        raise DataError(f"group {sides.idxmax()} is in several parts of the split")

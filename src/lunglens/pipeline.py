@@ -1,0 +1,161 @@
+"""Film -> finding: gate, lungs, post-processing, classifier, heat-map. No torch."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lunglens.config import Postprocess, View
+from lunglens.explain import heat_on_film, heat_share
+from lunglens.finding import Finding, Lung
+from lunglens.gate.judge import GateResult, LinearCheck, gate_features, judge, lung_sides
+from lunglens.package import ModelPackage, load_package, shipped_models
+from lunglens.preprocess import Floats, Mask, classifier_view, cut_to_lungs, film_square, resize_mask
+from lunglens.radiograph import Radiograph, radiograph_from_array, read_radiograph
+from lunglens.segment.segmenter import Segmentation, segment_film, segment_square
+
+
+@dataclass(frozen=True)
+class Analyzer:
+    """Both models, loaded once and used for many films."""
+
+    lungs: ModelPackage
+    classifier: ModelPackage
+
+    @classmethod
+    def load(cls, lungs: Path | None = None, classifier: Path | None = None) -> "Analyzer":
+        """Load packages; `None` is the one that ships.
+
+        Raises:
+            ModelPackageError: a package is missing or damaged.
+        """
+        models = shipped_models()
+        return cls(load_package(lungs or models / "lungs"), load_package(classifier or models / "classifier"))
+
+    def analyze(self, film: Radiograph) -> Finding:
+        """The whole answer for one film; a film the gate refuses gives a finding without a probability."""
+        clock = _Clock()
+        segmentation, gate, inverted = self._look(film)
+        clock.lap("lungs")
+        common: dict[str, Any] = {
+            "radiograph": film,
+            "reason": gate.reason,
+            "gate_score": gate.frontal_score,
+            "inverted": inverted,
+            "models": {"lungs": self.lungs.name, "classifier": self.classifier.name},
+        }
+        warnings = _warnings(film, inverted)
+        if not gate.accepted:
+            return Finding(status="refused", warnings=warnings, seconds=clock.laps, **common)
+        answer = self._classify(film, segmentation, inverted)
+        clock.lap("classifier")
+        left, right = (_lung(side, film) for side in lung_sides(segmentation.mask.fields))
+        settings = Postprocess.model_validate(self.classifier.parameters["postprocess"])
+        if segmentation.mask.region_area_px < settings.min_area_px:
+            warnings += (f"small lungs: below the paper's quality threshold of {settings.min_area_px} px",)
+        fields = resize_mask(segmentation.mask.fields, *film.pixels.shape)
+        return Finding(
+            status="analyzed",
+            lungs=fields,
+            left=left,
+            right=right,
+            warnings=warnings,
+            seconds=clock.laps,
+            **answer,
+            **common,
+        )
+
+    def segment(self, film: Radiograph) -> tuple[Mask, GateResult]:
+        """Only the lungs: (H, W) bool at the film's size, and what the gate says of the film."""
+        segmentation, gate, _ = self._look(film)
+        return resize_mask(segmentation.mask.fields, *film.pixels.shape), gate
+
+    def _look(self, film: Radiograph) -> tuple[Segmentation, GateResult, bool]:
+        """Segment and judge; a film that looks inverted is turned, and kept so if the gate then accepts it."""
+        settings = Postprocess.model_validate(self.lungs.parameters["postprocess"])
+        checks = {name: LinearCheck.from_parameters(p) for name, p in self.lungs.parameters["gate"].items()}
+        segmentation = segment_film(film.pixels, self.lungs, settings)
+        gate = judge(film.pixels, segmentation, checks["frontal"])
+        if checks["inverted"].score(gate_features(segmentation)) <= checks["inverted"].threshold:
+            return segmentation, gate, False
+        turned = segment_square(np.float32(1) - segmentation.film, self.lungs, settings)
+        turned_gate = judge(film.pixels, turned, checks["frontal"])
+        if turned_gate.accepted:
+            return turned, turned_gate, True
+        return segmentation, gate, False
+
+    def _classify(self, film: Radiograph, segmentation: Segmentation, inverted: bool) -> dict[str, Any]:
+        parameters = self.classifier.parameters
+        view = View.model_validate(parameters["view"])
+        pixels = np.float32(1) - film.pixels if inverted else film.pixels
+        region = resize_mask(segmentation.mask.region, view.film_size, view.film_size)
+        image, mask, box = classifier_view(film_square(pixels, view.film_size), region, view)
+        seen = cut_to_lungs(image, mask) if view.cut else image
+        outputs = self.classifier.run(seen[None, None])
+        probability, threshold = float(outputs["probability"][0]), float(parameters["threshold"])
+        return {
+            "covid_probability": probability,
+            "threshold": threshold,
+            "decision": "covid" if probability >= threshold else "not covid",
+            "heat": heat_on_film(outputs["heat"][0], box, view.film_size, film.pixels.shape),
+            "heat_share_in_lungs": heat_share(outputs["heat"][0], mask),
+            "region_share": float(mask.mean()),
+            "classifier_view": seen,
+        }
+
+
+_SHIPPED: list[Analyzer] = []
+
+
+def analyze(source: str | Path | NDArray[Any], *, spacing_mm: tuple[float, float] | None = None) -> Finding:
+    """Analyse one film with the models that ship.
+
+    Args:
+        source: path of a DICOM, PNG, JPEG or TIFF file, or an array (H, W) or (H, W, 3), bright = dense.
+        spacing_mm: (row, column) pixel spacing, for an array.
+
+    Raises:
+        UnreadableImageError: the file or array cannot be read as one radiograph.
+        NotAChestRadiographError: its header says that it is something else.
+    """
+    if not _SHIPPED:
+        _SHIPPED.append(Analyzer.load())
+    film = radiograph_from_array(source, spacing_mm) if isinstance(source, np.ndarray) else read_radiograph(Path(source))
+    return _SHIPPED[0].analyze(film)
+
+
+class _Clock:
+    """Seconds of each stage."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps[name], self._last = now - self._last, now
+
+
+def _lung(side: Mask, film: Radiograph) -> Lung:
+    share = float(side.mean())
+    height, width = film.pixels.shape
+    area_px = round(share * height * width)
+    if film.spacing_mm is None:
+        return Lung(share, area_px, None)
+    return Lung(share, area_px, area_px * film.spacing_mm[0] * film.spacing_mm[1] / 100)
+
+
+def _warnings(film: Radiograph, inverted: bool) -> tuple[str, ...]:
+    warnings: list[str] = []
+    if inverted:
+        warnings.append("the film's polarity is inverted (air bright): corrected before the analysis")
+    if film.age_years is not None and film.age_years < 18:
+        warnings.append("patient under 18: the models were trained on adults")
+    if min(film.pixels.shape) < 224:
+        warnings.append("small image: shorter side under 224 px")
+    if film.view is not None and film.view.upper().startswith(("L", "RL")):
+        warnings.append(f"the header gives the view as {film.view}: the models are for frontal films")
+    return tuple(warnings)

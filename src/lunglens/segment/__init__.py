@@ -1,0 +1,1 @@
+"""Lung fields: UNet, loss, training and mask post-processing."""

@@ -1,0 +1,59 @@
+"""The UNet of the paper's table 4, with the base width and the number of outputs as settings."""
+
+import torch
+from torch import Tensor, nn
+
+
+def double_convolution(channels_in: int, channels_out: int) -> nn.Sequential:
+    """Two 3x3 convolutions, padding "same", each followed by ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(channels_in, channels_out, 3, padding=1),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(channels_out, channels_out, 3, padding=1),
+        nn.ReLU(inplace=True),
+    )
+
+
+class UNet(nn.Module):
+    """Five levels of `base`, 2, 4, 8 and 16 x `base` channels; one output channel of logits.
+
+    With `base` 32 and a (N, 1, 512, 512) input it has the shapes of table 4 and 7,759,521 parameters. The last layer is a
+    1x1 convolution; its sigmoid is applied by the loss and at export. Height and width must be multiples of 16.
+    """
+
+    def __init__(self, base: int = 32) -> None:
+        super().__init__()
+        widths = [base * 2**level for level in range(5)]
+        self.encoder = nn.ModuleList(
+            double_convolution(i, o) for i, o in zip([1, *widths[:-1]], widths, strict=True)
+        )
+        self.pool = nn.MaxPool2d(2)
+        upward = list(zip(widths[:0:-1], widths[-2::-1], strict=True))
+        self.up = nn.ModuleList(nn.ConvTranspose2d(i, o, 2, stride=2) for i, o in upward)
+        self.decoder = nn.ModuleList(double_convolution(2 * o, o) for _, o in upward)
+        self.last = nn.Conv2d(base, 1, 1)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    def encode(self, images: Tensor) -> list[Tensor]:
+        """Feature maps of the five encoder levels, finest first."""
+        levels: list[Tensor] = []
+        features = images
+        for index, block in enumerate(self.encoder):
+            features = block(self.pool(features) if index else features)
+            levels.append(features)
+        return levels
+
+    def decode(self, levels: list[Tensor]) -> Tensor:
+        """Logits (N, 1, H, W) from the encoder's levels."""
+        features = levels[-1]
+        for up, block, skip in zip(self.up, self.decoder, levels[-2::-1], strict=True):
+            features = block(torch.cat([skip, up(features)], dim=1))
+        return self.last(features)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 1, H, W) images in 0..1 -> (N, 1, H, W) logits."""
+        return self.decode(self.encode(images))

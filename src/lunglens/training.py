@@ -1,0 +1,72 @@
+"""What the two trainings share: the optimizer and schedule, a lightning run that can be killed and goes on."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+from lightning.pytorch.loggers import CSVLogger
+from torch.utils.data import DataLoader, Dataset
+
+from lunglens.config import Optimization
+from lunglens.files import write_json
+
+
+def optimizers(module: torch.nn.Module, settings: Optimization, total_steps: int) -> dict[str, Any]:
+    """Optimizer and schedule for lightning's `configure_optimizers`."""
+    optimizer: torch.optim.Optimizer
+    if settings.optimizer == "sgd":
+        optimizer = torch.optim.SGD(
+            module.parameters(), settings.learning_rate, momentum=settings.momentum, weight_decay=settings.weight_decay
+        )
+    else:
+        optimizer = torch.optim.AdamW(module.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    if settings.schedule == "steps":
+        schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, list(settings.steps), settings.step_factor)
+        interval = "epoch"
+    else:
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=total_steps)
+        interval = "step"
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": interval}}
+
+
+def fit(
+    module: L.LightningModule,
+    train: DataLoader[Any],
+    validation: Dataset[Any],
+    folder: Path,
+    settings: Optimization,
+) -> None:
+    """Train `module` in `folder`, going on from `last.ckpt` there if a run was killed, and load the weights to keep.
+
+    Writes `checkpoints/`, `log/metrics.csv` (a row an epoch) and `timing.json`.
+    """
+    checkpoints = folder / "checkpoints"
+    saver = ModelCheckpoint(
+        checkpoints, filename="best", monitor="validation_loss", save_last=True, enable_version_counter=False
+    )
+    trainer = L.Trainer(
+        max_epochs=settings.epochs,
+        precision=settings.precision,
+        logger=CSVLogger(folder, name="log", version=""),
+        callbacks=[saver, RichProgressBar()],
+        default_root_dir=folder,
+        log_every_n_steps=10,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+    last = checkpoints / "last.ckpt"
+    started = time.monotonic()
+    trainer.fit(
+        module,
+        train,
+        DataLoader(validation, batch_size=settings.batch_size),
+        ckpt_path=last if last.exists() else None,
+        weights_only=False,
+    )
+    write_json(folder / "timing.json", {"seconds_of_this_start": round(time.monotonic() - started, 1)})
+    kept = checkpoints / ("best.ckpt" if settings.keep == "best" else "last.ckpt")
+    module.load_state_dict(torch.load(kept, map_location="cpu", weights_only=False)["state_dict"])
