@@ -2,9 +2,9 @@
 
     python benchmarks/speed.py [FILM] [--repeats 5] [--out FILE]
 
-Both do the same analysis of the same film: lungs, post-processing, cut, classifier, heat-map. The slow side is the UNet of
-table 4 at 512x512 and HRNet-W18 at 512x512 with Grad-CAM by autograd, with random weights (time does not depend on them).
-Cold start and peak memory are those of a fresh `lunglens analyze` process. Rounds alternate, medians are printed.
+Both do the same analysis of the same film: lungs, post-processing, cut, classifier, heat-map. The slow side is the UNet
+of table 4 at 512x512 and HRNet-W18 at 512x512 with Grad-CAM by autograd, with random weights (time does not depend on
+them). Cold start and peak memory are those of a fresh `lunglens analyze` process. Rounds alternate, medians are printed.
 """
 
 import argparse

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.phantom import data_root
+from lunglens.pipeline import Analyzer
+from tests.phantom import data_root, save_png
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +30,19 @@ def rg_folder() -> Path:
 def phantom_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Made-up data sets in their published layouts."""
     return data_root(tmp_path_factory.mktemp("phantom"))
+
+
+@pytest.fixture(scope="session")
+def chest_png(rg_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The RG1 film as a small 8-bit PNG."""
+    from lunglens.preprocess import resize
+    from lunglens.radiograph import read_radiograph
+
+    pixels = read_radiograph(rg_folder / "RG1_UNCR.dcm").pixels
+    return save_png(resize(pixels, 488, 460), tmp_path_factory.mktemp("films") / "chest.png")
+
+
+@pytest.fixture(scope="session")
+def analyzer() -> Analyzer:
+    """The models that ship, loaded once."""
+    return Analyzer.load()

@@ -16,7 +16,11 @@ def chest(seed: int, size: int = 256, *, opacities: int = 0) -> tuple[NDArray[np
     image = image - 0.12 * np.exp(-((x / 0.08) ** 2))
     lungs = np.zeros((size, size), bool)
     for side in (-1, 1):
-        centre, width, height = side * generator.uniform(0.40, 0.46), generator.uniform(0.27, 0.32), generator.uniform(0.58, 0.68)
+        centre, width, height = (
+            side * generator.uniform(0.40, 0.46),
+            generator.uniform(0.27, 0.32),
+            generator.uniform(0.58, 0.68),
+        )
         narrowing = 1 + 0.35 * (y + 0.1)  # narrower at the apex
         lungs |= ((x - centre) / (width * narrowing)) ** 2 + ((y + 0.08) / height) ** 2 < 1
     heart = ((x - 0.14) / 0.30) ** 2 + ((y - 0.30) / 0.34) ** 2 < 1

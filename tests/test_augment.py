@@ -7,7 +7,13 @@ from lunglens.augment import augment, intensities, random_affines, warp
 from lunglens.config import Augment
 
 STILL = Augment(
-    scale=(1, 1), rotate_deg=0, shear=0, gamma=(1, 1), salt_pepper_probability=0, blur_probability=0, noise_probability=0
+    scale=(1, 1),
+    rotate_deg=0,
+    shear=0,
+    gamma=(1, 1),
+    salt_pepper_probability=0,
+    blur_probability=0,
+    noise_probability=0,
 )
 
 
@@ -68,7 +74,9 @@ def test_noise_is_relative_to_the_image() -> None:
 
 
 def test_everything_stays_in_range() -> None:
-    images, masks = augment(torch.rand(6, 1, 64, 64), torch.ones(6, 1, 64, 64), Augment(contrast=(0.5, 2), brightness=0.5))
+    images, masks = augment(
+        torch.rand(6, 1, 64, 64), torch.ones(6, 1, 64, 64), Augment(contrast=(0.5, 2), brightness=0.5)
+    )
     assert images.min() >= 0
     assert images.max() <= 1
     assert torch.isfinite(images).all()

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from pydicom import dcmread
 
-from dicom_files import dataset_of, encoded, gradient, rg1, transcoded
+from tests.dicom_files import dataset_of, encoded, gradient, rg1, transcoded
 from lunglens.errors import LungLensError
 from lunglens.radiograph import read_radiograph
 

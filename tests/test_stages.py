@@ -56,7 +56,9 @@ def test_gate_rates_are_out_of_fold_and_in_the_package(lungs_run: Path) -> None:
     assert set(package.parameters["gate"]) == {"frontal", "inverted"}
 
 
-def test_predictions_of_the_run_are_those_of_the_package(phantom_root: Path, lungs_run: Path, classifier_run: Path) -> None:
+def test_predictions_of_the_run_are_those_of_the_package(
+    phantom_root: Path, lungs_run: Path, classifier_run: Path
+) -> None:
     """What training's torch path predicted and what the analysis answers agree to 1e-4, from file to probability."""
     analyzer = Analyzer.load(lungs_run / "package", classifier_run / "package")
     table = pd.read_csv(classifier_run / "predictions.csv")
@@ -97,7 +99,9 @@ def test_measuring_stages_write_their_tables(phantom_root: Path, lungs_run: Path
     gate_evaluation_stage(phantom_root, lungs_run / "package", tmp_path)
     gate = json.loads((tmp_path / "gate.json").read_text())
     table = pd.read_csv(tmp_path / "gate.csv")
-    assert gate["refused"]["film"] == pytest.approx(table.loc[table["kind"] == "film", "reason"].notna().mean(), abs=1e-4)
+    assert gate["refused"]["film"] == pytest.approx(
+        table.loc[table["kind"] == "film", "reason"].notna().mean(), abs=1e-4
+    )
 
 
 def test_missing_data_is_said(tmp_path: Path) -> None:

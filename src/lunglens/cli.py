@@ -32,9 +32,7 @@ Package = Annotated[Path | None, typer.Option(help="Model package to use instead
 
 
 @app.command()
-def analyze(
-    paths: Films, out: Out, lungs: Package = None, classifier: Package = None
-) -> None:
+def analyze(paths: Films, out: Out, lungs: Package = None, classifier: Package = None) -> None:
     """Analyse films: JSON, panel and lung mask for each, and summary.csv for all.
 
     Exit code 0: all answered, 1: some refused or failed, 2: wrong use.
@@ -78,7 +76,9 @@ def train_lungs(data: Data, out: Out, config: ConfigFile = None) -> None:
 
 
 @train_app.command("gate")
-def train_gate(data: Data, lungs: Annotated[Path, typer.Option(help="Lungs package to fit for; it is updated.")]) -> None:
+def train_gate(
+    data: Data, lungs: Annotated[Path, typer.Option(help="Lungs package to fit for; it is updated.")]
+) -> None:
     """Learn the gate for a lungs package: frontal chest film or not, polarity."""
     from lunglens.stages import gate_stage
 
@@ -126,7 +126,15 @@ def main() -> None:
         typer.echo("lunglens: stopped; run the same command again to go on", err=True)
         sys.exit(130)
     except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in {"torch", "timm", "kornia", "lightning", "pandas", "sklearn", "onnx"}:
+        if (error.name or "").split(".")[0] not in {
+            "torch",
+            "timm",
+            "kornia",
+            "lightning",
+            "pandas",
+            "sklearn",
+            "onnx",
+        }:
             raise
         typer.echo(f"lunglens: {error.name} is missing; training needs: pip install 'lunglens[train]'", err=True)
         sys.exit(2)
@@ -147,7 +155,9 @@ def _run(paths: list[Path], out: Path, write: "Writer", lungs: Path | None, clas
         def on_done(outcome: "Outcome") -> None:
             progress.advance(task)
             if outcome.status != "analyzed":
-                progress.console.print(f"{outcome.path}: {outcome.status}: {outcome.reason}", markup=False, soft_wrap=True)
+                progress.console.print(
+                    f"{outcome.path}: {outcome.status}: {outcome.reason}", markup=False, soft_wrap=True
+                )
 
         outcomes = run_batch(films, out, analyzer, write, on_done)
     counts = {status: sum(o.status == status for o in outcomes) for status in ("analyzed", "refused", "failed")}

@@ -21,7 +21,9 @@ class Postprocess(Section):
     """From predicted mask to the region that cuts the image (paper section 3.2); sizes hold at 512x512."""
 
     threshold: float = Field(0.5, gt=0, lt=1)
-    min_island_fraction: float = Field(0.1, ge=0, lt=1, description="drop regions smaller than this share of the largest")
+    min_island_fraction: float = Field(
+        0.1, ge=0, lt=1, description="drop regions smaller than this share of the largest"
+    )
     dilation_iterations: int = Field(8, ge=0)
     closing_iterations: int = Field(2, ge=0)
     min_area_px: int = Field(50_000, ge=0, description="the paper's quality threshold on the processed mask")
@@ -93,6 +95,7 @@ class LungsConfig(Section):
 
     input_size: int = Field(512, ge=64, multiple_of=16)
     base_channels: int = Field(32, ge=4)
+    batch_norm: bool = Field(False, description="not in the paper")
     sources: tuple[str, ...] = ("montgomery", "shenzhen")
     augment: Augment = Augment()
     optimization: Optimization = Optimization(optimizer="adamw", learning_rate=0.005, weight_decay=0.0)
@@ -115,7 +118,10 @@ class ClassifierConfig(Section):
     )
     negative: dict[str, tuple[str, ...]] = Field({"nih-chestxray14": ("normal",)}, description="source -> other labels")
     balance_power: float | None = Field(
-        None, ge=0, le=1, description="draw source x label in proportion to its size to this power: 0 equally, 1 as it is"
+        None,
+        ge=0,
+        le=1,
+        description="draw source x label in proportion to its size to this power: 0 equally, 1 as it is",
     )
     images_per_epoch: int | None = Field(None, ge=1, description="with `balance_power`: how many draws make an epoch")
 

@@ -36,7 +36,13 @@ class LungGraph(nn.Module):
 
 
 def export_package(
-    graph: nn.Module, folder: Path, *, name: str, input_size: int, parameters: dict[str, Any], provenance: dict[str, Any]
+    graph: nn.Module,
+    folder: Path,
+    *,
+    name: str,
+    input_size: int,
+    parameters: dict[str, Any],
+    provenance: dict[str, Any],
 ) -> None:
     """Write `graph` (with an `outputs` tuple of names) as a model package into `folder`.
 

@@ -34,9 +34,9 @@ class Row:
 
 
 def manifest(rows: Iterable[Row]) -> pd.DataFrame:
-    """Rows -> a table with the columns of `Row`, sorted by path."""
+    """Rows -> a table with the columns of `Row`, sorted by path; an image that upstream lists twice is one row."""
     table = pd.DataFrame([asdict(row) for row in rows], columns=[field.name for field in fields(Row)])
-    return table.sort_values("path", ignore_index=True)
+    return table.drop_duplicates("path").sort_values("path", ignore_index=True)
 
 
 def find_images(folder: Path) -> dict[str, Path]:
@@ -63,8 +63,9 @@ def split_by_group(table: pd.DataFrame, split: Split) -> pd.Series:
     Raises:
         DataError: a row has no `group_id` (never invented: a made-up id would leak patients silently).
     """
-    if table["group_id"].isna().any():
-        bad = table.loc[table["group_id"].isna(), "path"].iloc[0]
+    unknown = table["group_id"].isna() | (table["group_id"] == "")
+    if unknown.any():
+        bad = table.loc[unknown, "path"].iloc[0]
         raise DataError(f"{bad}: no group_id (patient); add one, images cannot be split by patient without it")
     generator = np.random.default_rng(split.seed)
     part_of: dict[str, str] = {}

@@ -17,6 +17,7 @@ FORMAT_VERSION = 1
 DESCRIPTION = "package.json"
 GRAPH = "model.onnx"
 GOLDEN_TOLERANCE = 1e-3
+REQUIRED = ("name", "version", "input_size", "parameters", "checksums", "golden")
 Array = NDArray[np.float32]
 
 
@@ -80,9 +81,13 @@ def load_package(folder: Path) -> ModelPackage:
         description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelPackageError(f"{folder}: no readable {DESCRIPTION} ({error}); is this a model package?") from error
+    if not isinstance(description, dict):
+        raise ModelPackageError(f"{folder}: {DESCRIPTION} is no JSON object; install the package again")
     if description.get("format_version") != FORMAT_VERSION:
         found = description.get("format_version")
         raise ModelPackageError(f"{folder}: package format {found}, this LungLens reads format {FORMAT_VERSION}")
+    if missing := [key for key in REQUIRED if key not in description]:
+        raise ModelPackageError(f"{folder}: {DESCRIPTION} lacks {', '.join(missing)}; install the package again")
     if not (folder / GRAPH).is_file():
         raise ModelPackageError(f"{folder}: {GRAPH} is missing; export or install the package again")
     return ModelPackage(folder, description)
@@ -110,7 +115,9 @@ def golden_input(size: int) -> Array:
 
 def golden_summary(outputs: dict[str, Array]) -> dict[str, list[float]]:
     """What of the outputs is kept in the package: mean, spread and a few values of each."""
-    return {name: [float(v) for v in (a.mean(), a.std(), *a.ravel()[:: max(a.size // 6, 1)])] for name, a in outputs.items()}
+    return {
+        name: [float(v) for v in (a.mean(), a.std(), *a.ravel()[:: max(a.size // 6, 1)])] for name, a in outputs.items()
+    }
 
 
 def _golden_problems(package: ModelPackage) -> list[str]:
@@ -121,5 +128,6 @@ def _golden_problems(package: ModelPackage) -> list[str]:
     return [
         f"{package.folder}: golden case differs in {name} by {worst:.2g} (at most {GOLDEN_TOLERANCE})"
         for name, values in expected.items()
-        if (worst := float(np.abs(np.subtract(values, found[name])).max())) > GOLDEN_TOLERANCE
+        # Written as "not at most", because NaN must not pass.
+        if not (worst := float(np.abs(np.subtract(values, found[name])).max())) <= GOLDEN_TOLERANCE
     ]

@@ -13,7 +13,7 @@ from lunglens.explain import heat_on_film, heat_share
 from lunglens.finding import Finding, Lung
 from lunglens.gate.judge import GateResult, LinearCheck, gate_features, judge, lung_sides
 from lunglens.package import ModelPackage, load_package, shipped_models
-from lunglens.preprocess import Floats, Mask, classifier_view, cut_to_lungs, film_square, resize_mask
+from lunglens.preprocess import Mask, classifier_view, cut_to_lungs, film_square, resize_mask
 from lunglens.radiograph import Radiograph, radiograph_from_array, read_radiograph
 from lunglens.segment.segmenter import Segmentation, segment_film, segment_square
 
@@ -123,7 +123,9 @@ def analyze(source: str | Path | NDArray[Any], *, spacing_mm: tuple[float, float
     """
     if not _SHIPPED:
         _SHIPPED.append(Analyzer.load())
-    film = radiograph_from_array(source, spacing_mm) if isinstance(source, np.ndarray) else read_radiograph(Path(source))
+    film = (
+        radiograph_from_array(source, spacing_mm) if isinstance(source, np.ndarray) else read_radiograph(Path(source))
+    )
     return _SHIPPED[0].analyze(film)
 
 

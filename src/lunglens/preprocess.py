@@ -1,4 +1,4 @@
-"""Radiograph pixels -> what the networks see. Training and analysis call these same functions (numpy and Pillow only)."""
+"""Radiograph pixels -> what the networks see. Training and analysis call these same functions."""
 
 from typing import Any
 

@@ -53,7 +53,7 @@ def lungs_stage(data: Path, config: LungsConfig, out: Path) -> None:
 
 
 def gate_stage(data: Path, lungs: Path) -> None:
-    """Fit the gate's checks for a lungs package and write them, with their out-of-fold rates, into its `package.json`."""
+    """Fit the gate's checks for a lungs package and write them, with out-of-fold rates, into its `package.json`."""
     package = load_package(lungs)
     table = _gate_films(data, per_source=600)
     parameters, rates = fit_gate(gather(table, package, seed=0), seed=0)
@@ -203,7 +203,9 @@ def _gate_films(data: Path, per_source: int | None) -> pd.DataFrame:
 def _covid_masks(data: Path) -> list[tuple[Path, Path, str]]:
     folder = data / "covid-chestxray-dataset" / "lung-masks-v7"
     by_stem = {Path(row.path).stem.lower(): row for row in read_sources(data, ("covid-chestxray-dataset",))}
-    found = [(by_stem[mask.stem.lower()], mask) for mask in sorted(folder.glob("*.png")) if mask.stem.lower() in by_stem]
+    found = [
+        (by_stem[mask.stem.lower()], mask) for mask in sorted(folder.glob("*.png")) if mask.stem.lower() in by_stem
+    ]
     frontal = [(Path(row.path), mask, row.group_id) for row, mask in found if row.exclude is None]
     if not frontal:
         raise DataError(f"{folder}: no masks that belong to frontal adult films; V7's masks are expected here")

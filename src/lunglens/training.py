@@ -1,6 +1,5 @@
 """What the two trainings share: the optimizer and schedule, a lightning run that can be killed and goes on."""
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ from lightning.pytorch.loggers import CSVLogger
 from torch.utils.data import DataLoader, Dataset
 
 from lunglens.config import Optimization
-from lunglens.files import write_json
 
 
 def optimizers(module: torch.nn.Module, settings: Optimization, total_steps: int) -> dict[str, Any]:
@@ -42,31 +40,30 @@ def fit(
 ) -> None:
     """Train `module` in `folder`, going on from `last.ckpt` there if a run was killed, and load the weights to keep.
 
-    Writes `checkpoints/`, `log/metrics.csv` (a row an epoch) and `timing.json`.
+    Writes `checkpoints/`, and `log/start-<n>/metrics.csv`: rows of the epochs that the nth start has trained.
     """
     checkpoints = folder / "checkpoints"
-    saver = ModelCheckpoint(
-        checkpoints, filename="best", monitor="validation_loss", save_last=True, enable_version_counter=False
-    )
+    starts = len(list((folder / "log").glob("start-*")))
+    # Two savers: lightning's save_last copies the best epoch, not the last.
+    best = ModelCheckpoint(checkpoints, filename="best", monitor="validation_loss", enable_version_counter=False)
+    last = ModelCheckpoint(checkpoints, filename="last", monitor=None, enable_version_counter=False)
     trainer = L.Trainer(
         max_epochs=settings.epochs,
         precision=settings.precision,
-        logger=CSVLogger(folder, name="log", version=""),
-        callbacks=[saver, RichProgressBar()],
+        logger=CSVLogger(folder, name="log", version=f"start-{starts}"),
+        callbacks=[best, last, RichProgressBar()],
         default_root_dir=folder,
         log_every_n_steps=10,
         enable_model_summary=False,
         num_sanity_val_steps=0,
     )
-    last = checkpoints / "last.ckpt"
-    started = time.monotonic()
+    resume = checkpoints / "last.ckpt"
     trainer.fit(
         module,
         train,
         DataLoader(validation, batch_size=settings.batch_size),
-        ckpt_path=last if last.exists() else None,
+        ckpt_path=resume if resume.exists() else None,
         weights_only=False,
     )
-    write_json(folder / "timing.json", {"seconds_of_this_start": round(time.monotonic() - started, 1)})
     kept = checkpoints / ("best.ckpt" if settings.keep == "best" else "last.ckpt")
     module.load_state_dict(torch.load(kept, map_location="cpu", weights_only=False)["state_dict"])

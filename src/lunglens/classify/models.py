@@ -1,4 +1,4 @@
-"""Classifiers: any timm backbone, HRNet's streams at full resolution, and the paper's fully connected head (fig. 11)."""
+"""Classifiers: any timm backbone, HRNet's streams as they are, and the paper's fully connected head (fig. 11)."""
 
 import itertools
 
@@ -17,7 +17,9 @@ class Streams(nn.Module):
         if self.is_hrnet:
             # feature_location "" gives the fused streams themselves (1/4, 1/8, 1/16, 1/32), without the wide
             # ImageNet head that would halve the speed.
-            self.net = timm.create_model(name, features_only=True, in_chans=1, feature_location="", out_indices=(1, 2, 3, 4))
+            self.net = timm.create_model(
+                name, features_only=True, in_chans=1, feature_location="", out_indices=(1, 2, 3, 4)
+            )
             self.channels = tuple(self.net.feature_info.channels())
         else:
             self.net = timm.create_model(name, in_chans=1, num_classes=0)

@@ -25,7 +25,7 @@ def auc(target: NDArray[Any], score: NDArray[Any]) -> float:
 
 
 def rates(target: NDArray[Any], called: NDArray[np.bool_]) -> dict[str, float | None]:
-    """Accuracy, sensitivity TP/(TP+FN), specificity TN/(TN+FP), PPV TP/(TP+FP), NPV TN/(TN+FN); None where undefined."""
+    """Accuracy, sensitivity TP/(TP+FN), specificity TN/(TN+FP), PPV TP/(TP+FP), NPV TN/(TN+FN); None: undefined."""
     positive = np.asarray(target) == 1
     tp, fn = int((called & positive).sum()), int((~called & positive).sum())
     fp, tn = int((called & ~positive).sum()), int((~called & ~positive).sum())
@@ -63,7 +63,9 @@ def youden_threshold(target: NDArray[Any], score: NDArray[Any], weight: NDArray[
     ordered, positive = score[order], (np.asarray(target) == 1)[order]
     gain = np.where(positive, weight[order], 0).cumsum() / weight[np.asarray(target) == 1].sum()
     loss = np.where(positive, 0, weight[order]).cumsum() / weight[np.asarray(target) == 0].sum()
-    best = int(np.argmax(gain - loss))
+    # Equal scores are called together: only the last of them is a place to cut.
+    last_of_ties = np.append(ordered[:-1] != ordered[1:], True)
+    best = int(np.argmax(np.where(last_of_ties, gain - loss, -np.inf)))
     below = ordered[min(best + 1, len(ordered) - 1)]
     return float((ordered[best] + below) / 2)
 

@@ -40,7 +40,7 @@ def _coloured_noise(generator: np.random.Generator, size: int) -> Floats:
 
 def _shapes(generator: np.random.Generator, size: int) -> Floats:
     """Overlapping ellipses of random brightness, slightly blurred: limbs, slices, objects."""
-    y, x = np.mgrid[0:1 : size * 1j, 0:1 : size * 1j]
+    y, x = np.mgrid[0 : 1 : size * 1j, 0 : 1 : size * 1j]
     image = np.full((size, size), generator.uniform(0, 0.3))
     for _ in range(generator.integers(1, 12)):
         centre, radii, angle = generator.uniform(0, 1, 2), generator.uniform(0.03, 0.5, 2), generator.uniform(0, np.pi)
@@ -57,7 +57,7 @@ def _ramp(generator: np.random.Generator, size: int) -> Floats:
 
 
 def _stripes(generator: np.random.Generator, size: int) -> Floats:
-    y, x = np.mgrid[0:1 : size * 1j, 0:1 : size * 1j]
+    y, x = np.mgrid[0 : 1 : size * 1j, 0 : 1 : size * 1j]
     angle, pitch = generator.uniform(0, np.pi), generator.uniform(2, 60)
     wave = np.sin(2 * np.pi * pitch * (x * np.cos(angle) + y * np.sin(angle)))
     return _unit(wave if generator.random() < 0.5 else np.sign(wave))
@@ -67,7 +67,10 @@ def _shuffle_tiles(film: Floats, generator: np.random.Generator) -> Floats:
     size, tiles = film.shape[0], int(generator.choice([2, 4]))
     side = size // tiles
     image = film.copy()
-    for target, source in enumerate(generator.permutation(tiles * tiles)):
+    order = generator.permutation(tiles * tiles)
+    while (order == np.arange(tiles * tiles)).all():  # an order that would leave the film as it is
+        order = generator.permutation(tiles * tiles)
+    for target, source in enumerate(order):
         (ty, tx), (sy, sx) = divmod(target, tiles), divmod(int(source), tiles)
         image[ty * side : (ty + 1) * side, tx * side : (tx + 1) * side] = film[
             sy * side : (sy + 1) * side, sx * side : (sx + 1) * side

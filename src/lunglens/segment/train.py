@@ -26,7 +26,7 @@ class LungTraining(L.LightningModule):
     def __init__(self, config: LungsConfig) -> None:
         super().__init__()
         self.config = config
-        self.unet = UNet(config.base_channels).to(memory_format=torch.channels_last)
+        self.unet = UNet(config.base_channels, config.batch_norm).to(memory_format=torch.channels_last)
 
     def training_step(self, batch: list[Tensor], _: int) -> Tensor:
         """One batch of (N, 1, S, S) uint8 images and masks."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lunglens.manifest import Row, find_images
-from lunglens.sources.table import age, read_table, text
+from lunglens.sources.table import age, group, read_table, text
 
 SOURCE = "covid-chestxray-dataset"
 FRONTAL = {"PA", "AP", "AP Supine", "AP Erect"}
@@ -17,6 +17,7 @@ def covid_chestxray(root: Path) -> Iterator[Row]:
     folder = root / SOURCE
     table = read_table(folder / "metadata.csv", ["patientid", "finding", "view", "modality", "age", "sex", "filename"])
     images = find_images(folder / "images")
+    group_of: dict[Path, str] = {}  # the table lists some images under two patients: they stay in one group
     for line in table.to_dict("records"):
         path = images.get(Path(str(line["filename"])).stem.lower())
         if path is None:
@@ -27,7 +28,7 @@ def covid_chestxray(root: Path) -> Iterator[Row]:
             path=str(path),
             source=SOURCE,
             patient_id=patient,
-            group_id=f"{SOURCE}-{patient}",
+            group_id=group_of.setdefault(path, group(SOURCE, patient)),
             view=view,
             modality=modality,
             age_years=years,
@@ -42,7 +43,8 @@ def label_of(finding: str | None) -> str:
     """Published finding -> covid, normal, pneumonia (another named cause) or other (not labelled, cause not named)."""
     if finding is None or finding.lower() in UNLABELLED | CAUSE_NOT_NAMED:
         return "other"
-    if finding.upper().startswith("COVID-19"):
+    # Later versions of the table write the path of causes: "Pneumonia/Viral/COVID-19".
+    if any(cause.strip().startswith("COVID-19") for cause in finding.upper().split("/")):
         return "covid"
     return "normal" if finding == "No Finding" else "pneumonia"
 

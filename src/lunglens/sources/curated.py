@@ -30,10 +30,14 @@ def with_index(rows: Iterable[Row], root: Path) -> Iterator[Row]:
     for row in rows:
         seen_sources.add(row.source)
         line = index.get(row.path)
-        yield row if line is None else replace(row, group_id=line["group_id"], exclude=row.exclude or _doubt(line))
+        yield row if line is None else _tied(row, line)
     for image, line in index.items():
-        if line["source"] not in seen_sources:
+        if line["source"] not in seen_sources and Path(image).exists():
             yield _row(image, line)
+
+
+def _tied(row: Row, line: dict[str, str]) -> Row:
+    return replace(row, group_id=line["group_id"] or row.group_id, exclude=row.exclude or _doubt(line))
 
 
 def _row(image: str, line: dict[str, str]) -> Row:

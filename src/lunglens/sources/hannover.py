@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lunglens.manifest import Row, find_images
-from lunglens.sources.table import age, read_table, text
+from lunglens.sources.table import age, group, read_table, text
 
 SOURCE = "hannover"
 
@@ -23,7 +23,7 @@ def hannover(root: Path) -> Iterator[Row]:
             path=str(path),
             source=SOURCE,
             patient_id=patient,
-            group_id=f"{SOURCE}-{patient}",
+            group_id=group(SOURCE, patient),
             view=view.upper() if view else None,
             modality="X-ray",
             age_years=age(line["age"]),

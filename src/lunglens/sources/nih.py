@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lunglens.errors import DataError
 from lunglens.manifest import Row, find_images
-from lunglens.sources.table import age, read_table, text
+from lunglens.sources.table import age, group, read_table, text
 
 SOURCE = "nih-chestxray14"
 
@@ -31,7 +31,7 @@ def nih(root: Path) -> Iterator[Row]:
             path=str(path),
             source=SOURCE,
             patient_id=patient,
-            group_id=f"{SOURCE}-{patient}",
+            group_id=group(SOURCE, patient),
             view=text(line["View Position"]),
             modality="X-ray",
             age_years=years,

@@ -1,0 +1,191 @@
+"""Write the model cards from the measured results, so that no number in them is typed by hand.
+
+    python tools/write_cards.py
+
+Reads results/*.json (copied from run folders) and the packages' descriptions; writes src/lunglens/models/*/README.md.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+MODELS = ROOT / "src" / "lunglens" / "models"
+LICENCES = {
+    "montgomery": "Montgomery County CXR set (NLM, Jaeger et al. 2014): public, research use, cite",
+    "shenzhen": "Shenzhen CXR set (NLM, Jaeger et al. 2014; masks Stirenko et al. 2018): public, research use, cite",
+    "covid-chestxray-dataset": "covid-chestxray-dataset (Cohen et al. 2020): per image, mostly CC BY-NC-SA 4.0",
+    "covid-cxnet": "COVID-CXNet (Haghanifar et al. 2020): CC BY 4.0 for the collection",
+    "covid19-radiography-224": "COVID-19 Radiography Database (Chowdhury et al. 2020; Rahman et al. 2021): not stated",
+    "nih-chestxray14": "NIH ChestX-ray14 (Wang et al. 2017): free with attribution",
+    "hannover": "Hannover, covid-19-image-repository (Winther et al. 2020): CC BY 3.0",
+}
+
+
+def results(name: str) -> Any:
+    return json.loads((ROOT / "results" / f"{name}.json").read_text())
+
+
+def interval(values: dict[str, Any], name: str) -> str:
+    """0.971 (0.96 to 0.98), or a dash."""
+    value, bounds = values.get(name), values.get(f"{name}_95_ci")
+    if value is None:
+        return "-"
+    return f"{value:.3f}" + (f" ({bounds[0]:.3f} to {bounds[1]:.3f})" if bounds else "")
+
+
+def data_table(images: dict[str, int]) -> str:
+    rows: dict[tuple[str, str], dict[str, int]] = {}
+    for key, count in images.items():
+        source, label, part = key.split(" ")
+        rows.setdefault((source, label), {})[part] = count
+    parts = [p for p in ("train", "validation", "test", "external") if any(p in row for row in rows.values())]
+    lines = [f"| source | label | {' | '.join(parts)} |", "| --- " * (2 + len(parts)) + "|"]
+    lines += [f"| {s} | {label} | {' | '.join(str(r.get(p, 0)) for p in parts)} |" for (s, label), r in rows.items()]
+    return "\n".join(lines)
+
+
+def licences(images: dict[str, int]) -> str:
+    return "\n".join(f"- {LICENCES[source]}" for source in dict.fromkeys(key.split(" ")[0] for key in images))
+
+
+def classifier_table(metrics: dict[str, Any]) -> str:
+    names = ("auc", "sensitivity", "specificity", "ppv", "npv")
+    lines = ["| held-out films | COVID : other | AUC | sensitivity | specificity | PPV | NPV |", "| --- " * 7 + "|"]
+    for name, values in metrics.items():
+        if isinstance(values, dict) and "auc" in values:
+            cells = " | ".join(interval(values, measure) for measure in names)
+            lines.append(f"| {name} | {values['n_positive']} : {values['n_negative']} | {cells} |")
+    return "\n".join(lines)
+
+
+def write_lungs_card() -> None:
+    metrics, covid, gate = results("lungs"), results("covid-lungs"), results("gate")
+    package = json.loads((MODELS / "lungs" / "package.json").read_text())
+    config, fold = metrics["config"], package["provenance"]["gate"]["out_of_fold"]
+    dice = "\n".join(
+        f"| {name} | {v['n']} | {interval(v, 'mean')} | {v['median']:.3f} | {v['percentile_5']:.3f} "
+        f"| {v['worst_twentieth_mean']:.3f} | {v['minimum']:.3f} |"
+        for name, v in metrics["test"].items()
+    )
+    inside = "\n".join(
+        f"| {stage} | {interval(covid[f'{key}_inside'], 'mean')} | {interval(covid[f'{key}_covered'], 'mean')} "
+        f"| {interval(covid[f'{key}_dice'], 'mean')} |"
+        for stage, key in (("network's mask", "fields"), ("after dilation and closing", "region"))
+    )
+    rates = "\n".join(
+        f"| {kind} | {v['n']} | {v['share']:.1%} |"
+        for kind, v in fold["refused_by_frontal_check"].items()
+        if isinstance(v, dict)
+    )
+    whole = "\n".join(f"| {name} | {v['n']} | {v['refused']:.1%} |" for name, v in gate["by_source"].items())
+    (
+        MODELS / "lungs" / "README.md"
+    ).write_text(f"""# {package["name"]} {package["version"]}: lung fields on frontal chest radiographs
+
+UNet of the paper's table 4 with {config["base_channels"]} base channels at {config["input_size"]}x{config["input_size"]}, soft Dice loss,
+{config["optimization"]["epochs"]} epochs (best validation epoch kept), seed {config["optimization"]["seed"]}. Trained {metrics["date"]};
+data fingerprint `{metrics["data_fingerprint"][:16]}`. Command: `lunglens train lungs --config configs/shipped.toml`.
+
+## Intended use
+Research on adult frontal chest radiographs. Not a medical device, not for diagnosis. Measured areas are of the projected,
+aerated lung as the tuberculosis sets' readers drew it, without the heart.
+
+## Training data
+{data_table(metrics["images"])}
+
+Films came squashed to 512x512 (aspect lost). A minority of Shenzhen's masks include the heart shadow. No COVID film was
+trained on.
+
+## Licence
+Weights: research use, as the data allow:
+{licences(metrics["images"])}
+
+## Measured
+Dice on held-out patients at 512x512; intervals are 95 % bootstrap by patient. "raw" is the network's output at 0.5, the other
+the mask that is reported, without islands and holes.
+
+| films | n | mean | median | 5th percentile | mean of the worst twentieth | worst |
+| --- | --- | --- | --- | --- | --- | --- |
+{dice}
+
+COVID films of covid-chestxray-dataset against V7's masks, **drawn by another rule (heart included)**, so Dice is bounded; n =
+{covid["fields_dice"]["n"]}. `lunglens evaluate covid-lungs`, {covid["date"]}.
+
+| mask | share of it inside V7's | share of V7's covered | Dice |
+| --- | --- | --- | --- |
+{inside}
+
+The gate (rules on the mask, then a logistic regression on this network's features). Share refused by the learned check out
+of fold, {fold["refused_by_frontal_check"]["folds"]} folds by patient (`lunglens train gate`):
+
+| kind | n | refused |
+| --- | --- | --- |
+{rates}
+
+Polarity: {fold["taken_for_inverted"]["inverted"]["share"]:.1%} of {fold["taken_for_inverted"]["inverted"]["n"]} inverted films are recognised,
+{fold["taken_for_inverted"]["film"]["share"]:.2%} of {fold["taken_for_inverted"]["film"]["n"]} others taken for inverted (out of fold).
+
+The whole gate as shipped, over every film (`lunglens evaluate gate`, {gate["date"]}; its check was fitted on a part of these
+films: the table above is the honest one for lateral and CT):
+
+| kind and source | n | refused |
+| --- | --- | --- |
+{whole}
+
+## Limits
+Dense consolidation, effusion and collapse are often left out of the mask; dilation and closing bring a part back. Children,
+lateral views, and films on their side were not trained on; the gate refuses most of them.
+""")
+
+
+def write_classifier_card() -> None:
+    held_out, shipped = results("classifier-held-out"), results("classifier-shipped")
+    package = json.loads((MODELS / "classifier" / "package.json").read_text())
+    config = shipped["config"]
+    view, optimization = config["view"], config["optimization"]
+    (
+        MODELS / "classifier" / "README.md"
+    ).write_text(f"""# {package["name"]} {package["version"]}: COVID-19 on frontal chest radiographs
+
+{config["backbone"]} (timm, from scratch) on one film of {view["input_size"]}x{view["input_size"]}: cut to the lungs after dilation and closing,
+cropped to their box, intensities replaced by their rank inside the lungs. {optimization["epochs"]} epochs of
+{config["images_per_epoch"]} draws, seed {optimization["seed"]}. Trained {shipped["date"]}; data fingerprint `{shipped["data_fingerprint"][:16]}`. Command:
+`lunglens train classifier --config configs/shipped.toml`. Threshold {shipped["threshold"]}.
+
+## Intended use
+Research on how such models behave. **Not a medical device, not for diagnosis or triage.** The probability holds at the
+balance of training (half of the films COVID), not at any hospital's prevalence, and says nothing of a film without visible
+disease. A positive answer means "looks more like the COVID films of 2020's public collections than like the others".
+
+## Training data
+The shipped weights are trained on everything, so they have no held-out source left:
+
+{data_table(shipped["images"])}
+
+Left out: under 18, lateral, CT, labels on which sources disagree, negative PCR.
+
+## Licence
+Weights: research use, non-commercial, as the data demand:
+{licences(shipped["images"])}
+
+## Measured
+**Of its twin**, trained in the same way with Hannover, Montgomery and Shenzhen never seen, and 30 % of the patients of the
+other sources held out (`configs/held-out.toml`, {held_out["date"]}, data fingerprint `{held_out["data_fingerprint"][:16]}`, threshold {held_out["threshold"]}).
+Intervals are 95 % bootstrap by patient. These are the numbers to believe:
+
+{classifier_table(held_out)}
+
+PPV and NPV are at the mixture's balance and mean nothing elsewhere. "within" is the fairest line: both classes from
+one collection. "external" pairs come from different hospitals, so a part of them may still be the hospital.
+
+## Limits
+Prospective AUCs of such models are 0.70 to 0.90 where their authors reported above 0.95 (Sun et al. 2022, DeGrave et al.
+2021). Expect less on your films. Labels are of collections and text mining, not of uniform PCR. Bedside films, tubes and
+sickness differ between the classes; the cut and the rank equalisation remove only some of that.
+""")
+
+
+if __name__ == "__main__":
+    write_lungs_card()
+    write_classifier_card()
