@@ -4,7 +4,7 @@
 
 Both do the same analysis of the same film: lungs, post-processing, cut, classifier, heat-map. The slow side is the UNet
 of table 4 at 512x512 and HRNet-W18 at 512x512 with Grad-CAM by autograd, with random weights (time does not depend on
-them). Cold start and peak memory are those of a fresh `lunglens analyze` process. Rounds alternate, medians are printed.
+them). Cold start and peak memory are those of a fresh `lunglens analyze` process. Rounds alternate; medians.
 """
 
 import argparse

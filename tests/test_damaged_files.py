@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 from pydicom import dcmread
 
-from tests.dicom_files import dataset_of, encoded, gradient, rg1, transcoded
 from lunglens.errors import LungLensError
 from lunglens.radiograph import read_radiograph
+from tests.dicom_files import dataset_of, encoded, gradient, rg1, transcoded
 
 EACH = {"jpeg-lossless": 16, "jpeg2000": 16}  # these are decoded in a process of their own, which takes time
 KINDS = ["plain", "rle", "jpeg-ls", "jpeg-lossless", "jpeg2000", "deflated", "implicit", "PNG", "JPEG", "TIFF", "rg1"]

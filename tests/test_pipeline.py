@@ -35,8 +35,8 @@ def test_rg1_is_analyzed(analyzer: Analyzer, rg_folder: Path) -> None:
     assert 0.15 < finding.lungs.mean() < 0.5
     assert finding.left is not None
     assert finding.right is not None
-    assert finding.left.area_cm2 is not None
-    assert 80 < finding.left.area_cm2 < 500
+    assert finding.left.area_cm2 is None  # its header gives a pixel spacing of zero
+    assert finding.left.area_px == pytest.approx(finding.left.share * 1955 * 1841, abs=1)
     assert finding.to_dict()["gate"]["accepted"] is True
 
 
@@ -51,6 +51,12 @@ def test_an_array_is_analyzed_like_its_file(chest_png: Path) -> None:
     film = read_radiograph(chest_png)
     from_file, from_array = lunglens.analyze(chest_png), lunglens.analyze(film.pixels)
     assert from_file.covid_probability == pytest.approx(from_array.covid_probability, abs=1e-6)
+
+
+def test_areas_in_cm2_where_the_spacing_is_known(chest_png: Path) -> None:
+    finding = lunglens.analyze(read_radiograph(chest_png).pixels, spacing_mm=(0.7, 0.8))
+    assert finding.left is not None
+    assert finding.left.area_cm2 == pytest.approx(finding.left.area_px * 0.7 * 0.8 / 100)
 
 
 def test_inverted_polarity_is_corrected_and_said(analyzer: Analyzer, chest_png: Path) -> None:

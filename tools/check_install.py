@@ -11,6 +11,8 @@ from pathlib import Path
 
 MOST_PACKAGES = 50
 MOST_MEGABYTES = 450
+# Every new environment holds these; the install does not bring them.
+OF_THE_ENVIRONMENT = ("pip", "setuptools", "pkg_resources", "_distutils_hack")
 TRAINING_ONLY = ("torch", "timm", "kornia", "lightning", "pandas", "sklearn")
 
 # GPL and AGPL in any spelling; the lesser GPL, and GCC's runtime under its exception, are fine.
@@ -36,8 +38,9 @@ def is_copyleft(licence: str) -> bool:
 
 
 def megabytes(folders: set[str]) -> float:
-    """The size of all files under the folders."""
-    files = (Path(parent, name) for top in folders for parent, _, names in os.walk(top) for name in names)
+    """The size of all files under the folders, without what the environment itself came with."""
+    tops = (top for folder in folders for top in Path(folder).iterdir() if top.name not in OF_THE_ENVIRONMENT)
+    files = (Path(parent, name) for top in tops for parent, _, names in os.walk(top) for name in names)
     return sum(file.lstat().st_size for file in files) / 1e6
 
 
@@ -50,7 +53,8 @@ def main() -> int:
         if not good:
             failed.append(line)
 
-    packages = sorted(importlib.metadata.distributions(), key=lambda package: package.name.lower())
+    found = (p for p in importlib.metadata.distributions() if p.name not in OF_THE_ENVIRONMENT)
+    packages = sorted(found, key=lambda package: package.name.lower())
     report(len(packages) <= MOST_PACKAGES, f"{len(packages)} packages (at most {MOST_PACKAGES})")
 
     paths = sysconfig.get_paths()

@@ -105,12 +105,17 @@ def evaluate_covid_lungs(data: Data, out: Out, lungs: Package = None) -> None:
 
 
 @evaluate_app.command("gate")
-def evaluate_gate(data: Data, out: Out, lungs: Package = None) -> None:
-    """Run the whole gate over every film of the data: share refused by kind and source, with reasons."""
+def evaluate_gate(
+    data: Data,
+    out: Out,
+    lungs: Package = None,
+    per_source: Annotated[int | None, typer.Option(help="Frontal films of each source; all if not given.")] = None,
+) -> None:
+    """Run the whole gate over the films of the data: share refused by kind and source, with reasons."""
     from lunglens.package import shipped_models
     from lunglens.stages import gate_evaluation_stage
 
-    gate_evaluation_stage(data, lungs or shipped_models() / "lungs", out)
+    gate_evaluation_stage(data, lungs or shipped_models() / "lungs", out, per_source)
 
 
 def main() -> None:

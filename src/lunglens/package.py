@@ -110,7 +110,7 @@ def golden_input(size: int) -> Array:
     body = 0.75 * (x**2 / 0.9 + y**2 / 1.2 < 1)
     lungs = sum(((x - side) ** 2 / 0.08 + (y + 0.05) ** 2 / 0.4 < 1) for side in (-0.42, 0.42))
     image = body - 0.5 * lungs + 0.06 * np.sin(22 * y + 4 * x**2)
-    return np.clip(image, 0, 1).astype(np.float32)[None, None]
+    return np.asarray(np.clip(image, 0, 1), np.float32)[None, None]
 
 
 def golden_summary(outputs: dict[str, Array]) -> dict[str, list[float]]:

@@ -32,7 +32,7 @@ def stretch(pixels: Floats) -> Floats:
     low, high = np.percentile(pixels, STRETCH_PERCENTILES)
     if high <= low:
         return np.zeros_like(pixels, dtype=np.float32)
-    return np.clip((pixels - low) / (high - low), 0.0, 1.0).astype(np.float32)
+    return np.asarray(np.clip((pixels - low) / (high - low), 0.0, 1.0), np.float32)
 
 
 def film_square(pixels: Floats, size: int) -> Floats:
@@ -95,4 +95,4 @@ def cut_to_lungs(image: Floats, lungs: Mask) -> Floats:
 
 
 def _quantize(pixels: Floats) -> Floats:
-    return (np.rint(pixels * 255.0) / 255.0).astype(np.float32)
+    return np.asarray(np.rint(pixels * 255.0) / 255.0, np.float32)

@@ -72,11 +72,12 @@ def classifier_stage(data: Path, config: ClassifierConfig, lungs: Path, out: Pat
     cache = build_film_cache(usable, config, load_package(lungs), out.parent / f"films-{config.view.film_size}")
     views = build_views(cache, table.index.to_numpy(), config.view, out)
     module = train_classifier(table, views, config, out)
-    table["probability"] = predict(module, views)
     table["region_px"] = cache.area_px[table.index]
-    _save_table(table, out / "predictions.csv")
-    threshold = _threshold(table[table["part"] == "validation"])
-    metrics = _measure_classifier(table, threshold)
+    held_out = np.flatnonzero(table["part"] != "train")
+    predicted = table.iloc[held_out].assign(probability=predict(module, views, held_out))
+    _save_table(predicted, out / "predictions.csv")
+    threshold = _threshold(predicted[predicted["part"] == "validation"])
+    metrics = _measure_classifier(predicted, threshold)
     provenance = _provenance(table, config.model_dump(mode="json"))
     export_package(
         ClassifierGraph(module.classifier),
@@ -112,11 +113,11 @@ def covid_lungs_stage(data: Path, lungs: Path, out: Path) -> None:
     console.print_json(data={name: values["mean"] for name, values in summary.items()})
 
 
-def gate_evaluation_stage(data: Path, lungs: Path, out: Path) -> None:
-    """The whole gate over every film, as the analysis applies it: `out/gate.csv` and `out/gate.json`."""
+def gate_evaluation_stage(data: Path, lungs: Path, out: Path, per_source: int | None) -> None:
+    """The whole gate as the analysis applies it, over so many films a source (None: all), into `out/gate.json`."""
     package = load_package(lungs)
     frontal = LinearCheck.from_parameters(package.parameters["gate"]["frontal"])
-    table = _gate_films(data, per_source=None)
+    table = _gate_films(data, per_source)
     reasons = []
     for path in track(table["path"], "judging", console=console):
         film = read_radiograph(Path(path))

@@ -1,5 +1,7 @@
 """What the two trainings share: the optimizer and schedule, a lightning run that can be killed and goes on."""
 
+import logging
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,7 @@ def fit(
 
     Writes `checkpoints/`, and `log/start-<n>/metrics.csv`: rows of the epochs that the nth start has trained.
     """
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # it advertises
     checkpoints = folder / "checkpoints"
     starts = len(list((folder / "log").glob("start-*")))
     # Two savers: lightning's save_last copies the best epoch, not the last.
@@ -58,12 +61,14 @@ def fit(
         num_sanity_val_steps=0,
     )
     resume = checkpoints / "last.ckpt"
-    trainer.fit(
-        module,
-        train,
-        DataLoader(validation, batch_size=settings.batch_size),
-        ckpt_path=resume if resume.exists() else None,
-        weights_only=False,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # lightning on its own internals, loader workers and folders that exist
+        trainer.fit(
+            module,
+            train,
+            DataLoader(validation, batch_size=settings.batch_size),
+            ckpt_path=resume if resume.exists() else None,
+            weights_only=False,  # our own file; it holds the optimizer too
+        )
     kept = checkpoints / ("best.ckpt" if settings.keep == "best" else "last.ckpt")
     module.load_state_dict(torch.load(kept, map_location="cpu", weights_only=False)["state_dict"])

@@ -6,6 +6,7 @@ import lightning as L
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, max_pool2d
 from torch.utils.data import DataLoader, Dataset, RandomSampler, Sampler, Subset, WeightedRandomSampler
@@ -104,12 +105,12 @@ def train_classifier(table: pd.DataFrame, views: Views, config: ClassifierConfig
     return module.eval()
 
 
-def predict(module: ClassifierTraining, views: Views, batch_size: int = 32) -> np.ndarray:
-    """Probabilities (N,) of every view, float32 arithmetic."""
-    images = ViewImages(views, pd.Series(np.zeros(len(views.images))))
+def predict(module: ClassifierTraining, views: Views, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Probabilities (len(rows),) of the given views, float32 arithmetic."""
+    images = Subset(ViewImages(views, pd.Series(np.zeros(len(views.images)))), rows.tolist())
     with torch.inference_mode():
-        parts = [module.predict_step(batch, 0) for batch in DataLoader(images, batch_size=batch_size)]
-    return torch.cat(parts).numpy()
+        parts = [module.predict_step(batch, 0) for batch in DataLoader(images, batch_size=32)]
+    return np.asarray(torch.cat(parts).numpy(), np.float32)
 
 
 def _sampler(table: pd.DataFrame, config: ClassifierConfig) -> Sampler[int]:

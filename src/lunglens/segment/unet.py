@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 
 def double_convolution(channels_in: int, channels_out: int, batch_norm: bool) -> nn.Sequential:
-    """Two 3x3 convolutions, padding "same", each followed by (batch normalisation, if asked for, and) ReLU."""
+    """Two 3x3 convolutions, padding "same", each followed by ReLU (before it batch normalisation, if asked for)."""
     layers: list[nn.Module] = []
     for channels in (channels_in, channels_out):
         layers.append(nn.Conv2d(channels, channels_out, 3, padding=1))
@@ -17,8 +17,8 @@ def double_convolution(channels_in: int, channels_out: int, batch_norm: bool) ->
 class UNet(nn.Module):
     """Five levels of `base`, 2, 4, 8 and 16 x `base` channels; one output channel of logits.
 
-    With `base` 32 and a (N, 1, 512, 512) input it has the shapes of table 4 and 7,759,521 parameters. The last layer is a
-    1x1 convolution; its sigmoid is applied by the loss and at export. Height and width must be multiples of 16. Batch
+    With `base` 32 and a (N, 1, 512, 512) input it has the shapes of table 4 and 7,759,521 parameters. The last layer is
+    a 1x1 convolution; its sigmoid is applied by the loss and at export. Height and width must be multiples of 16. Batch
     normalisation is not in the paper; it trains in half the epochs and costs nothing at run time (it is folded away).
     """
 

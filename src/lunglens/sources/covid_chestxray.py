@@ -1,4 +1,7 @@
-"""covid-chestxray-dataset (Cohen et al. 2020, https://github.com/ieee8023/covid-chestxray-dataset): metadata.csv + images."""
+"""covid-chestxray-dataset (Cohen et al. 2020): metadata.csv + images.
+
+https://github.com/ieee8023/covid-chestxray-dataset
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +16,7 @@ CAUSE_NOT_NAMED = {"ards"}  # a syndrome that COVID-19 causes too: neither class
 
 
 def covid_chestxray(root: Path) -> Iterator[Row]:
-    """A row for every line of `metadata.csv` whose image is there (the repository lists some that are not published)."""
+    """A row for every line of `metadata.csv` whose image is there (it lists some that are not published)."""
     folder = root / SOURCE
     table = read_table(folder / "metadata.csv", ["patientid", "finding", "view", "modality", "age", "sex", "filename"])
     images = find_images(folder / "images")

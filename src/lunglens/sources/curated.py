@@ -1,7 +1,7 @@
 """A curated index beside the data sets: `classification.csv`, one row an image, with verified groups and duplicates.
 
-The index adds what no upstream table has (images tied across data sets, labels that sources disagree on) and is the only
-description of collections that were published without metadata.
+The index adds what no upstream table has (images tied across data sets, labels that sources disagree on) and is the
+only description of collections that were published without metadata.
 """
 
 from collections.abc import Iterable, Iterator
