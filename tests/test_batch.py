@@ -99,6 +99,23 @@ def test_finished_films_are_not_done_again(films: Path, analyzer: Analyzer, tmp_
     assert calls[4:] == [films / "broken.png"]
 
 
+def test_a_result_that_was_deleted_is_made_again(chest_png: Path, analyzer: Analyzer, tmp_path: Path) -> None:
+    for _ in range(3):
+        (outcome,) = run_batch([chest_png], tmp_path, analyzer, write_analysis, lambda _: None)
+        assert outcome.status == "analyzed"
+        (tmp_path / outcome.result).unlink()
+
+
+def test_a_name_that_is_no_utf8(chest_png: Path, tmp_path: Path) -> None:
+    odd = os.fsdecode(bytes(tmp_path) + b"/caf\xe9.png")
+    shutil.copy(chest_png, odd)
+    (tmp_path / "caf\udce9.jpg").write_bytes(b"no image")
+    done = run_cli("analyze", tmp_path, "--out", tmp_path / "out")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert [row["status"] for row in summary(tmp_path / "out")] == ["failed", "analyzed"]
+
+
 def test_killed_batch_goes_on(chest_png: Path, tmp_path: Path) -> None:
     folder = tmp_path / "many"
     folder.mkdir()

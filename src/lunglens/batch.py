@@ -15,7 +15,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from lunglens.errors import LungLensError, NotAChestRadiographError
-from lunglens.files import write_atomically, write_bytes, write_json
+from lunglens.files import readable, write_atomically, write_bytes, write_json
 from lunglens.finding import Finding
 from lunglens.pipeline import Analyzer
 from lunglens.radiograph import read_radiograph
@@ -103,10 +103,11 @@ def write_analysis(job: Job, out: Path, analyzer: Analyzer) -> Outcome:
     finding = analyzer.analyze(read_radiograph(job.path))
     panel = draw_panel(finding, job.path.name)
     write_atomically(out / f"{job.name}.panel.png", lambda path: panel.save(path, compress_level=3))
-    if finding.lungs is not None:
-        lungs = mask_image(finding.lungs)
-        write_atomically(out / f"{job.name}.lungs.png", lungs.save)
-    write_json(out / f"{job.name}.json", {"path": str(job.path), **finding.to_dict()})
+    if finding.lungs is None:
+        (out / f"{job.name}.lungs.png").unlink(missing_ok=True)  # of an earlier file of this name
+    else:
+        write_atomically(out / f"{job.name}.lungs.png", mask_image(finding.lungs).save)
+    write_json(out / f"{job.name}.json", {"path": readable(job.path), **finding.to_dict()})
     return _outcome(job, finding)
 
 
@@ -114,9 +115,9 @@ def write_segmentation(job: Job, out: Path, analyzer: Analyzer) -> Outcome:
     """Only the lungs of one film, into `<name>.lungs.png`."""
     lungs, gate = analyzer.segment(read_radiograph(job.path))
     if not gate.accepted:
-        return Outcome(str(job.path), "refused", reason=gate.reason)
+        return Outcome(readable(job.path), "refused", reason=gate.reason)
     write_atomically(out / f"{job.name}.lungs.png", mask_image(lungs).save)
-    return Outcome(str(job.path), "analyzed", result=f"{job.name}.lungs.png")
+    return Outcome(readable(job.path), "analyzed", result=f"{job.name}.lungs.png")
 
 
 def summary_csv(outcomes: Iterable[Outcome]) -> str:
@@ -130,10 +131,11 @@ def summary_csv(outcomes: Iterable[Outcome]) -> str:
 
 def result_names(films: list[Path]) -> list[str]:
     """A file name for each film: its stem, or stem and a short hash of the path where stems collide."""
-    stems = Counter(film.stem.lower() for film in films)
+    stems = [readable(film.stem).replace("\\", "_") for film in films]
+    times = Counter(stem.lower() for stem in stems)
     return [
-        film.stem if stems[film.stem.lower()] == 1 else f"{film.stem}-{_short_hash(str(film.absolute()))}"
-        for film in films
+        stem if times[stem.lower()] == 1 else f"{stem}-{_short_hash(readable(film.absolute()))}"
+        for film, stem in zip(films, stems, strict=True)
     ]
 
 
@@ -145,7 +147,7 @@ def _work_off(
         for film, name in zip(films, result_names(films), strict=True):
             job = Job(film, name, _key(film, name, analyzer, write))
             outcome = done.get(job.key)
-            if outcome is None:
+            if outcome is None or not (out / outcome.result).exists():
                 _append(journal, {"started": job.key})
                 outcome = _do(job, out, analyzer, write, starts[job.key])
                 _append(journal, {"done": job.key, "outcome": asdict(outcome)})
@@ -154,16 +156,16 @@ def _work_off(
 
 
 def _do(job: Job, out: Path, analyzer: Analyzer, write: Writer, earlier_starts: int) -> Outcome:
-    path = str(job.path)
+    path = readable(job.path)
     if earlier_starts >= MOST_STARTS:
         return Outcome(path, "failed", reason=f"ended the program {earlier_starts} times: the file may be malicious")
     start = time.perf_counter()
     try:
         outcome = write(job, out, analyzer)
     except NotAChestRadiographError as error:
-        outcome = Outcome(path, "refused", reason=str(error))
+        outcome = Outcome(path, "refused", reason=readable(error))
     except LungLensError as error:
-        outcome = Outcome(path, "failed", reason=str(error))
+        outcome = Outcome(path, "failed", reason=readable(error))
     except MemoryError:
         outcome = Outcome(path, "failed", reason="not enough memory for this image")
     return Outcome(**(asdict(outcome) | {"seconds": round(time.perf_counter() - start, 3)}))
@@ -172,7 +174,7 @@ def _do(job: Job, out: Path, analyzer: Analyzer, write: Writer, earlier_starts: 
 def _outcome(job: Job, finding: Finding) -> Outcome:
     probability = finding.covid_probability
     return Outcome(
-        path=str(job.path),
+        path=readable(job.path),
         status=finding.status,
         covid_probability=None if probability is None else round(probability, 6),
         decision=finding.decision,
@@ -204,7 +206,7 @@ def _key(film: Path, name: str, analyzer: Analyzer, write: Writer) -> str:
     except OSError:
         state = "unreadable"
     models = [package.description["checksums"] for package in (analyzer.lungs, analyzer.classifier)]
-    return _short_hash(f"{film.absolute()} {name} {state} {models} {write.__name__}", 24)
+    return _short_hash(f"{readable(film.absolute())} {name} {state} {models} {write.__name__}", 24)
 
 
 def _read_journal(path: Path) -> tuple[dict[str, Outcome], Counter[str]]:
@@ -221,6 +223,7 @@ def _read_journal(path: Path) -> tuple[dict[str, Outcome], Counter[str]]:
             starts[entry["started"]] += 1
         elif "done" in entry:
             done[entry["done"]] = Outcome(**entry["outcome"])
+            starts[entry["done"]] = 0
     return done, starts
 
 

@@ -47,6 +47,11 @@ def write_json(path: Path, content: Any) -> None:
     write_bytes(path, (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
 
+def readable(text: object) -> str:
+    """Text that any terminal and file takes: bytes of a file name that are no UTF-8 become escapes."""
+    return str(text).encode("utf-8", "backslashreplace").decode()
+
+
 def sha256_of(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
     with path.open("rb") as stream:
