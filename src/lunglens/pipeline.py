@@ -15,6 +15,7 @@ from lunglens.gate.judge import GateResult, LinearCheck, gate_features, judge, l
 from lunglens.package import ModelPackage, load_package, shipped_models
 from lunglens.preprocess import Mask, classifier_view, cut_to_lungs, film_square, resize_mask
 from lunglens.radiograph import Radiograph, radiograph_from_array, read_radiograph
+from lunglens.segment.postprocess import lung_mask
 from lunglens.segment.segmenter import Segmentation, segment_film, segment_square
 
 
@@ -53,7 +54,7 @@ class Analyzer:
         answer = self._classify(film, segmentation, inverted)
         clock.lap("classifier")
         left, right = (_lung(side, film) for side in lung_sides(segmentation.mask.fields))
-        settings = Postprocess.model_validate(self.classifier.parameters["postprocess"])
+        settings = Postprocess.model_validate(self.lungs.parameters["postprocess"])
         if segmentation.mask.region_area_px < settings.min_area_px:
             warnings += (f"small lungs: below the paper's quality threshold of {settings.min_area_px} px",)
         fields = resize_mask(segmentation.mask.fields, *film.pixels.shape)
@@ -91,7 +92,10 @@ class Analyzer:
         parameters = self.classifier.parameters
         view = View.model_validate(parameters["view"])
         pixels = np.float32(1) - film.pixels if inverted else film.pixels
-        region = resize_mask(segmentation.mask.region, view.film_size, view.film_size)
+        # The region is the classifier's matter: with the settings that it was trained with.
+        settings = Postprocess.model_validate(parameters["postprocess"])
+        processed = lung_mask(segmentation.mask.probability, settings)
+        region = resize_mask(processed.region, view.film_size, view.film_size)
         image, mask, box = classifier_view(film_square(pixels, view.film_size), region, view)
         seen = cut_to_lungs(image, mask) if view.cut else image
         outputs = self.classifier.run(seen[None, None])
