@@ -3,8 +3,8 @@
     python benchmarks/classifier_ablation.py --data DATA --out runs/ablation
 
 Every variant is a run folder of `lunglens train classifier`; finished ones are not run again. Prints one table and
-writes it to OUT/ablation.json. The runs are shorter and smaller (128 px) than the shipped model's so that all of them
-fit into an hour on two cores: compare the rows with each other, not with the card.
+writes it to OUT/ablation.json. The runs are shorter than the shipped model's so that all of them fit into half an hour
+on two cores: compare the rows with each other, not with the card.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from lunglens.files import write_json
 from lunglens.package import shipped_models
 from lunglens.stages import classifier_stage
 
-SMALL = {"view": {"input_size": 128}, "optimization": {"epochs": 4}, "images_per_epoch": 3000}
+SHORT = {"optimization": {"epochs": 3}, "images_per_epoch": 6000}
 NEUTRAL_APPEARANCE = {
     "gamma": (1.0, 1.0),
     "contrast": (1.0, 1.0),
@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("--config", type=Path, default=Path("configs/held-out.toml"))
     parser.add_argument("--lungs", type=Path, default=shipped_models() / "lungs")
     arguments = parser.parse_args()
-    base = changed(load_config(arguments.config).classifier, SMALL)
+    base = changed(load_config(arguments.config).classifier, SHORT)
     table = {}
     for name, changes in VARIANTS.items():
         folder = arguments.out / "".join(c if c.isalnum() else "-" for c in name)

@@ -75,6 +75,7 @@ class Optimization(Section):
     # With 25 epochs the paper's steps at 30, 60 and 90 never happen; they are kept as printed (table 5).
     steps: tuple[int, ...] = (30, 60, 90)
     step_factor: float = 0.1
+    warm_up: float = Field(0.3, gt=0, lt=1, description="share of the steps in which onecycle's rate rises")
     batch_size: int = Field(8, ge=1)
     epochs: int = Field(25, ge=1)
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"

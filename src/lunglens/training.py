@@ -28,7 +28,9 @@ def optimizers(module: torch.nn.Module, settings: Optimization, total_steps: int
         schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, list(settings.steps), settings.step_factor)
         interval = "epoch"
     else:
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=total_steps)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, settings.learning_rate, total_steps=total_steps, pct_start=settings.warm_up
+        )
         interval = "step"
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": interval}}
 
