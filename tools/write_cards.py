@@ -1,8 +1,9 @@
-"""Write the model cards from the measured results, so that no number in them is typed by hand.
+"""Write model cards and tables of README and docs from the measured results: no number in them is typed by hand.
 
     python tools/write_cards.py
 
-Reads results/*.json (copied from run folders) and the packages' descriptions; writes src/lunglens/models/*/README.md.
+Reads results/*.json (copied from run folders) and the packages' descriptions; writes src/lunglens/models/*/README.md and the
+marked parts of README.md and docs/explanation.md.
 """
 
 import json
@@ -186,6 +187,57 @@ sickness differ between the classes; the cut and the rank equalisation remove on
 """)
 
 
+def fill(path: Path, name: str, content: str) -> None:
+    """Replace what stands between the markers `<!-- name: ... -->` and `<!-- end of name -->`."""
+    text = path.read_text()
+    start = text.index("-->", text.index(f"<!-- {name}:")) + len("-->")
+    end = text.index(f"<!-- end of {name} -->")
+    path.write_text(f"{text[:start]}\n{content}\n{text[end:]}")
+
+
+def write_readme_numbers() -> None:
+    lungs, held_out, speed = results("lungs"), results("classifier-held-out"), results("speed")
+    gate = json.loads((MODELS / "lungs" / "package.json").read_text())["provenance"]["gate"]["out_of_fold"]
+    refused, dice = gate["refused_by_frontal_check"], lungs["test"]["all dice"]
+    pairs = {
+        "Hannover's COVID films against Shenzhen's normals (neither hospital seen)": "external: COVID against shenzhen normal",
+        "... against Montgomery's normals (not seen)": "external: COVID against montgomery normal",
+        "... against Shenzhen's tuberculosis (not seen)": "external: COVID against shenzhen tuberculosis",
+        "COVID against other pneumonia, same collection, held-out patients": "test: within covid-chestxray-dataset, against other pneumonia",
+        "the public mixture, held-out patients (what papers print)": "test: all",
+    }
+    rows = [
+        f"| COVID-19, AUC: {words} | {interval(held_out[key], 'auc')}, n = {held_out[key]['n_positive']} : {held_out[key]['n_negative']} |"
+        for words, key in pairs.items()
+    ]
+    fill(
+        ROOT / "README.md",
+        "numbers",
+        f"""Measured on held-out patients; 95 % bootstrap intervals by patient; {held_out["date"]}, seed {held_out["config"]["optimization"]["seed"]},
+data fingerprints `{lungs["data_fingerprint"][:12]}` (lungs), `{held_out["data_fingerprint"][:12]}` (classifier).
+
+| what | measured |
+| --- | --- |
+{chr(10).join(rows)}
+| Lungs, Dice, {dice["n"]} films of Montgomery and Shenzhen | {interval(dice, "mean")}; median {dice["median"]:.3f}; 5th percentile {dice["percentile_5"]:.3f} |
+| Gate, refused (out of fold): frontal films, lateral, CT | {refused["film"]["share"]:.1%}, {refused["lateral"]["share"]:.1%}, {refused["CT"]["share"]:.1%} of {refused["film"]["n"]}, {refused["lateral"]["n"]}, {refused["CT"]["n"]} |
+| One film of 1955x1841, {speed["cores"]} cores | {speed["shipped_ms"]:.0f} ms; {speed["ratio"]:.0f} times faster than the paper's sizes in eager torch; {speed["cold_start_to_first_answer_s"]:.1f} s from a cold start; {speed["peak_memory_mb"]} MB |""",
+    )
+
+
+def write_ablation() -> None:
+    table = results("ablation")
+    columns = list(next(iter(table.values())))
+    lines = [f"| variant | {' | '.join(columns)} |", "| --- " * (1 + len(columns)) + "|"]
+    lines += [
+        f"| {name} | {' | '.join('-' if row[c] is None else f'{row[c]:.3f}' for c in columns)} |"
+        for name, row in table.items()
+    ]
+    fill(ROOT / "docs" / "explanation.md", "ablation", "\n".join(lines))
+
+
 if __name__ == "__main__":
+    write_readme_numbers()
+    write_ablation()
     write_lungs_card()
     write_classifier_card()

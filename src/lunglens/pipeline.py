@@ -57,6 +57,9 @@ class Analyzer:
         settings = Postprocess.model_validate(self.lungs.parameters["postprocess"])
         if segmentation.mask.region_area_px < settings.min_area_px:
             warnings += (f"small lungs: below the paper's quality threshold of {settings.min_area_px} px",)
+        share = answer["heat_share_in_lungs"]
+        if share is not None and share < answer["region_share"]:
+            warnings += ("the heat does not prefer the lungs to their surroundings: the answer may rest on the outline",)
         fields = resize_mask(segmentation.mask.fields, *film.pixels.shape)
         return Finding(
             status="analyzed",
