@@ -141,18 +141,19 @@ lateral views, and films on their side were not trained on; the gate refuses mos
 
 
 def write_classifier_card() -> None:
-    held_out, shipped = results("classifier-held-out"), results("classifier-shipped")
+    held_out = results("classifier-held-out")
     package = json.loads((MODELS / "classifier" / "package.json").read_text())
-    config = shipped["config"]
+    config = held_out["config"]
     view, optimization = config["view"], config["optimization"]
     (
         MODELS / "classifier" / "README.md"
     ).write_text(f"""# {package["name"]} {package["version"]}: COVID-19 on frontal chest radiographs
 
-{config["backbone"]} (timm, from scratch) on one film of {view["input_size"]}x{view["input_size"]}: cut to the lungs after dilation and closing,
+{config["backbone"]} (timm, from scratch) at {view["input_size"]}x{view["input_size"]}: the film cut to the lungs after dilation and closing,
 cropped to their box, intensities replaced by their rank inside the lungs. {optimization["epochs"]} epochs of
-{config["images_per_epoch"]} draws, seed {optimization["seed"]}. Trained {shipped["date"]}; data fingerprint `{shipped["data_fingerprint"][:16]}`. Command:
-`lunglens train classifier --config configs/shipped.toml`. Threshold {shipped["threshold"]}.
+{config["images_per_epoch"]} draws, seed {optimization["seed"]}. Trained {held_out["date"]}; data fingerprint `{held_out["data_fingerprint"][:16]}`. Command:
+`lunglens train classifier --config configs/held-out.toml`. Threshold {held_out["threshold"]} (where sensitivity + specificity is
+largest on validation patients).
 
 ## Intended use
 Research on how such models behave. **Not a medical device, not for diagnosis or triage.** The probability holds at the
@@ -160,25 +161,24 @@ balance of training (half of the films COVID), not at any hospital's prevalence,
 disease. A positive answer means "looks more like the COVID films of 2020's public collections than like the others".
 
 ## Training data
-The shipped weights are trained on everything, so they have no held-out source left:
+Hannover, Montgomery and Shenzhen were never trained on ("external"); 30 % of the patients of the other sources are "test".
 
-{data_table(shipped["images"])}
+{data_table(held_out["images"])}
 
 Left out: under 18, lateral, CT, labels on which sources disagree, negative PCR.
 
 ## Licence
 Weights: research use, non-commercial, as the data demand:
-{licences(shipped["images"])}
+{licences({key: n for key, n in held_out["images"].items() if not key.endswith("external")})}
 
 ## Measured
-**Of its twin**, trained in the same way with Hannover, Montgomery and Shenzhen never seen, and 30 % of the patients of the
-other sources held out (`configs/held-out.toml`, {held_out["date"]}, data fingerprint `{held_out["data_fingerprint"][:16]}`, threshold {held_out["threshold"]}).
-Intervals are 95 % bootstrap by patient. These are the numbers to believe:
+The weights that ship are the ones measured here. Intervals are 95 % bootstrap by patient.
 
 {classifier_table(held_out)}
 
 PPV and NPV are at the mixture's balance and mean nothing elsewhere. "within" is the fairest line: both classes from
-one collection. "external" pairs come from different hospitals, so a part of them may still be the hospital.
+one collection, and there **the model is weak**. "external" pairs come from different hospitals, so a part of them may still
+be the hospital. The training loss was still falling at its end: longer training is expected to help.
 
 ## Limits
 Prospective AUCs of such models are 0.70 to 0.90 where their authors reported above 0.95 (Sun et al. 2022, DeGrave et al.
@@ -225,19 +225,7 @@ data fingerprints `{lungs["data_fingerprint"][:12]}` (lungs), `{held_out["data_f
     )
 
 
-def write_ablation() -> None:
-    table = results("ablation")
-    columns = list(next(iter(table.values())))
-    lines = [f"| variant | {' | '.join(columns)} |", "| --- " * (1 + len(columns)) + "|"]
-    lines += [
-        f"| {name} | {' | '.join('-' if row[c] is None else f'{row[c]:.3f}' for c in columns)} |"
-        for name, row in table.items()
-    ]
-    fill(ROOT / "docs" / "explanation.md", "ablation", "\n".join(lines))
-
-
 if __name__ == "__main__":
     write_readme_numbers()
-    write_ablation()
     write_lungs_card()
     write_classifier_card()

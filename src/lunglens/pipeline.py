@@ -59,7 +59,9 @@ class Analyzer:
             warnings += (f"small lungs: below the paper's quality threshold of {settings.min_area_px} px",)
         share = answer["heat_share_in_lungs"]
         if share is not None and share < answer["region_share"]:
-            warnings += ("the heat does not prefer the lungs to their surroundings: the answer may rest on the outline",)
+            warnings += (
+                "the heat does not prefer the lungs to their surroundings: the answer may rest on the outline",
+            )
         fields = resize_mask(segmentation.mask.fields, *film.pixels.shape)
         return Finding(
             status="analyzed",
@@ -96,11 +98,14 @@ class Analyzer:
         view = View.model_validate(parameters["view"])
         pixels = np.float32(1) - film.pixels if inverted else film.pixels
         # The region is the classifier's matter: with the settings that it was trained with.
-        settings = Postprocess.model_validate(parameters["postprocess"])
-        processed = lung_mask(segmentation.mask.probability, settings)
-        region = resize_mask(processed.region, view.film_size, view.film_size)
-        image, mask, box = classifier_view(film_square(pixels, view.film_size), region, view)
-        seen = cut_to_lungs(image, mask) if view.cut else image
+        mask = segmentation.mask
+        if parameters["postprocess"] != self.lungs.parameters["postprocess"]:
+            mask = lung_mask(mask.probability, Postprocess.model_validate(parameters["postprocess"]))
+        region = resize_mask(mask.region, view.film_size, view.film_size)
+        same_size = view.film_size == self.lungs.input_size
+        square = segmentation.film if same_size else film_square(pixels, view.film_size)
+        image, lungs, box = classifier_view(square, region, view)
+        seen = cut_to_lungs(image, lungs) if view.cut else image
         outputs = self.classifier.run(seen[None, None])
         probability, threshold = float(outputs["probability"][0]), float(parameters["threshold"])
         return {
@@ -108,8 +113,8 @@ class Analyzer:
             "threshold": threshold,
             "decision": "covid" if probability >= threshold else "not covid",
             "heat": heat_on_film(outputs["heat"][0], box, view.film_size, film.pixels.shape),
-            "heat_share_in_lungs": heat_share(outputs["heat"][0], mask),
-            "region_share": float(mask.mean()),
+            "heat_share_in_lungs": heat_share(outputs["heat"][0], lungs),
+            "region_share": float(lungs.mean()),
             "classifier_view": seen,
         }
 

@@ -81,7 +81,8 @@ def lung_sides(fields: Mask) -> tuple[Mask, Mask]:
         return fields & (columns >= middle), fields & (columns < middle)
     if count == 1:
         middle = fields.shape[1] / 2  # a single lung says nothing of where the chest's middle is
-    centres = np.array([centre[1] for centre in ndimage.center_of_mass(fields, labels, range(1, count + 1))])
+    flat = labels.ravel()
+    centres = np.bincount(flat, np.tile(columns, fields.shape[0]))[1:] / np.bincount(flat)[1:]
     on_right = np.concatenate([[False], centres >= middle])[labels]
     return fields & on_right, fields & ~on_right
 
