@@ -27,7 +27,6 @@ from lunglens.preprocess import classifier_view, cut_to_lungs, film_square
 from lunglens.radiograph import Radiograph, read_radiograph
 from lunglens.segment.postprocess import lung_mask
 
-
 # The child reports its own peak: getrusage would count this process's memory from before the child's exec.
 FRESH = """
 import sys

@@ -127,7 +127,7 @@ of fold, {fold["refused_by_frontal_check"]["folds"]} folds by patient (`lunglens
 Polarity: {fold["taken_for_inverted"]["inverted"]["share"]:.1%} of {fold["taken_for_inverted"]["inverted"]["n"]} inverted films are recognised,
 {fold["taken_for_inverted"]["film"]["share"]:.2%} of {fold["taken_for_inverted"]["film"]["n"]} others taken for inverted (out of fold).
 
-The whole gate as shipped, over every film (`lunglens evaluate gate`, {gate["date"]}; its check was fitted on a part of these
+The whole gate as shipped, over at most 200 films a source (`lunglens evaluate gate --per-source 200`, {gate["date"]}; its check was fitted on a part of these
 films: the table above is the honest one for lateral and CT):
 
 | kind and source | n | refused |
