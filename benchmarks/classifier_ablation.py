@@ -33,10 +33,10 @@ ONE_SOURCE_A_SIDE = {
 VARIANTS: dict[str, dict[str, object]] = {
     "all ingredients": {},
     "without rank equalisation": {"view": {"equalize": "none"}},
+    "without cut (uncut box)": {"view": {"cut": False}},
     "without crop to the lungs' box": {"view": {"crop": False}},
-    "without cut (whole box)": {"view": {"cut": False}},
-    "without source x label balance": {"balance_power": 1.0},
     "without random appearance": {"augment": NEUTRAL_APPEARANCE},
+    "without source x label balance": {"balance_power": 1.0},
     "one source a side (the easy success)": ONE_SOURCE_A_SIDE,
     "paper's view: cut, no crop, no equalisation": {"view": {"equalize": "none", "crop": False}},
     "paper's view, uncut": {"view": {"equalize": "none", "crop": False, "cut": False}},
@@ -74,8 +74,8 @@ def main() -> None:
             classifier_stage(arguments.data, changed(base, changes), arguments.lungs, folder)
         metrics = json.loads((folder / "metrics.json").read_text())
         table[name] = {column: metrics.get(key, {}).get("auc") for column, key in COLUMNS.items()}
+        write_json(arguments.out / "ablation.json", table)
         print(f"{name:48}", *(f"{value if value is not None else '-':>8}" for value in table[name].values()))
-    write_json(arguments.out / "ablation.json", table)
 
 
 if __name__ == "__main__":
