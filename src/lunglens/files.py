@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Call `write` on a temporary name beside `path`, flush it to disk, then rename it onto `path`.
 
     Raises:

@@ -98,8 +98,8 @@ def _fill(table: pd.DataFrame, config: ClassifierConfig, lungs: ModelPackage, fo
         films[index] = np.rint(film_square(pixels, size) * 255)
         regions[index] = resize_mask(mask.region, size, size)
         areas[index] = mask.region_area_px
-    films.flush()
-    regions.flush()
+    # Dropping the maps writes them out, before the stamp says that they are whole.
+    del films, regions
     np.save(folder / "area_px.npy", areas)
 
 

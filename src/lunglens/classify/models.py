@@ -1,6 +1,7 @@
 """Classifiers: any timm backbone, HRNet's streams as they are, and the paper's fully connected head (fig. 11)."""
 
 import itertools
+from typing import Any
 
 import timm
 import torch
@@ -14,6 +15,7 @@ class Streams(nn.Module):
     def __init__(self, name: str) -> None:
         super().__init__()
         self.is_hrnet = name.startswith("hrnet")
+        self.net: Any  # timm's networks carry methods that nn.Module does not name
         if self.is_hrnet:
             # feature_location "" gives the fused streams themselves (1/4, 1/8, 1/16, 1/32), without the wide
             # ImageNet head that would halve the speed.
@@ -55,7 +57,8 @@ class Classifier(nn.Module):
         hidden = self.dropout(pooled)
         for layer in self.layers[:-1]:
             hidden = self.dropout(layer(hidden).relu())
-        return self.layers[-1](hidden).squeeze(1)
+        logits: Tensor = self.layers[-1](hidden).squeeze(1)
+        return logits
 
     def pooled_gradient(self, pooled: Tensor) -> Tensor:
         """d logit / d pooled, (N, C), in closed form: backwards through linear layers and the ReLUs that are open."""
@@ -83,7 +86,7 @@ def class_activation(maps: list[Tensor], gradient: Tensor) -> Tensor:
     """
     finest = maps[0].shape[-2:]
     total = torch.zeros_like(maps[0][:, 0])
-    for features, weights in zip(maps, gradient.split([m.shape[1] for m in maps], dim=1), strict=True):
+    for features, weights in zip(maps, gradient.split_with_sizes([m.shape[1] for m in maps], dim=1), strict=True):
         weighted = (features * weights[:, :, None, None]).sum(1, keepdim=True)
         total = total + interpolate(weighted, size=finest, mode="bilinear", align_corners=False).squeeze(1)
     return total.relu()

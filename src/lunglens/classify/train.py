@@ -116,7 +116,7 @@ def predict(module: ClassifierTraining, views: Views, rows: NDArray[np.int64]) -
 def _sampler(table: pd.DataFrame, config: ClassifierConfig) -> Sampler[int]:
     """Shuffle, or draw the two classes equally often and each source x label in proportion to size ** balance_power."""
     if config.balance_power is None:
-        return RandomSampler(table)  # type: ignore[arg-type]
+        return RandomSampler(table)
     size = table.groupby(["source", "label"])["path"].transform("size").astype(float)
     weight = size ** (config.balance_power - 1)
     weight = weight / weight.groupby(table["target"]).transform("sum")

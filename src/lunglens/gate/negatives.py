@@ -80,4 +80,4 @@ def _shuffle_tiles(film: Floats, generator: np.random.Generator) -> Floats:
 
 def _unit(image: np.ndarray) -> Floats:
     low, high = image.min(), image.max()
-    return ((image - low) / (high - low if high > low else 1)).astype(np.float32)
+    return np.asarray((image - low) / (high - low if high > low else 1), np.float32)

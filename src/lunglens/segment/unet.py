@@ -53,7 +53,8 @@ class UNet(nn.Module):
         features = levels[-1]
         for up, block, skip in zip(self.up, self.decoder, levels[-2::-1], strict=True):
             features = block(torch.cat([skip, up(features)], dim=1))
-        return self.last(features)
+        logits: Tensor = self.last(features)
+        return logits
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 1, H, W) images in 0..1 -> (N, 1, H, W) logits."""

@@ -4,7 +4,7 @@ The index adds what no upstream table has (images tied across data sets, labels 
 only description of collections that were published without metadata.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,11 +36,11 @@ def with_index(rows: Iterable[Row], root: Path) -> Iterator[Row]:
             yield _row(image, line)
 
 
-def _tied(row: Row, line: dict[str, str]) -> Row:
+def _tied(row: Row, line: dict[Hashable, str]) -> Row:
     return replace(row, group_id=line["group_id"] or row.group_id, exclude=row.exclude or _doubt(line))
 
 
-def _row(image: str, line: dict[str, str]) -> Row:
+def _row(image: str, line: dict[Hashable, str]) -> Row:
     return Row(
         path=image,
         source=line["source"],
@@ -56,7 +56,7 @@ def _row(image: str, line: dict[str, str]) -> Row:
     )
 
 
-def _doubt(line: dict[str, str]) -> str | None:
+def _doubt(line: dict[Hashable, str]) -> str | None:
     if line["label_conflict"]:
         return "sources disagree on the label"
     if line["cohort"].startswith(("under 18", "pediatric")):
