@@ -32,8 +32,8 @@ ONE_SOURCE_A_SIDE = {
 }
 VARIANTS: dict[str, dict[str, object]] = {
     "all ingredients": {},
-    "without rank equalisation": {"view": {"equalize": "none"}},
     "without cut (uncut box)": {"view": {"cut": False}},
+    "without rank equalisation": {"view": {"equalize": "none"}},
     "without crop to the lungs' box": {"view": {"crop": False}},
     "without random appearance": {"augment": NEUTRAL_APPEARANCE},
     "without source x label balance": {"balance_power": 1.0},
