@@ -10,7 +10,7 @@ import pytest
 from lunglens.config import Split
 from lunglens.errors import DataError
 from lunglens.manifest import Row, manifest, split_by_group
-from lunglens.sources import READERS, read_sources
+from lunglens.sources import SOURCES, read_sources
 from lunglens.sources.covid_chestxray import covid_chestxray, label_of
 from lunglens.sources.curated import COLUMNS, with_index
 from lunglens.sources.hannover import hannover
@@ -53,7 +53,7 @@ def test_montgomery_s_films_have_their_masks_and_labels(tmp_path: Path) -> None:
     folder = tmp_path / "montgomery"
     for name in ("MCUCXR_0001_0.png", "MCUCXR_0104_1.png"):
         images(folder / "CXR_png" / name, folder / "mask" / name)
-    found = by_name(montgomery(tmp_path))
+    found = by_name(montgomery(tmp_path / "montgomery", []))
     sick = found["MCUCXR_0104_1.png"]
     assert (sick.label, sick.patient_id, sick.group_id) == ("tuberculosis", "0104", "montgomery-0104")
     assert sick.mask_path == str(folder / "mask" / "MCUCXR_0104_1.png")
@@ -64,7 +64,7 @@ def test_shenzhen_s_masks_end_in_mask_and_some_are_missing(tmp_path: Path) -> No
     folder = tmp_path / "shenzhen"
     images(*(folder / "CXR_png" / f"CHNCXR_000{i}_0.png" for i in (1, 2, 3)))
     images(folder / "mask" / "CHNCXR_0001_0_mask.png", folder / "mask" / "CHNCXR_0002_0.png")
-    found = by_name(shenzhen(tmp_path))
+    found = by_name(shenzhen(tmp_path / "shenzhen", []))
     masks = {name: row.mask_path and Path(row.mask_path).name for name, row in found.items()}
     assert masks == {
         "CHNCXR_0001_0.png": "CHNCXR_0001_0_mask.png",
@@ -77,13 +77,13 @@ def test_shenzhen_s_masks_end_in_mask_and_some_are_missing(tmp_path: Path) -> No
 def test_a_film_whose_name_has_no_finding_is_an_error_that_names_it(tmp_path: Path, name: str) -> None:
     images(tmp_path / "montgomery" / "CXR_png" / name, tmp_path / "montgomery" / "mask" / name)
     with pytest.raises(DataError, match=name):
-        list(montgomery(tmp_path))
+        list(montgomery(tmp_path / "montgomery", []))
 
 
 def test_montgomery_without_masks_is_an_error(tmp_path: Path) -> None:
     images(tmp_path / "montgomery" / "CXR_png" / "MCUCXR_0001_0.png")
     with pytest.raises(DataError, match="mask: no images here"):
-        list(montgomery(tmp_path))
+        list(montgomery(tmp_path / "montgomery", []))
 
 
 # --- covid-chestxray-dataset
@@ -119,7 +119,7 @@ def test_covid_rows_say_who_why_not_and_how_old(tmp_path: Path) -> None:
             ("4", "", "", "No Finding", "AP", "X-ray", "unknown.png"),
         ],
     )
-    found = by_name(covid_chestxray(tmp_path))
+    found = by_name(covid_chestxray(tmp_path / "covid-chestxray-dataset", []))
     assert {name: row.exclude for name, row in found.items()} == {
         "frontal.png": None,
         "lateral.png": "view L",
@@ -139,19 +139,21 @@ def test_lines_whose_image_is_not_there_are_left_out_and_endings_may_change(tmp_
         (str(i), "F", "60", "COVID-19", "PA", "X-ray", name) for i, name in enumerate(["kept.jpg", "gone.jpg", ""])
     ]
     table(folder / "metadata.csv", COVID_COLUMNS, lines)
-    assert [row.path for row in covid_chestxray(tmp_path)] == [str(folder / "images" / "Kept.png")]
+    assert [row.path for row in covid_chestxray(tmp_path / "covid-chestxray-dataset", [])] == [
+        str(folder / "images" / "Kept.png")
+    ]
 
 
 def test_an_image_that_is_listed_under_two_patients_stays_in_one_group(tmp_path: Path) -> None:
     shared = ("64", "Pneumonia", "PA", "X-ray", "000001-24.png")
     covid_set(tmp_path, [("285", "F", *shared), ("339", "F", *shared)])
-    assert len({row.group_id for row in covid_chestxray(tmp_path)}) == 1
+    assert len({row.group_id for row in covid_chestxray(tmp_path / "covid-chestxray-dataset", [])}) == 1
 
 
 def test_an_image_of_an_unknown_patient_is_never_split(tmp_path: Path) -> None:
     covid_set(tmp_path, [("", "F", "60", "COVID-19", "PA", "X-ray", "a.png")])
     with pytest.raises(DataError, match=r"a\.png: no group_id"):
-        split_by_group(manifest(covid_chestxray(tmp_path)), Split())
+        split_by_group(manifest(covid_chestxray(tmp_path / "covid-chestxray-dataset", [])), Split())
 
 
 # --- NIH
@@ -174,7 +176,7 @@ def test_nih_s_images_may_lie_in_twelve_folders(tmp_path: Path) -> None:
             ("00000004_000.png", "No Finding", "4", "57", "M", "PA"),
         ],
     )
-    found = by_name(nih(tmp_path))
+    found = by_name(nih(tmp_path / "nih-chestxray14", []))
     assert {name: (row.label, row.exclude) for name, row in found.items()} == {
         "00000001_000.png": ("normal", None),
         "00000002_000.png": ("pneumonia", "under 18"),
@@ -187,14 +189,14 @@ def test_nih_s_images_may_lie_in_twelve_folders(tmp_path: Path) -> None:
 def test_nih_without_its_table_says_so(tmp_path: Path) -> None:
     images(tmp_path / "nih-chestxray14" / "images" / "00000001_000.png")
     with pytest.raises(DataError, match=r"Data_Entry_2017\*\.csv is missing"):
-        list(nih(tmp_path))
+        list(nih(tmp_path / "nih-chestxray14", []))
 
 
 def test_a_table_without_a_column_names_the_column(tmp_path: Path) -> None:
     images(tmp_path / "nih-chestxray14" / "images" / "00000001_000.png")
     table(tmp_path / "nih-chestxray14" / "Data_Entry_2017.csv", NIH_COLUMNS[:2], [("00000001_000.png", "Mass")])
     with pytest.raises(DataError, match="Patient ID, Patient Age"):
-        list(nih(tmp_path))
+        list(nih(tmp_path / "nih-chestxray14", []))
 
 
 # --- Hannover
@@ -209,7 +211,7 @@ def test_hannover_s_films_are_all_covid(tmp_path: Path) -> None:
         ("1", "gone", "f", "50", "CR", "ap"),
     ]
     table(folder / "data.csv", HANNOVER_COLUMNS, lines)
-    found = by_name(hannover(tmp_path))
+    found = by_name(hannover(tmp_path / "hannover", []))
     assert found.keys() == {"0a7faa2a.png", "1DB1.png"}
     first, second = found["0a7faa2a.png"], found["1DB1.png"]
     assert (first.view, first.sex, first.age_years, first.label) == ("PA", "M", 45, "covid")
@@ -284,7 +286,7 @@ def test_a_note_of_pcr_and_a_note_of_something_negative_are_not_one(tmp_path: Pa
 
 def test_every_source_that_is_there_is_read(phantom_root: Path) -> None:
     found = manifest(read_sources(phantom_root))
-    assert set(found["source"]) == READERS.keys() - {"hannover"}
+    assert set(found["source"]) == SOURCES.keys() - {"hannover"}
     assert found["path"].is_unique
     assert all(Path(path).is_file() for path in found["path"])
 
@@ -306,7 +308,7 @@ def test_a_source_that_is_not_there_is_named_at_once(tmp_path: Path, names: tupl
     with pytest.raises(DataError, match="give --data the folder") as caught:
         read_sources(tmp_path, names)
     assert str(tmp_path) in str(caught.value)
-    assert all(name in str(caught.value) for name in names or READERS)
+    assert all(name in str(caught.value) for name in names or SOURCES)
 
 
 # --- tables

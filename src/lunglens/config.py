@@ -79,6 +79,9 @@ class Optimization(Section):
     batch_size: int = Field(8, ge=1)
     epochs: int = Field(25, ge=1)
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    weight_average: float | None = Field(
+        None, gt=0, lt=1, description="keep the weights' moving average: this share of it stays every 5 steps"
+    )
     keep: Literal["best", "last"] = Field("best", description="weights of the best validation epoch, or of the last")
     seed: int = 0
 

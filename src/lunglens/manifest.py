@@ -15,21 +15,31 @@ from lunglens.errors import DataError
 class Row:
     """One image of a data set.
 
-    `path` and `mask_path` are absolute; `group_id` ties images of one patient (and verified duplicates): splits go by
-    it. `label` is covid, pneumonia, normal, tuberculosis or other; `finding` is what upstream says.
+    `group_id` ties images of one patient (and verified duplicates): splits go by it; "" where upstream names no
+    patient, which no split accepts. What upstream says of the film stays as published (`finding`, `acquisition`); `label`
+    is our reading of it: covid, pneumonia, normal, tuberculosis or other.
     """
 
-    path: str
+    path: str  # absolute
     source: str
     patient_id: str | None
     group_id: str
-    view: str | None = None
-    modality: str | None = None
+    view: str | None = None  # PA, AP, AP Supine, AP Erect, L, Axial, Coronal, as far as upstream says
+    modality: str | None = None  # X-ray or CT
     age_years: float | None = None
-    sex: str | None = None
-    finding: str | None = None
+    sex: str | None = None  # F or M
+    finding: str | None = None  # several joined by "|"
+    uncertain: str | None = None  # findings that upstream calls uncertain, joined by "|"
     label: str | None = None
+    equipment: bool | None = None  # medical devices in the picture
     mask_path: str | None = None
+    mask_rule: str | None = None  # "lungs", or "lungs and heart" where the heart's shadow is part of the mask
+    case_url: str | None = None  # the published case that the film belongs to
+    original_width_px: int | None = None  # before the publisher scaled it
+    original_height_px: int | None = None
+    acquisition: str | None = None  # what else upstream says about how the film was made
+    licence: str | None = None
+    citation: str | None = None
     exclude: str | None = None  # why the image is not fit for training, as far as metadata can tell
 
 
@@ -48,7 +58,9 @@ def find_images(folder: Path) -> dict[str, Path]:
         DataError: the folder is missing or holds no image.
     """
     endings = {".png", ".jpg", ".jpeg", ".dcm", ".tif", ".tiff"}
-    found = {path.stem.lower(): path for path in sorted(folder.rglob("*")) if path.suffix.lower() in endings}
+    # Other tools' droppings (.DS_Store, ._name, __MACOSX) are not part of the data set.
+    files = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in endings and path.name[0] != ".")
+    found = {path.stem.lower(): path for path in files}
     if not found:
         raise DataError(f"{folder}: no images here; give the data set's folder in its published layout")
     return found

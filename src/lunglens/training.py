@@ -7,7 +7,7 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger
 from torch.utils.data import DataLoader, Dataset
 
@@ -52,11 +52,14 @@ def fit(
     # Two savers: lightning's save_last copies the best epoch, not the last.
     best = ModelCheckpoint(checkpoints, filename="best", monitor="validation_loss", enable_version_counter=False)
     last = ModelCheckpoint(checkpoints, filename="last", monitor=None, enable_version_counter=False)
+    callbacks: list[Callback] = [best, last, RichProgressBar()]
+    if settings.weight_average is not None:
+        callbacks.append(EMAWeightAveraging(decay=settings.weight_average, update_every_n_steps=5))
     trainer = L.Trainer(
         max_epochs=settings.epochs,
         precision=settings.precision,
         logger=CSVLogger(folder, name="log", version=f"start-{starts}"),
-        callbacks=[best, last, RichProgressBar()],
+        callbacks=callbacks,
         default_root_dir=folder,
         log_every_n_steps=10,
         enable_model_summary=False,

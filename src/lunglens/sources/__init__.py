@@ -1,39 +1,51 @@
-"""Upstream data sets on disk -> manifest rows; one small file a data set, all alike."""
+"""Public data sets on disk -> manifest rows; one small file a data set, all alike."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from lunglens.errors import DataError
 from lunglens.manifest import Row
-from lunglens.sources.covid_chestxray import covid_chestxray
+from lunglens.sources.covid_chestxray import SOURCE as COVID_CHESTXRAY
 from lunglens.sources.curated import with_index
-from lunglens.sources.hannover import hannover
-from lunglens.sources.nih import nih
-from lunglens.sources.tuberculosis import montgomery, shenzhen
+from lunglens.sources.hannover import SOURCE as HANNOVER
+from lunglens.sources.nih import SOURCE as NIH
+from lunglens.sources.source import Problem, Problems, Source
+from lunglens.sources.tuberculosis import MONTGOMERY, SHENZHEN
 
-READERS: dict[str, Callable[[Path], Iterator[Row]]] = {
-    "covid-chestxray-dataset": covid_chestxray,
-    "hannover": hannover,
-    "montgomery": montgomery,
-    "nih-chestxray14": nih,
-    "shenzhen": shenzhen,
-}
+__all__ = ["SOURCES", "Problem", "Problems", "Source", "read_sources"]
+
+SOURCES: dict[str, Source] = {source.name: source for source in (COVID_CHESTXRAY, NIH, MONTGOMERY, SHENZHEN, HANNOVER)}
 
 
-def read_sources(root: Path, names: tuple[str, ...] | None = None) -> Iterator[Row]:
+def read_sources(
+    root: Path,
+    names: tuple[str, ...] | None = None,
+    problems: Problems | None = None,
+    folders: Mapping[str, Path] | None = None,
+) -> Iterator[Row]:
     """Rows of the named data sets below `root`, or of all that are there.
 
     Args:
-        root: folder with a folder a data set, each named as in `READERS`, and optionally a curated index.
+        root: folder with a folder a data set, each named as in `SOURCES`, and optionally a curated index.
         names: data sets that must be there; None takes what there is.
+        problems: what could not be taken as published is appended here.
+        folders: data sets that lie elsewhere: name -> folder.
 
     Raises:
-        DataError: a named data set, or every data set, is missing.
+        DataError: a named data set, or every data set, is missing, or is not in its published layout.
     """
-    chosen = names if names is not None else tuple(name for name in READERS if (root / name).is_dir())
-    missing = [name for name in chosen if name not in READERS or not (root / name).is_dir()]
+    noted: Problems = [] if problems is None else problems
+    places = {name: root / name for name in SOURCES} | dict(folders or {})
+    chosen = names if names is not None else tuple(name for name in SOURCES if places[name].is_dir())
+    missing = [name for name in chosen if name not in SOURCES or not places[name].is_dir()]
     if missing or not chosen:
-        wanted = ", ".join(missing or READERS)
+        wanted = ", ".join(missing or SOURCES)
         raise DataError(f"{root}: no folder {wanted}; give --data the folder that holds the data sets")
-    rows = (row for name in chosen for row in READERS[name](root))
-    return rows if names is not None else with_index(rows, root)
+    rows = (_credited(row, SOURCES[name]) for name in chosen for row in SOURCES[name].read(places[name], noted))
+    return rows if names is not None else with_index(rows, root, noted)
+
+
+def _credited(row: Row, source: Source) -> Row:
+    """The row with the set's licence and citation where it has none of its own."""
+    return replace(row, licence=row.licence or source.licence, citation=row.citation or source.citation)

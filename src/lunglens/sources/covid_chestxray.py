@@ -1,4 +1,4 @@
-"""covid-chestxray-dataset (Cohen et al. 2020): metadata.csv + images.
+"""covid-chestxray-dataset (Cohen et al. 2020): metadata.csv + images/.
 
 https://github.com/ieee8023/covid-chestxray-dataset
 """
@@ -7,37 +7,36 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lunglens.manifest import Row, find_images
-from lunglens.sources.table import age, group, read_table, text
+from lunglens.sources.source import Download, Problems, Source
+from lunglens.sources.table import group, listed, read_table
 
-SOURCE = "covid-chestxray-dataset"
+NAME = "covid-chestxray-dataset"
+COLUMNS = ["patientid", "finding", "view", "modality", "age", "sex", "filename"]
 FRONTAL = {"PA", "AP", "AP Supine", "AP Erect"}
 UNLABELLED = {"todo", "unknown"}
 CAUSE_NOT_NAMED = {"ards"}  # a syndrome that COVID-19 causes too: neither class
 
 
-def covid_chestxray(root: Path) -> Iterator[Row]:
+def covid_chestxray(folder: Path, problems: Problems) -> Iterator[Row]:
     """A row for every line of `metadata.csv` whose image is there (it lists some that are not published)."""
-    folder = root / SOURCE
-    table = read_table(folder / "metadata.csv", ["patientid", "finding", "view", "modality", "age", "sex", "filename"])
-    images = find_images(folder / "images")
-    group_of: dict[Path, str] = {}  # the table lists some images under two patients: they stay in one group
-    for line in table.to_dict("records"):
-        path = images.get(Path(str(line["filename"])).stem.lower())
-        if path is None:
-            continue
-        patient, years = text(line["patientid"]), age(line["age"])
-        finding, view, modality = text(line["finding"]), text(line["view"]), text(line["modality"])
+    lines = read_table(folder / "metadata.csv", COLUMNS, problems)
+    for line, path in listed(lines, "filename", find_images(folder / "images")):
+        patient, years = line.text("patientid"), line.age("age")
+        view, modality = line.text("view"), line.text("modality")
         yield Row(
             path=str(path),
-            source=SOURCE,
+            source=NAME,
             patient_id=patient,
-            group_id=group_of.setdefault(path, group(SOURCE, patient)),
+            group_id=group(NAME, patient),
             view=view,
             modality=modality,
             age_years=years,
-            sex=text(line["sex"]),
-            finding=finding,
-            label=label_of(finding),
+            sex=line.sex("sex"),
+            finding=line["finding"] or None,
+            label=label_of(line["finding"] or None),
+            case_url=line.text("url"),
+            acquisition=line.text("location"),
+            licence=line.text("license"),
             exclude=exclusion(view, modality, years),
         )
 
@@ -59,3 +58,18 @@ def exclusion(view: str | None, modality: str | None, years: float | None) -> st
     if view not in FRONTAL:
         return f"view {view}"
     return "under 18" if years is not None and years < 18 else None
+
+
+SOURCE = Source(
+    name=NAME,
+    title="COVID-19 image data collection",
+    read=covid_chestxray,
+    licence="per image, mostly CC BY-NC-SA 4.0",
+    citation="Cohen et al., COVID-19 Image Data Collection: Prospective Predictions Are the Future, 2020 (arXiv:2006.11988)",
+    url="https://github.com/ieee8023/covid-chestxray-dataset",
+    size="950 images (846 films), 0.6 GB",
+    access="git, freely",
+    hides="Figures of papers and web cases: scans, markers, screenshots; nearly all are COVID-19, so beside any other set "
+    "the source gives the label away. Its films of other pneumonia are the only fair contrast inside it.",
+    download=Download("git", ("https://github.com/ieee8023/covid-chestxray-dataset",), 700_000_000),
+)

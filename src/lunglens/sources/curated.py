@@ -4,14 +4,14 @@ The index adds what no upstream table has (images tied across data sets, labels 
 only description of collections that were published without metadata.
 """
 
-from collections.abc import Hashable, Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
-
 from lunglens.manifest import Row
-from lunglens.sources.table import age, read_table, text
+from lunglens.sources.source import Problems
+from lunglens.sources.table import Line, read_table
 
 COLUMNS = ["image", "source", "patient_id", "group_id", "view", "modality", "age", "sex", "finding", "label"]
 COLUMNS += ["cohort", "notes", "label_conflict"]
@@ -19,13 +19,13 @@ COLUMNS += ["cohort", "notes", "label_conflict"]
 DOUBT = {"negative PCR": r"pcr[^;]{0,20}negative|negative[^;]{0,20}pcr", "no abnormality": r"no abnormalit"}
 
 
-def with_index(rows: Iterable[Row], root: Path) -> Iterator[Row]:
+def with_index(rows: Iterable[Row], root: Path, problems: Problems) -> Iterator[Row]:
     """Rows of upstream readers, tied by the index where there is one, and its rows of further sources."""
     path = root / "classification.csv"
     if not path.exists():
         yield from rows
         return
-    index = {str(root / line["image"]): line for line in read_table(path, COLUMNS).to_dict("records")}
+    index = {str(root / line["image"]): line for line in read_table(path, COLUMNS, problems)}
     seen_sources = set()
     for row in rows:
         seen_sources.add(row.source)
@@ -36,33 +36,32 @@ def with_index(rows: Iterable[Row], root: Path) -> Iterator[Row]:
             yield _row(image, line)
 
 
-def _tied(row: Row, line: dict[Hashable, str]) -> Row:
+def _tied(row: Row, line: Line) -> Row:
     return replace(row, group_id=line["group_id"] or row.group_id, exclude=row.exclude or _doubt(line))
 
 
-def _row(image: str, line: dict[Hashable, str]) -> Row:
+def _row(image: str, line: Line) -> Row:
     return Row(
         path=image,
         source=line["source"],
-        patient_id=text(line["patient_id"]),
+        patient_id=line.text("patient_id"),
         group_id=line["group_id"],
-        view=text(line["view"]),
-        modality=text(line["modality"]),
-        age_years=age(line["age"]),
-        sex=text(line["sex"]),
-        finding=text(line["finding"]),
-        label=text(line["label"]),
+        view=line.text("view"),
+        modality=line.text("modality"),
+        age_years=line.age("age"),
+        sex=line.text("sex"),
+        finding=line.text("finding"),
+        label=line.text("label"),
         exclude=_doubt(line),
     )
 
 
-def _doubt(line: dict[Hashable, str]) -> str | None:
+def _doubt(line: Line) -> str | None:
     if line["label_conflict"]:
         return "sources disagree on the label"
     if line["cohort"].startswith(("under 18", "pediatric")):
         return "under 18"
-    notes = pd.Series([line["notes"]])
     for reason, pattern in DOUBT.items():
-        if line["label"] == "covid" and notes.str.contains(pattern, case=False, regex=True).iloc[0]:
+        if line["label"] == "covid" and re.search(pattern, line["notes"], re.IGNORECASE):
             return reason
     return None
