@@ -14,7 +14,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from lunglens.errors import LungLensError, NotAChestRadiographError
+from lunglens.errors import LungLensError, NotAChestRadiographError, OutputError
 from lunglens.files import readable, write_atomically, write_bytes, write_json
 from lunglens.finding import Finding
 from lunglens.pipeline import Analyzer
@@ -47,10 +47,6 @@ class Job:
     path: Path
     name: str
     key: str
-
-
-class OutputError(LungLensError):
-    """The results cannot be written; going on would only lose more."""
 
 
 def find_films(paths: Iterable[Path]) -> list[Path]:

@@ -6,10 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lunglens.cli_study import app as study_app
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
     from lunglens.batch import Outcome, Writer
+
+TRAINING_MODULES = {"httpx2", "jinja2", "kornia", "lightning", "matplotlib", "onnx", "openpyxl", "pandas", "sklearn"}
+TRAINING_MODULES |= {"timm", "torch"}
 
 app = typer.Typer(
     name="lunglens",
@@ -21,6 +26,7 @@ app = typer.Typer(
 )
 train_app = typer.Typer(help="Train models (needs the extra: pip install 'lunglens[train]').", no_args_is_help=True)
 evaluate_app = typer.Typer(help="Measure packaged models on data (needs the extra 'train').", no_args_is_help=True)
+app.add_typer(study_app)
 app.add_typer(train_app, name="train")
 app.add_typer(evaluate_app, name="evaluate")
 
@@ -120,26 +126,18 @@ def evaluate_gate(
 
 def main() -> None:
     """Entry point: errors that LungLens raises on purpose are one line, not a traceback."""
-    from lunglens.errors import LungLensError
+    from lunglens.errors import LungLensError, OutputError
 
     try:
         app()
     except LungLensError as error:
         typer.echo(f"lunglens: {error}", err=True)
-        sys.exit(2)
+        sys.exit(1 if isinstance(error, OutputError) else 2)
     except KeyboardInterrupt:
         typer.echo("lunglens: stopped; run the same command again to go on", err=True)
         sys.exit(130)
     except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in {
-            "torch",
-            "timm",
-            "kornia",
-            "lightning",
-            "pandas",
-            "sklearn",
-            "onnx",
-        }:
+        if (error.name or "").split(".")[0] not in TRAINING_MODULES:
             raise
         typer.echo(f"lunglens: {error.name} is missing; training needs: pip install 'lunglens[train]'", err=True)
         sys.exit(2)

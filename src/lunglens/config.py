@@ -4,17 +4,13 @@ import tomllib
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
+from lunglens.config_study import StudyConfig
 from lunglens.errors import ConfigurationError
+from lunglens.section import Section
 
 Range = tuple[float, float]
-
-
-class Section(BaseModel):
-    """A part of the configuration: unknown keys are errors, values do not change after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Postprocess(Section):
@@ -133,6 +129,7 @@ class ClassifierConfig(Section):
 class Config(Section):
     """One file configures the whole study."""
 
+    study: StudyConfig | None = None
     lungs: LungsConfig = LungsConfig()
     classifier: ClassifierConfig = ClassifierConfig()
 

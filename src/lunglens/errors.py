@@ -23,3 +23,7 @@ class DataError(LungLensError):
 
 class ConfigurationError(LungLensError):
     """A configuration file is missing or holds something unknown or out of range."""
+
+
+class OutputError(LungLensError):
+    """Results cannot be written (full disk, no permission, folder in use); going on would only lose more."""

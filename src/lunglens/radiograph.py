@@ -20,6 +20,7 @@ from lunglens.errors import LungLensError, UnreadableImageError
 from lunglens.reading.dicom_file import looks_like_dicom, parse, read_header, refuse_other_kinds
 from lunglens.reading.dicom_gray import to_gray
 from lunglens.reading.dicom_pixels import read_stored
+from lunglens.reading.jsrt_img import BITS, SIDE_PX, SPACING_MM, looks_like_jsrt, read_jsrt
 from lunglens.reading.raster import raster_format, read_raster
 from lunglens.reading.values import check_size, luma, scale
 
@@ -43,7 +44,7 @@ class Radiograph:
 
     pixels: float32 (H, W) in 0..1, bright = dense (the sense of MONOCHROME2). PNG, JPEG and TIFF: linear over
     the stored range; DICOM: after the modality and VOI transformations.
-    sha256: of the file's bytes, '' for an array. file_format: DICOM, PNG, JPEG, TIFF or array. bits: bits stored.
+    sha256: of the file's bytes, '' for an array. file_format: DICOM, PNG, JPEG, TIFF, JSRT or array. bits: bits stored.
     spacing_mm: (between rows, between columns) in mm from the element `spacing_source`; ImagerPixelSpacing is
     measured at the detector, so the body is smaller by the unknown magnification.
     view, laterality, sex, body_part, modality: as in the header, upper case; None where absent.
@@ -66,7 +67,7 @@ class Radiograph:
 
 
 def read_radiograph(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Radiograph:
-    """Read a DICOM, PNG, JPEG or TIFF file as one gray radiograph.
+    """Read a DICOM, PNG, JPEG or TIFF file, or one of the JSRT database (.IMG), as one gray radiograph.
 
     DICOM follows PS3.3 C.11.1 (modality LUT or rescale), C.11.2 (VOI LUT or window; without either, min..max of
     the pixels that are no padding, C.7.5.1.1.2) and then turns MONOCHROME1 round (C.7.6.3.1.2).
@@ -152,6 +153,9 @@ def _decode(data: bytes, limits: Limits) -> Radiograph:
     if looks_like_dicom(data):
         return _from_dicom(data, digest, limits)
     file_format = raster_format(data)
+    if file_format is None and looks_like_jsrt(data):
+        check_size(SIDE_PX, SIDE_PX, limits.max_pixels)
+        return Radiograph(read_jsrt(data), digest, "JSRT", BITS, (SPACING_MM, SPACING_MM), "JSRT database")
     if file_format is None:
         raise UnreadableImageError("it is no DICOM, PNG, JPEG or TIFF file. Export the radiograph as one of these.")
     notes: list[str] = []

@@ -24,10 +24,12 @@ from lunglens.manifest import manifest, split_by_group
 from lunglens.package import ModelPackage, load_package
 from lunglens.preprocess import resize_mask
 from lunglens.radiograph import read_radiograph
+from lunglens.segment.masks import read_mask
 from lunglens.segment.postprocess import MASK_SIZE
 from lunglens.segment.segmenter import segment_film
 from lunglens.segment.train import train_lungs
 from lunglens.sources import read_sources
+from lunglens.sources.lung_masks import with_masks
 
 console = Console(stderr=True)
 
@@ -101,7 +103,7 @@ def covid_lungs_stage(data: Path, lungs: Path, out: Path) -> None:
     rows = []
     for film_path, mask_path, group in _covid_masks(data):
         mask = segment_film(read_radiograph(film_path).pixels, package, Postprocess()).mask
-        truth = resize_mask(read_radiograph(mask_path).pixels > 0.5, MASK_SIZE, MASK_SIZE)
+        truth = resize_mask(read_mask(mask_path), MASK_SIZE, MASK_SIZE)
         values: list[str | float] = [group]
         for predicted in (mask.fields, mask.region):
             values += [share_inside(predicted, truth), share_inside(truth, predicted), dice(predicted, truth)]
@@ -176,7 +178,7 @@ def _measure_lungs(table: pd.DataFrame, package: ModelPackage, out: Path) -> dic
     values = []
     for row in track(list(table.itertuples()), "measuring", console=console):
         mask = segment_film(read_radiograph(Path(str(row.path))).pixels, package, Postprocess()).mask
-        truth = resize_mask(read_radiograph(Path(str(row.mask_path))).pixels > 0.5, MASK_SIZE, MASK_SIZE)
+        truth = resize_mask(read_mask(str(row.mask_path)), MASK_SIZE, MASK_SIZE)
         values.append((dice(mask.probability >= 0.5, truth), dice(mask.fields, truth)))
     table = table.assign(**dict(zip(["dice_raw", "dice"], np.array(values).T, strict=True)))
     _save_table(table, out / "test.csv")
@@ -201,13 +203,10 @@ def _gate_films(data: Path, per_source: int | None) -> pd.DataFrame:
     return pd.concat([films, table[table["kind"] != "film"]]).sort_values("path", ignore_index=True)
 
 
-def _covid_masks(data: Path) -> list[tuple[Path, Path, str]]:
+def _covid_masks(data: Path) -> list[tuple[Path, str, str]]:
     folder = data / "covid-chestxray-dataset" / "lung-masks-v7"
-    by_stem = {Path(row.path).stem.lower(): row for row in read_sources(data, ("covid-chestxray-dataset",))}
-    found = [
-        (by_stem[mask.stem.lower()], mask) for mask in sorted(folder.glob("*.png")) if mask.stem.lower() in by_stem
-    ]
-    frontal = [(Path(row.path), mask, row.group_id) for row, mask in found if row.exclude is None]
+    rows = with_masks(read_sources(data, ("covid-chestxray-dataset",)), folder)
+    frontal = [(Path(row.path), row.mask_path, row.group_id) for row in rows if row.mask_path and row.exclude is None]
     if not frontal:
         raise DataError(f"{folder}: no masks that belong to frontal adult films; V7's masks are expected here")
     return frontal

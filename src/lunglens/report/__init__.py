@@ -1,1 +1,1 @@
-"""What a person looks at: the panel of one film, and its lung mask as an image. No torch, no matplotlib."""
+"""What a person looks at: the panel of one film (needs neither torch nor matplotlib), and the pages of a study."""

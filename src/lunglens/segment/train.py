@@ -16,6 +16,7 @@ from lunglens.config import LungsConfig
 from lunglens.preprocess import film_square, resize_mask
 from lunglens.radiograph import read_radiograph
 from lunglens.segment.loss import soft_dice, soft_dice_loss
+from lunglens.segment.masks import read_mask
 from lunglens.segment.unet import UNet
 from lunglens.training import fit, optimizers
 
@@ -59,7 +60,7 @@ def load_pairs(table: pd.DataFrame, size: int) -> TensorDataset:
     pairs: Iterable[tuple[str, str]] = zip(table["path"], table["mask_path"], strict=True)
     for index, (path, mask_path) in enumerate(track(pairs, "decoding", total=len(table))):
         images[index, 0] = np.rint(film_square(read_radiograph(Path(path)).pixels, size) * 255)
-        masks[index, 0] = resize_mask(read_radiograph(Path(mask_path)).pixels > 0.5, size, size)
+        masks[index, 0] = resize_mask(read_mask(mask_path), size, size)
     return TensorDataset(torch.from_numpy(images), torch.from_numpy(masks))
 
 

@@ -1,15 +1,20 @@
 """Public data sets on disk -> manifest rows; one small file a data set, all alike."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from lunglens.errors import DataError
 from lunglens.manifest import Row
+from lunglens.sources.cohorts import ACTUALMED, FIGURE1
 from lunglens.sources.covid_chestxray import SOURCE as COVID_CHESTXRAY
+from lunglens.sources.covid_cxnet import SOURCE as COVID_CXNET
 from lunglens.sources.curated import with_index
 from lunglens.sources.hannover import SOURCE as HANNOVER
+from lunglens.sources.jsrt import SOURCE as JSRT
+from lunglens.sources.lung_masks import GENERAL_BLOCKCHAIN, V7
 from lunglens.sources.nih import SOURCE as NIH
+from lunglens.sources.radiography import SOURCE as RADIOGRAPHY
 from lunglens.sources.source import Problem, Problems, Source
 from lunglens.sources.tuberculosis import MONTGOMERY, SHENZHEN
 
@@ -22,7 +27,6 @@ def read_sources(
     root: Path,
     names: tuple[str, ...] | None = None,
     problems: Problems | None = None,
-    folders: Mapping[str, Path] | None = None,
 ) -> Iterator[Row]:
     """Rows of the named data sets below `root`, or of all that are there.
 
@@ -30,19 +34,17 @@ def read_sources(
         root: folder with a folder a data set, each named as in `SOURCES`, and optionally a curated index.
         names: data sets that must be there; None takes what there is.
         problems: what could not be taken as published is appended here.
-        folders: data sets that lie elsewhere: name -> folder.
 
     Raises:
         DataError: a named data set, or every data set, is missing, or is not in its published layout.
     """
     noted: Problems = [] if problems is None else problems
-    places = {name: root / name for name in SOURCES} | dict(folders or {})
-    chosen = names if names is not None else tuple(name for name in SOURCES if places[name].is_dir())
-    missing = [name for name in chosen if name not in SOURCES or not places[name].is_dir()]
+    chosen = names if names is not None else tuple(name for name in SOURCES if (root / name).is_dir())
+    missing = [name for name in chosen if name not in SOURCES or not (root / name).is_dir()]
     if missing or not chosen:
         wanted = ", ".join(missing or SOURCES)
         raise DataError(f"{root}: no folder {wanted}; give --data the folder that holds the data sets")
-    rows = (_credited(row, SOURCES[name]) for name in chosen for row in SOURCES[name].read(places[name], noted))
+    rows = (_credited(row, SOURCES[name]) for name in chosen for row in SOURCES[name].read((root / name), noted))
     return rows if names is not None else with_index(rows, root, noted)
 
 

@@ -71,5 +71,5 @@ SOURCE = Source(
     access="git, freely",
     hides="Figures of papers and web cases: scans, markers, screenshots; nearly all are COVID-19, so beside any other set "
     "the source gives the label away. Its films of other pneumonia are the only fair contrast inside it.",
-    download=Download("git", ("https://github.com/ieee8023/covid-chestxray-dataset",), 700_000_000),
+    download=Download("git", ("https://github.com/ieee8023/covid-chestxray-dataset",), 1_300_000_000),
 )

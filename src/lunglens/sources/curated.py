@@ -15,6 +15,7 @@ from lunglens.sources.table import Line, read_table
 
 COLUMNS = ["image", "source", "patient_id", "group_id", "view", "modality", "age", "sex", "finding", "label"]
 COLUMNS += ["cohort", "notes", "label_conflict"]
+LOST_WITH_THE_TABLE = ("patient_id", "view", "age_years", "sex")
 # Notes that contradict the label of a collection that was labelled as a whole.
 DOUBT = {"negative PCR": r"pcr[^;]{0,20}negative|negative[^;]{0,20}pcr", "no abnormality": r"no abnormalit"}
 
@@ -37,7 +38,10 @@ def with_index(rows: Iterable[Row], root: Path, problems: Problems) -> Iterator[
 
 
 def _tied(row: Row, line: Line) -> Row:
-    return replace(row, group_id=line["group_id"] or row.group_id, exclude=row.exclude or _doubt(line))
+    """The row in its verified group; the index also knows what a copy of a set without its table has lost."""
+    known = _row(row.path, line)
+    lost = {name: getattr(known, name) for name in LOST_WITH_THE_TABLE if getattr(row, name) is None}
+    return replace(row, **lost, group_id=line["group_id"] or row.group_id, exclude=row.exclude or known.exclude)
 
 
 def _row(image: str, line: Line) -> Row:

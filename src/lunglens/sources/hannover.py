@@ -46,5 +46,5 @@ SOURCE = Source(
     access="git, freely",
     hides="COVID-19 only, many bedside films of the same intensive-care patients; its films are also in "
     "covid-chestxray-dataset. Good as a test of sensitivity from a hospital never seen, no use alone.",
-    download=Download("git", ("https://github.com/ml-workgroup/covid-19-image-repository",), 2_000_000_000),
+    download=Download("git", ("https://github.com/ml-workgroup/covid-19-image-repository",), 3_000_000_000),
 )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from lunglens.errors import DataError
 from lunglens.manifest import Row, find_images
+from lunglens.sources.addresses import nih_download
 from lunglens.sources.source import Problems, Source
 from lunglens.sources.table import Line, group, listed, read_table
 
@@ -58,7 +59,8 @@ SOURCE = Source(
     citation="Wang et al., ChestX-ray8: Hospital-scale Chest X-ray Database, CVPR 2017 (doi:10.1109/CVPR.2017.369)",
     url="https://nihcc.app.box.com/v/ChestXray-NIHCC",
     size="112,120 films of 30,805 patients, 42 GB",
-    access="freely, by hand from the address",
+    access="12 archives and a table, freely",
     hides="Labels mined from reports, about one in ten wrong; no COVID-19 (before 2020); bedside films among the normals, "
     "all scaled to 1024x1024 PNG from one hospital, which a network recognises at a glance.",
+    download=nih_download(),
 )

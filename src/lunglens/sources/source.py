@@ -22,8 +22,18 @@ class Problem:
         return f"{self.file}: {', '.join(part for part in place if part)}{': ' if any(place) else ''}{self.message}"
 
 
+FRONTAL = ("PA", "AP", "FRONTAL")
 Problems = list[Problem]
 Reader = Callable[[Path, Problems], Iterator[Row]]
+
+
+def unfit(view: str | None, modality: str | None, years: float | None) -> str | None:
+    """Why a film is not one for the study: not an X-ray, not frontal, under 18; what is not known is no reason."""
+    if modality is not None and modality != "X-ray":
+        return f"modality {modality}"
+    if view is not None and not view.upper().startswith(FRONTAL):
+        return f"view {view}"
+    return "under 18" if years is not None and years < 18 else None
 
 
 @dataclass(frozen=True)

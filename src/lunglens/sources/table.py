@@ -3,9 +3,12 @@
 What is not understood is written down as a `Problem` that names file, row and column, and stays unknown.
 """
 
+import codecs
 import csv
+import io
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +17,9 @@ from lunglens.sources.source import Problem, Problems
 
 UNITS_PER_YEAR = {"Y": 1.0, "M": 12.0, "W": 52.18, "D": 365.25}
 UNKNOWN = {"", "na", "n/a", "nan", "none", "null", "unknown", "-", "?"}
+SEXES = {"f": "F", "female": "F", "m": "M", "male": "M"}
+IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".dcm", ".tif", ".tiff")
+END = "end of the table"
 
 
 @dataclass(frozen=True)
@@ -38,21 +44,20 @@ class Line:
         cell = self.text(column)
         if cell is None:
             return None
-        unit = cell[-1].upper()
-        years = _number(cell[:-1] if unit in UNITS_PER_YEAR else cell) / UNITS_PER_YEAR.get(unit, 1.0)
-        if 0 <= years <= 120:
-            return years
-        self.problem(column, f"{cell!r} is not an age; taken as unknown")
-        return None
+        years = years_of(cell)
+        if years is None:
+            self.problem(column, f"{cell!r} is not an age; taken as unknown")
+        return years
 
     def sex(self, column: str) -> str | None:
         """ "F" or "M"; None and a problem for anything else that is not empty."""
         cell = self.text(column)
-        letter = (cell or "")[:1].upper()
-        if cell is None or letter in {"F", "M"}:
-            return letter or None
-        self.problem(column, f"{cell!r} is not a sex (F, M, female, male); taken as unknown")
-        return None
+        if cell is None:
+            return None
+        sex = SEXES.get(cell.casefold())
+        if sex is None:
+            self.problem(column, f"{cell!r} is not a sex (F, M, female, male); taken as unknown")
+        return sex
 
     def number(self, column: str) -> float | None:
         """A finite number; None and a problem for anything else that is not empty."""
@@ -73,47 +78,88 @@ class Line:
 def read_table(path: Path, columns: Sequence[str], problems: Problems) -> list[Line]:
     """Read a CSV with every cell as text; column names match whatever their case.
 
+    Lines with too few or too many cells, or with NUL bytes, are left out and noted.
+
     Raises:
-        DataError: the file is missing, not a CSV, empty, or lacks one of `columns`; the message names both.
+        DataError: the file is missing, empty, not a CSV in UTF-8 or Windows-1252, or lacks one of `columns` or has it
+            twice; the message names both.
     """
     try:
-        records = list(csv.reader(_decode(path, problems).splitlines(keepends=True)))
-    except (OSError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read as CSV ({error}); it comes with the data set") from error
+        records = _records(_decode(path, problems))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); it comes with the data set") from error
+    except (UnicodeError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read as CSV: {error}; fetch the published table again") from error
     header = [cell.strip().casefold() for cell in records[0]] if records else []
     missing = [column for column in columns if column.casefold() not in header]
     if missing:
         raise DataError(f"{path}: lacks the column(s) {', '.join(missing)}; is this the published table?")
+    twice = [column for column in columns if header.count(column.casefold()) > 1]
+    if twice:
+        raise DataError(f"{path}: has the column(s) {', '.join(twice)} twice; keep the right one")
     return list(_lines(path, header, records[1:], problems))
 
 
-def listed(lines: Sequence[Line], column: str, images: Mapping[str, Path]) -> Iterator[tuple[Line, Path]]:
+def stem_of(name: str) -> str:
+    """A published file name without folders and ending, in lower case; dots inside the name are kept."""
+    return without_ending(name).rpartition("/")[2]
+
+
+def without_ending(name: str) -> str:
+    """A published path without its ending, in lower case, with forward slashes."""
+    name = name.replace("\\", "/").lower()
+    root, dot, ending = name.rpartition(".")
+    # Names without an ending may hold dots: an ending begins with a letter, the last part of a UID does not.
+    return root if dot and ending[:1].isalpha() and "/" not in ending else name
+
+
+def listed(
+    lines: Sequence[Line], column: str, images: Mapping[str, Path], key: Callable[[str], str] = stem_of
+) -> Iterator[tuple[Line, Path]]:
     """Lines with the image that their `column` names; missing images are counted, repeated ones left out and noted.
 
     Args:
-        lines: a table's lines.
-        column: holds a file name; only its stem counts, because copies often change the ending.
-        images: stem in lower case -> file, from `find_images`.
+        lines: the lines of one table, or of several of one data set.
+        column: names the image's file.
+        images: key -> file; by default the stem in lower case, as `find_images` gives.
+        key: what in a cell of `column` counts; by default only the stem, because copies often change the ending.
     """
     first: dict[str, Line] = {}
     missing: list[Line] = []
     for line in lines:
-        stem = stem_of(line[column])
-        if stem not in images:
+        image = key(line[column])
+        if image not in images:
             missing.append(line)
-        elif stem in first:
-            line.problem(column, f"{line[column]} was in row {first[stem].row} already{_difference(line, first[stem])}")
+        elif image in first:
+            there = f"{first[image].file.name} " if first[image].file != line.file else ""
+            change = _difference(line, first[image])
+            line.problem(column, f"{line[column]} was in {there}row {first[image].row} already{change}")
         else:
-            first[stem] = line
-            yield line, images[stem]
+            first[image] = line
+            yield line, images[image]
     if missing:
         text = f"{len(missing)} of {len(lines)} listed images are not here, the first is {missing[0][column]!r}"
         missing[0].problem(column, text)
 
 
-def stem_of(name: str) -> str:
-    """A published file name without folders and ending, in lower case."""
-    return Path(name.replace("\\", "/")).stem.lower() if name else ""
+def files_below(folder: Path) -> Iterator[str]:
+    """Paths of the files below `folder`, in a fixed order, without hidden ones (other tools' droppings).
+
+    Raises:
+        DataError: a folder is missing or cannot be read.
+    """
+    # As text and by scandir, which asks nothing of a file but its name: a large set has 200,000 files and folders.
+    waiting = [str(folder)]
+    while waiting:
+        place = waiting.pop()
+        try:
+            with os.scandir(place) as entries:
+                found = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries)
+        except OSError as error:
+            raise DataError(f"{place}: cannot be read ({error.strerror}); give the data set's folder") from error
+        shown = [(f"{place}{os.sep}{name}", inner) for name, inner in found if name[0] != "." and name != "__MACOSX"]
+        yield from (path for path, inner in shown if not inner)
+        waiting.extend(path for path, inner in reversed(shown) if inner)
 
 
 def group(source: str, patient: str | None) -> str:
@@ -121,24 +167,54 @@ def group(source: str, patient: str | None) -> str:
     return f"{source}-{patient}" if patient else ""
 
 
+def years_of(text: str) -> float | None:
+    """Age in years from a number or one with a unit of `UNITS_PER_YEAR`; None if it is not plausible."""
+    unit = text[-1:].upper()
+    years = _number(text[:-1] if unit in UNITS_PER_YEAR else text) / UNITS_PER_YEAR.get(unit, 1.0)
+    return years if 0 <= years <= 120 else None
+
+
 def _decode(path: Path, problems: Problems) -> str:
     data = path.read_bytes()
+    if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) or 0 in data[:4]:
+        raise UnicodeError("it is UTF-16 or binary, not UTF-8")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        row = data[: error.start].count(b"\n") + 1
+        row = len(list(_csv(data[: error.start].decode("utf-8-sig") + "?")))
         problems.append(Problem(str(path), row, None, "is not UTF-8; the table is read as Windows-1252"))
-        return data.decode("cp1252", errors="replace")
+        return data.removeprefix(codecs.BOM_UTF8).decode("cp1252", errors="replace")
+
+
+def _records(text: str) -> list[list[str]]:
+    records: list[list[str]] = []
+    try:
+        records.extend(_csv(f"{text}\n{END}"))
+    except csv.Error as error:
+        raise csv.Error(f"row {len(records) + 1} holds too long a cell ({error}); is a quote never closed?") from error
+    # An open quote swallows all that follows, which the csv module takes as one long cell.
+    if records.pop() != [END]:
+        raise csv.Error(f"a quote in row {len(records) + 1} is never closed")
+    return records
+
+
+def _csv(text: str) -> Iterator[list[str]]:
+    # Not splitlines(): that also splits at form feeds and Unicode's line separators, which may stand in a cell.
+    return csv.reader(io.StringIO(text, newline=""))
 
 
 def _lines(path: Path, header: list[str], records: list[list[str]], problems: Problems) -> Iterator[Line]:
-    for row, cells in enumerate(records, 2):
-        if not any(cell.strip() for cell in cells):
+    named = max((index for index, name in enumerate(header, 1) if name), default=0)
+    for row, record in enumerate(records, 2):
+        cells = [cell.strip() for cell in record]
+        if not any(cells):
             continue
-        # Published tables end lines in a comma too many; more than that is a broken line.
-        extra = [cell for cell in cells[len(header) :] if cell.strip()]
-        line = Line(dict(zip(header, map(str.strip, cells), strict=False)), path, row, problems)
-        if len(cells) < len(header) or extra:
+        line = Line(dict(zip(header, cells, strict=False)), path, row, problems)
+        if "\0" in "".join(cells):
+            line.problem(None, "holds NUL bytes; left out")
+            continue
+        # Published tables end lines in a comma too many, or in a column without a name; more is a broken line.
+        if len(cells) < named or any(cells[len(header) :]):
             line.problem(None, f"has {len(cells)} cells, the header {len(header)}; left out")
             continue
         yield line

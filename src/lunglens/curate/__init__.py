@@ -1,0 +1,1 @@
+"""Manifests -> the study: selection criteria, duplicates, folds."""
