@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -237,9 +238,12 @@ def test_no_film_left_is_an_error_that_says_where_they_went(root: Path, lungs: M
 
 
 def test_folds_of_a_study_are_written_beside_it(study: Path) -> None:
-    counts, leaks = write_folds(load_study(study), FoldSettings(folds=3))
+    found = load_study(study)
+    # The phantoms are so alike that the duplicates tie them all.
+    table = found.table.assign(group_id=found.table["source"] + found.table["patient_id"])
+    counts, leaks = write_folds(replace(found, table=table), FoldSettings(folds=3))
     written = pd.read_csv(study / "folds.csv", dtype=str)
-    assert len(written) == len(load_study(study).table)
+    assert len(written) == len(table)
     assert counts["groups"].sum() == written["group_id"].nunique()
     about = json.loads((study / "folds.json").read_text())
     assert about["split_by_image"] == leaks

@@ -73,12 +73,16 @@ def duplicates(
     """Find copies of films, and films of one patient or case, across all data sets in a folder."""
     from lunglens.curate.duplicates import find_duplicates, write_report
     from lunglens.manifest import manifest
-    from lunglens.sources import read_sources
+    from lunglens.sources import Problems, read_sources
 
-    pairs = find_duplicates(manifest(read_sources(data.resolve())), out / "descriptors", _console())
-    write_report(pairs, out)
+    problems: Problems = []
+    table = manifest(read_sources(data.resolve(), problems=problems))
+    pairs = find_duplicates(table, out / "descriptors", _console(), problems)
+    page = write_report(pairs, out)
+    typer.echo("\n".join(map(str, problems)), err=True)
     counts = ", ".join(f"{n} {kind}" for kind, n in pairs["kind"].value_counts().items()) or "no"
-    typer.echo(f"{counts} pairs; see {out}")
+    typer.echo(f"{len(table)} films: {counts} pairs; see {page}")
+    raise typer.Exit(1 if any(problem.row is None and problem.column is None for problem in problems) else 0)
 
 
 @app.command()

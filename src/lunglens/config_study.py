@@ -10,6 +10,21 @@ from lunglens.section import Section
 FRONTAL = ("PA", "AP", "AP Supine", "AP Erect")
 
 
+class OwnSource(Section):
+    """A data set of one's own, in the folder of its name below the data folder (`lunglens.sources.generic`)."""
+
+    name: str = Field(min_length=1)
+    kind: Literal["class folders", "table", "dicom folder"]
+    table: str = Field("", description="CSV below the folder, for kind table")
+    columns: dict[str, str] = Field({}, description="our field -> the table's column, at least image; for kind table")
+
+    @model_validator(mode="after")
+    def _table_has_columns(self) -> "OwnSource":
+        if (self.kind == "table") != bool(self.table and self.columns):
+            raise ValueError("table and columns belong to kind table, and to no other")
+        return self
+
+
 class _OfSources(Section):
     sources: tuple[str, ...]
 
@@ -131,6 +146,7 @@ class StudyConfig(Section):
 
     name: str = Field(min_length=1)
     seed: int = 0
+    own: tuple[OwnSource, ...] = ()
     classes: tuple[ClassRule, ...] = Field(min_length=1)
     criteria: tuple[Criterion, ...] = ()
 

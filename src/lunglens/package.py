@@ -55,6 +55,8 @@ class ModelPackage:
         options.log_severity_level = 3
         # One film at a time: the arena would only hold on to memory.
         options.enable_cpu_mem_arena = False
+        # Waiting threads sleep: spinning ones stand still together where other work holds a core.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         return onnxruntime.InferenceSession(
             self.folder / GRAPH, sess_options=options, providers=["CPUExecutionProvider"]
         )

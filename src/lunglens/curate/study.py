@@ -30,6 +30,7 @@ from lunglens.files import write_json
 from lunglens.manifest import manifest
 from lunglens.package import ModelPackage
 from lunglens.sources import Problem, Problems, read_sources
+from lunglens.sources.generic import own_reader
 
 SCRATCH = (JOURNAL, "begun.json", "descriptors")
 
@@ -128,7 +129,8 @@ def _begin(partial: Path, begun: dict[str, Any]) -> None:
 
 
 def _read(flow: _Flow) -> None:
-    table = manifest(read_sources(flow.data, tuple(flow.config.source_names), flow.problems))
+    own = {source.name: own_reader(source) for source in flow.config.own}
+    table = manifest(read_sources(flow.data, tuple(flow.config.source_names), flow.problems, own))
     table["image"] = table["path"].map(lambda path: Path(path).relative_to(flow.data).as_posix())
     table["image_id"] = [_image_id(*names) for names in zip(table["source"], table["image"], strict=True)]
     table["class"] = assign_classes(table, flow.config.classes)

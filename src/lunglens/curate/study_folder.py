@@ -41,7 +41,9 @@ def load_study(folder: Path) -> Study:
     """
     try:
         description = json.loads((folder / "study.json").read_text(encoding="utf-8"))
-        table = pd.read_csv(folder / "manifest.csv", dtype=dict.fromkeys(TEXTS, str), keep_default_na=False, na_values=[""])
+        table = pd.read_csv(
+            folder / "manifest.csv", dtype=dict.fromkeys(TEXTS, str), keep_default_na=False, na_values=[""]
+        )
     except FileNotFoundError as error:
         raise DataError(f"{folder}: no finished study ({error.filename} is missing); make one with curate") from error
     except (OSError, ValueError) as error:

@@ -186,6 +186,7 @@ def _why_not(images: pd.DataFrame, classes: list[str]) -> str | None:
 
 def _cross_validated(features: pd.DataFrame, images: pd.DataFrame, names: tuple[str, ...], seed: int) -> Guess:
     from sklearn.ensemble import HistGradientBoostingClassifier
+    from threadpoolctl import threadpool_limits
 
     # The trees send unknown numbers (NaN) to the side that fits; an unknown category is one of its own.
     columns = [name for name in features if name in CATEGORIES]
@@ -196,8 +197,10 @@ def _cross_validated(features: pd.DataFrame, images: pd.DataFrame, names: tuple[
         trees = HistGradientBoostingClassifier(
             max_iter=50, max_leaf_nodes=8, min_samples_leaf=5, class_weight="balanced", early_stopping=False
         )
-        trees.fit(matrix[train], target[train])
-        scores[np.ix_(test, trees.classes_)] = trees.predict_proba(matrix[test])
+        # So small a job is slower on several threads, and a hundred times slower where other work holds a core.
+        with threadpool_limits(1):
+            trees.fit(matrix[train], target[train])
+            scores[np.ix_(test, trees.classes_)] = trees.predict_proba(matrix[test])
 
     def measure(rows: NDArray[Any]) -> float:
         return _one_against_rest(target[rows], scores[rows])

@@ -80,12 +80,14 @@ def _silent_stderr() -> Iterator[None]:
 
 
 def _open(data: bytes, file_format: str) -> "Image":
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
         return Image.open(BytesIO(data), formats=[file_format])  # reads the header only
     except Image.DecompressionBombError as error:
         raise UnreadableImageError("it has far too many px to be a radiograph. Give the original image.") from error
+    except UnidentifiedImageError as error:  # its text holds an address in memory
+        raise UnreadableImageError("its header is damaged or truncated. Copy or export it again.") from error
 
 
 def _stored_bits(data: bytes, image: "Image") -> int:

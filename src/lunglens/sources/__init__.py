@@ -1,11 +1,12 @@
 """Public data sets on disk -> manifest rows; one small file a data set, all alike."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from lunglens.errors import DataError
 from lunglens.manifest import Row
+from lunglens.sources.chexpert import SOURCE as CHEXPERT
 from lunglens.sources.cohorts import ACTUALMED, FIGURE1
 from lunglens.sources.covid_chestxray import SOURCE as COVID_CHESTXRAY
 from lunglens.sources.covid_cxnet import SOURCE as COVID_CXNET
@@ -15,18 +16,22 @@ from lunglens.sources.jsrt import SOURCE as JSRT
 from lunglens.sources.lung_masks import GENERAL_BLOCKCHAIN, V7
 from lunglens.sources.nih import SOURCE as NIH
 from lunglens.sources.radiography import SOURCE as RADIOGRAPHY
-from lunglens.sources.source import Problem, Problems, Source
+from lunglens.sources.rsna import SOURCE as RSNA
+from lunglens.sources.source import Problem, Problems, Reader, Source
 from lunglens.sources.tuberculosis import MONTGOMERY, SHENZHEN
 
 __all__ = ["SOURCES", "Problem", "Problems", "Source", "read_sources"]
 
-SOURCES: dict[str, Source] = {source.name: source for source in (COVID_CHESTXRAY, NIH, MONTGOMERY, SHENZHEN, HANNOVER)}
+_ALL = (COVID_CHESTXRAY, NIH, CHEXPERT, RSNA, MONTGOMERY, SHENZHEN, JSRT, HANNOVER)
+_ALL += (COVID_CXNET, RADIOGRAPHY, ACTUALMED, FIGURE1, V7, GENERAL_BLOCKCHAIN)
+SOURCES: dict[str, Source] = {source.name: source for source in _ALL}
 
 
 def read_sources(
     root: Path,
     names: tuple[str, ...] | None = None,
     problems: Problems | None = None,
+    own: Mapping[str, Reader] | None = None,
 ) -> Iterator[Row]:
     """Rows of the named data sets below `root`, or of all that are there.
 
@@ -34,20 +39,27 @@ def read_sources(
         root: folder with a folder a data set, each named as in `SOURCES`, and optionally a curated index.
         names: data sets that must be there; None takes what there is.
         problems: what could not be taken as published is appended here.
+        own: readers of further data sets by name (`lunglens.sources.generic`), for use in `names`.
 
     Raises:
         DataError: a named data set, or every data set, is missing, or is not in its published layout.
     """
     noted: Problems = [] if problems is None else problems
-    chosen = names if names is not None else tuple(name for name in SOURCES if (root / name).is_dir())
-    missing = [name for name in chosen if name not in SOURCES or not (root / name).is_dir()]
+    readers = {name: _credited(source) for name, source in SOURCES.items()} | dict(own or {})
+    chosen = names if names is not None else tuple(name for name in readers if (root / name).is_dir())
+    missing = [name for name in chosen if name not in readers or not (root / name).is_dir()]
     if missing or not chosen:
-        wanted = ", ".join(missing or SOURCES)
+        wanted = ", ".join(missing or readers)
         raise DataError(f"{root}: no folder {wanted}; give --data the folder that holds the data sets")
-    rows = (_credited(row, SOURCES[name]) for name in chosen for row in SOURCES[name].read((root / name), noted))
+    rows = (row for name in chosen for row in readers[name](root / name, noted))
     return rows if names is not None else with_index(rows, root, noted)
 
 
-def _credited(row: Row, source: Source) -> Row:
-    """The row with the set's licence and citation where it has none of its own."""
-    return replace(row, licence=row.licence or source.licence, citation=row.citation or source.citation)
+def _credited(source: Source) -> Reader:
+    """The set's reader; rows that name no licence or citation of their own get the set's."""
+
+    def read(folder: Path, problems: Problems) -> Iterator[Row]:
+        for row in source.read(folder, problems):
+            yield replace(row, licence=row.licence or source.licence, citation=row.citation or source.citation)
+
+    return read

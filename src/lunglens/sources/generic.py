@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from lunglens.config_study import OwnSource
 from lunglens.errors import ConfigurationError, DataError
 from lunglens.manifest import Row
 from lunglens.sources.dicom_header import modality_of, read_film_header, view_of
@@ -16,6 +17,13 @@ from lunglens.sources.table import IMAGE_ENDINGS, Line, files_below, group, list
 FIELDS = ("image", "patient_id", "view", "modality", "age", "sex", "finding", "label", "mask", "case_url")
 LABELS = {name: name for name in ("covid", "normal", "pneumonia", "tuberculosis", "other")}
 LABELS |= {"covid-19": "covid", "covid19": "covid"}
+
+
+def own_reader(source: OwnSource) -> Reader:
+    """The reader of a data set that a configuration describes."""
+    if source.kind == "table":
+        return column_map(source.name, source.table, source.columns)
+    return class_folders(source.name) if source.kind == "class folders" else dicom_folder(source.name)
 
 
 def class_folders(name: str) -> Reader:
