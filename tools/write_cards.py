@@ -143,7 +143,8 @@ lateral views, and films on their side were not trained on; the gate refuses mos
 def write_classifier_card() -> None:
     held_out = results("classifier-held-out")
     package = json.loads((MODELS / "classifier" / "package.json").read_text())
-    config = held_out["config"]
+    trained, threshold = package["provenance"], package["parameters"]["threshold"]
+    config = trained["config"]
     view, optimization = config["view"], config["optimization"]
     (
         MODELS / "classifier" / "README.md"
@@ -151,9 +152,9 @@ def write_classifier_card() -> None:
 
 {config["backbone"]} (timm, from scratch) at {view["input_size"]}x{view["input_size"]}: the film cut to the lungs after dilation and closing,
 cropped to their box, intensities replaced by their rank inside the lungs. {optimization["epochs"]} epochs of
-{config["images_per_epoch"]} draws, seed {optimization["seed"]}. Trained {held_out["date"]}; data fingerprint `{held_out["data_fingerprint"][:16]}`. Command:
-`lunglens train classifier --config configs/held-out.toml`. Threshold {held_out["threshold"]} (where sensitivity + specificity is
-largest on validation patients).
+{config["images_per_epoch"]} draws, seed {optimization["seed"]}, moving average of the weights. Trained {trained["date"]} **on every source**; data fingerprint
+`{trained["data_fingerprint"][:16]}`. Command: `lunglens train classifier --config configs/shipped.toml`. Threshold {threshold} (where sensitivity +
+specificity is largest on validation patients).
 
 ## Intended use
 Research on how such models behave. **Not a medical device, not for diagnosis or triage.** The probability holds at the
@@ -161,25 +162,27 @@ balance of training (half of the films COVID), not at any hospital's prevalence,
 disease. A positive answer means "looks more like the COVID films of 2020's public collections than like the others".
 
 ## Training data
-Hannover, Montgomery and Shenzhen were never trained on ("external"); 30 % of the patients of the other sources are "test".
-
-{data_table(held_out["images"])}
+{data_table(trained["images"])}
 
 Left out: under 18, lateral, CT, labels on which sources disagree, negative PCR.
 
 ## Licence
 Weights: research use, non-commercial, as the data demand:
-{licences({key: n for key, n in held_out["images"].items() if not key.endswith("external")})}
+{licences(trained["images"])}
 
 ## Measured
-The weights that ship are the ones measured here. Intervals are 95 % bootstrap by patient.
+**On its held-out twin, not on these weights**: nothing was left to measure a model on that has seen every source. The twin has the same
+configuration (`configs/held-out.toml`), but never saw Hannover, Montgomery and Shenzhen ("external"), nor 30 % of the
+other sources' patients ("test"). Trained {held_out["date"]}, data fingerprint `{held_out["data_fingerprint"][:16]}`, threshold {held_out["threshold"]}.
+Intervals are 95 % bootstrap by patient.
 
 {classifier_table(held_out)}
 
-Settings were chosen by validation loss; the external pairs were looked at once on an earlier run that had not learned.
+The external pairs of five runs of different settings had been seen before this configuration was fixed, so they are slightly
+optimistic; the twin's validation loss chose the length and rate.
 PPV and NPV are at the mixture's balance and mean nothing elsewhere. "within" is the fairest line: both classes from
 one collection, and there **the model is weak**. "external" pairs come from different hospitals, so a part of them may still
-be the hospital. The training loss was still falling at its end: longer training is expected to help.
+be the hospital.
 
 ## Limits
 Prospective AUCs of such models are 0.70 to 0.90 where their authors reported above 0.95 (Sun et al. 2022, DeGrave et al.
@@ -214,7 +217,7 @@ def write_readme_numbers() -> None:
     fill(
         ROOT / "README.md",
         "numbers",
-        f"""Measured on held-out patients; 95 % bootstrap intervals by patient; {held_out["date"]}, seed {held_out["config"]["optimization"]["seed"]},
+        f"""Measured on held-out patients, the classifier on the twin of the one that ships (same settings, three sources never seen); 95 % bootstrap intervals by patient; {held_out["date"]}, seed {held_out["config"]["optimization"]["seed"]},
 data fingerprints `{lungs["data_fingerprint"][:12]}` (lungs), `{held_out["data_fingerprint"][:12]}` (classifier).
 
 | what | measured |
@@ -226,7 +229,17 @@ data fingerprints `{lungs["data_fingerprint"][:12]}` (lungs), `{held_out["data_f
     )
 
 
+def write_ablation() -> None:
+    rows = results("ablation")
+    columns = list(next(iter(rows.values())))
+    lines = [f"| variant | {' | '.join(columns)} |", "| --- " * (1 + len(columns)) + "|"]
+    for name, values in rows.items():
+        lines.append(f"| {name} | {' | '.join('-' if v is None else f'{v:.3f}' for v in values.values())} |")
+    fill(ROOT / "docs" / "explanation.md", "ablation", "\n".join(lines))
+
+
 if __name__ == "__main__":
+    write_ablation()
     write_readme_numbers()
     write_lungs_card()
     write_classifier_card()

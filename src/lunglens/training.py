@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,51 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger
-from torch.utils.data import DataLoader, Dataset
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lunglens.config import Optimization
+
+
+class EpochSampler(Sampler[int]):
+    """Row numbers in a random order, or drawn with weights; each epoch's draw follows from seed and epoch alone.
+
+    So a run that was killed and goes on sees what an undisturbed one would have seen. Lightning calls `set_epoch`.
+    """
+
+    def __init__(self, rows: int, seed: int, weights: Tensor | None = None, draws: int | None = None) -> None:
+        self.rows, self.seed, self.weights = rows, seed, weights
+        self.draws = rows if draws is None else draws
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return self.draws
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the draw."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(_mixed(self.seed, self.epoch))
+        if self.weights is None:
+            yield from torch.randperm(self.rows, generator=generator).tolist()
+        else:
+            yield from torch.multinomial(self.weights, self.draws, replacement=True, generator=generator).tolist()
+
+
+class SeedEachStep(Callback):
+    """Augmentation and dropout too follow from seed and step alone, whoever else draws random numbers meanwhile."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(self, trainer: L.Trainer, _: L.LightningModule, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
+        """Lightning's hook."""
+        torch.manual_seed(_mixed(self.seed, trainer.global_step))
+
+
+def _mixed(seed: int, number: int) -> int:
+    return (seed * 1_000_003 + number) % 2**32
 
 
 def optimizers(module: torch.nn.Module, settings: Optimization, total_steps: int) -> dict[str, Any]:
@@ -51,8 +94,11 @@ def fit(
     starts = len(list((folder / "log").glob("start-*")))
     # Two savers: lightning's save_last copies the best epoch, not the last.
     best = ModelCheckpoint(checkpoints, filename="best", monitor="validation_loss", enable_version_counter=False)
-    last = ModelCheckpoint(checkpoints, filename="last", monitor=None, enable_version_counter=False)
-    callbacks: list[Callback] = [best, last, RichProgressBar()]
+    # At the epoch's end, not after validation: else a resumed run repeats validation and steps out of line.
+    last = ModelCheckpoint(
+        checkpoints, filename="last", monitor=None, enable_version_counter=False, save_on_train_epoch_end=True
+    )
+    callbacks: list[Callback] = [SeedEachStep(settings.seed), best, last, RichProgressBar()]
     if settings.weight_average is not None:
         callbacks.append(EMAWeightAveraging(decay=settings.weight_average, update_every_n_steps=5))
     trainer = L.Trainer(

@@ -35,39 +35,42 @@ class Streams(nn.Module):
 
 
 class Classifier(nn.Module):
-    """Backbone, global average pooling of every stream, dropout and fully connected layers, one logit.
+    """Backbone, global average pooling of every stream, dropout and fully connected layers.
 
     backbone: any timm name whose features are (N, C, H, W); hrnet_w18 is the paper's.
+    outputs: 1 for two classes, else their number.
     head: widths of the hidden layers; the paper does not print them, 2048 and 512 is the reading built here.
     """
 
-    def __init__(self, backbone: str = "hrnet_w18", head: tuple[int, ...] = (2048, 512), dropout: float = 0.5) -> None:
+    def __init__(
+        self, backbone: str = "hrnet_w18", head: tuple[int, ...] = (2048, 512), dropout: float = 0.5, outputs: int = 1
+    ) -> None:
         super().__init__()
         self.streams = Streams(backbone)
-        widths = [sum(self.streams.channels), *head, 1]
+        widths = [sum(self.streams.channels), *head, outputs]
         self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in itertools.pairwise(widths))
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, 1, H, W) images in 0..1 -> (N,) logits of COVID-19."""
+        """(N, 1, H, W) images in 0..1 -> (N,) logits of the positive class, or (N, outputs) with several outputs."""
         return self.logits(pool(self.streams(images)))
 
     def logits(self, pooled: Tensor) -> Tensor:
-        """(N, C) pooled features -> (N,) logits."""
+        """(N, C) pooled features -> (N,) or (N, outputs) logits."""
         hidden = self.dropout(pooled)
         for layer in self.layers[:-1]:
             hidden = self.dropout(layer(hidden).relu())
-        logits: Tensor = self.layers[-1](hidden).squeeze(1)
-        return logits
+        logits: Tensor = self.layers[-1](hidden)
+        return logits.squeeze(1) if logits.shape[1] == 1 else logits
 
-    def pooled_gradient(self, pooled: Tensor) -> Tensor:
+    def pooled_gradient(self, pooled: Tensor, output: int = 0) -> Tensor:
         """d logit / d pooled, (N, C), in closed form: backwards through linear layers and the ReLUs that are open."""
         open_gates: list[Tensor] = []
         hidden = pooled
         for layer in self.layers[:-1]:
             hidden = layer(hidden).relu()
             open_gates.append((hidden > 0).to(pooled.dtype))
-        gradient = self.layers[-1].weight.expand(pooled.shape[0], -1)  # type: ignore[operator]
+        gradient = self.layers[-1].weight[output].expand(pooled.shape[0], -1)  # type: ignore[operator]
         for layer, gate in zip(self.layers[-2::-1], open_gates[::-1], strict=True):
             gradient = (gradient * gate) @ layer.weight  # type: ignore[operator]
         return gradient

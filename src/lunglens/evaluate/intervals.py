@@ -1,6 +1,6 @@
 """Bootstrap intervals that respect patients."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,15 +21,27 @@ def bootstrap(
     Returns:
         [low, high], or None if the measure was defined for fewer than half of the draws.
     """
+    return interval(bootstrap_draws(lambda rows: [measure(rows)], groups, seed, repeats)[:, 0])
+
+
+def bootstrap_draws(
+    measures: Callable[[NDArray[np.int64]], Sequence[float]],
+    groups: NDArray[Any],
+    seed: int = 0,
+    repeats: int = REPEATS,
+) -> NDArray[np.float64]:
+    """Several measures of the same draws of whole groups: (repeats, measures); the draws are those of `bootstrap`."""
     generator = np.random.default_rng(seed)
     _, codes = np.unique(groups, return_inverse=True)
     members = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
-    values = []
-    for _ in range(repeats):
-        drawn = generator.integers(0, len(members), len(members))
-        values.append(measure(np.concatenate([members[index] for index in drawn])))
-    defined = np.array(values)[~np.isnan(values)]
-    if len(defined) < repeats / 2:
+    drawn = (generator.integers(0, len(members), len(members)) for _ in range(repeats))
+    return np.array([measures(np.concatenate([members[index] for index in draw])) for draw in drawn], np.float64)
+
+
+def interval(values: NDArray[np.float64], digits: int = 4) -> list[float] | None:
+    """[2.5th, 97.5th percentile] of the values of a measure over draws; None if more than half of them are NaN."""
+    defined = values[~np.isnan(values)]
+    if len(defined) < len(values) / 2:
         return None
     low, high = np.percentile(defined, [2.5, 97.5])
-    return [round(float(low), 4), round(float(high), 4)]
+    return [round(float(low), digits), round(float(high), digits)]

@@ -18,7 +18,7 @@ from lunglens.radiograph import read_radiograph
 from lunglens.segment.loss import soft_dice, soft_dice_loss
 from lunglens.segment.masks import read_mask
 from lunglens.segment.unet import UNet
-from lunglens.training import fit, optimizers
+from lunglens.training import EpochSampler, fit, optimizers
 
 
 class LungTraining(L.LightningModule):
@@ -75,7 +75,8 @@ def train_lungs(table: pd.DataFrame, config: LungsConfig, folder: Path) -> UNet:
     L.seed_everything(config.optimization.seed, verbose=False)
     train = load_pairs(table[table["part"] == "train"], config.input_size)
     validation = load_pairs(table[table["part"] == "validation"], config.input_size)
-    loader = DataLoader(train, batch_size=config.optimization.batch_size, shuffle=True, drop_last=True)
+    sampler = EpochSampler(len(train), config.optimization.seed)
+    loader = DataLoader(train, batch_size=config.optimization.batch_size, sampler=sampler, drop_last=True)
     module = LungTraining(config)
     fit(module, loader, validation, folder, config.optimization)
     return module.unet.eval()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lunglens.errors import DataError
 from lunglens.manifest import Row
-from lunglens.sources.source import Problems, Source, unfit
+from lunglens.sources.source import Problem, Problems, Source, unfit
 from lunglens.sources.table import IMAGE_ENDINGS, Line, files_below, group, listed, read_table, without_ending
 
 NAME = "chexpert"
@@ -34,7 +34,7 @@ POSITIVE, NEGATIVE, UNCERTAIN = {"1.0", "1"}, {"0.0", "0"}, {"-1.0", "-1"}
 
 
 def chexpert(folder: Path, problems: Problems) -> Iterator[Row]:
-    """A row for every line of `train.csv` and `valid.csv` whose image is there.
+    """A row for every line of `train.csv` and `valid.csv` whose image is there, in whatever folder above the patient's.
 
     `finding` holds what the table calls positive, `uncertain` what it calls uncertain; a blank is not mentioned in the
     report, which is not the same as absent. "No Finding" -> normal, "Pneumonia" -> pneumonia.
@@ -43,7 +43,7 @@ def chexpert(folder: Path, problems: Problems) -> Iterator[Row]:
     if not tables:
         raise DataError(f"{folder}: train.csv and valid.csv are missing; they come with the data set")
     lines = [line for table in tables for line in read_table(table, COLUMNS, problems)]
-    images = {_film(path): Path(path) for path in files_below(folder) if path.lower().endswith(IMAGE_ENDINGS)}
+    images = _images(folder, problems)
     for line, path in listed(lines, "Path", images, _film):
         yield _row(line, path)
 
@@ -76,6 +76,25 @@ def _table(folder: Path, name: str) -> Path | None:
     return found[0] if found else None
 
 
+def _images(folder: Path, problems: Problems) -> dict[str, Path]:
+    """`_film` of a path -> the image; the first where it lies here twice (two releases, two endings)."""
+    images: dict[str, Path] = {}
+    twice = []
+    for path in files_below(folder):
+        if not path.lower().endswith(IMAGE_ENDINGS):
+            continue
+        if (film := _film(path)) in images:
+            twice.append((path, images[film]))
+        else:
+            images[film] = Path(path)
+    if not images:
+        raise DataError(f"{folder}: no images here; give the folder that holds the tables and the films")
+    if twice:
+        message = f"is {twice[0][1]} again; {len(twice)} films are here twice, their second copies are left out"
+        problems.append(Problem(twice[0][0], None, None, message))
+    return images
+
+
 def _film(path: str) -> str:
     """ "patient00001/study1/view1_frontal" of a path: unique in the set, while the folders above it have many names."""
     return "/".join(without_ending(path).split("/")[-3:])
@@ -90,11 +109,15 @@ def _patient(line: Line) -> str | None:
 
 
 def _view(line: Line) -> str | None:
-    """L for lateral films, also for the few frontal ones whose projection is a lateral one (LL, RL)."""
-    projection = line.text("AP/PA")
-    if line["Frontal/Lateral"].casefold() == "lateral" or projection in {"LL", "RL"}:
+    """L for lateral films, also for the few frontal ones whose projection is a lateral one (LL, RL), else AP or PA."""
+    side, projection = line["Frontal/Lateral"].casefold(), line["AP/PA"].upper()
+    if side == "lateral" or projection in {"LL", "RL"}:
         return "L"
-    return projection
+    if projection in {"AP", "PA"}:
+        return projection
+    if line.text("AP/PA"):
+        line.problem("AP/PA", f"{line['AP/PA']!r} is none of AP, PA, LL, RL; taken as unknown")
+    return "Frontal" if side == "frontal" else None
 
 
 def _findings(line: Line) -> tuple[list[str], list[str]]:

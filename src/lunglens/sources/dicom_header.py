@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lunglens.errors import UnreadableImageError
-from lunglens.reading.dicom_file import looks_like_dicom, number, read_header, value
-from lunglens.sources.source import Problem, Problems
-from lunglens.sources.table import SEXES, years_of
+from lunglens.errors import NotAChestRadiographError, UnreadableImageError
+from lunglens.reading.dicom_file import Header, looks_like_dicom, number, read_header, refuse_other_kinds, value
+from lunglens.sources.source import Problem, Problems, unfit
+from lunglens.sources.table import SEXES, UNKNOWN, years_of
 
 ELEMENTS = ["Modality", "Manufacturer", "ManufacturerModelName", "PatientID", "PatientSex", "PatientAge"]
 ELEMENTS += ["ViewPosition", "Rows", "PixelSpacing", "ImagerPixelSpacing"]
+ELEMENTS += ["SOPClassUID", "BodyPartExamined", "NumberOfFrames"]
+UNSTATED_MODALITY = {"OT", "SC"}  # "other" and "secondary capture": how the file came to be, not what it shows
+# De-identified files often share one of these, which would make all their patients one.
+NO_PATIENT = UNKNOWN | {"anonymous", "anonymized", "anonymised", "anon"}
 RADIOGRAPHY = {"CR", "DX", "DR", "RG", "XR", "X-RAY", "XRAY"}
 VIEWS = dict.fromkeys(("ll", "rl", "l", "lat", "lateral"), "L") | {"pa": "PA", "ap": "AP"}
 
@@ -27,6 +31,7 @@ class FilmHeader:
     age_years: float | None = None
     sex: str | None = None
     acquisition: str | None = None
+    exclude: str | None = None  # why the film is not one for the study, as far as the header tells
 
 
 def read_film_header(path: Path, problems: Problems) -> FilmHeader | None:
@@ -60,8 +65,10 @@ def patient_code(number: str) -> str:
 
 
 def modality_of(code: str | None) -> str | None:
-    """ "X-ray" for the codes and names of plain radiography, others as they are."""
-    return "X-ray" if code is not None and code.upper() in RADIOGRAPHY else code
+    """ "X-ray" for the codes and names of plain radiography, None for DICOM's "other", others as they are."""
+    if code is None or code.upper() in UNSTATED_MODALITY:
+        return None
+    return "X-ray" if code.upper() in RADIOGRAPHY else code
 
 
 def view_of(code: str | None) -> str | None:
@@ -84,6 +91,7 @@ def _dataset(path: Path) -> Any:
 
 def _film(dataset: Any, path: Path, problems: Problems) -> FilmHeader:
     header = read_header(dataset, [])
+    view, modality = view_of(header.view), modality_of(header.modality)
     patient, age = _text(dataset, "PatientID"), _text(dataset, "PatientAge")
     years = years_of(age) if age else None
     if age and years is None:
@@ -95,13 +103,23 @@ def _film(dataset: Any, path: Path, problems: Problems) -> FilmHeader:
         f"{header.spacing_mm[0]:g} x {header.spacing_mm[1]:g} mm" if header.spacing_mm else None,
     )
     return FilmHeader(
-        patient=patient_code(patient) if patient else None,
-        view=view_of(header.view),
-        modality=modality_of(header.modality),
+        patient=patient_code(patient) if patient and patient.casefold() not in NO_PATIENT else None,
+        view=view,
+        modality=modality,
         age_years=years,
         sex=SEXES.get((header.sex or "").lower()),
         acquisition=", ".join(part for part in made if part) or None,
+        exclude=unfit(view, modality, years) or _other_kind(dataset, header),
     )
+
+
+def _other_kind(dataset: Any, header: Header) -> str | None:
+    """What the reader of films would refuse: another body part, several frames, a CT that says so by its class only."""
+    try:
+        refuse_other_kinds(dataset, header, [])
+    except NotAChestRadiographError as error:
+        return str(error).split(". ")[0]
+    return None
 
 
 def _text(dataset: Any, keyword: str) -> str | None:

@@ -12,7 +12,7 @@ from lunglens.errors import ConfigurationError, DataError
 from lunglens.manifest import Row
 from lunglens.sources.dicom_header import modality_of, read_film_header, view_of
 from lunglens.sources.source import Problem, Problems, Reader, unfit
-from lunglens.sources.table import IMAGE_ENDINGS, Line, files_below, group, listed, read_table, stem_of, without_ending
+from lunglens.sources.table import IMAGE_ENDINGS, Line, files_below, group, listed, read_table, without_ending
 
 FIELDS = ("image", "patient_id", "view", "modality", "age", "sex", "finding", "label", "mask", "case_url")
 LABELS = {name: name for name in ("covid", "normal", "pneumonia", "tuberculosis", "other")}
@@ -56,7 +56,9 @@ def column_map(name: str, table: str, columns: Mapping[str, str]) -> Reader:
         name: the data set's name.
         table: path of the CSV, relative to the folder.
         columns: our field, one of `FIELDS` (at least `image`) -> the table's column. Images and masks are found by
-            their path below the folder, with or without the same ending, else by their stem where only one file has it.
+            their path below the folder, with or without the same ending; else by the end of that path, where only one
+            file has it: the table may leave out folders or put others before them. A label of ours is known whatever
+            its case; another stays as it is.
 
     Raises:
         ConfigurationError: `columns` lacks `image` or names a field that does not exist.
@@ -85,7 +87,8 @@ def dicom_folder(name: str) -> Reader:
     """A reader of any folder of DICOM files, whatever their names; the header says what is known of each.
 
     Patients' numbers are replaced by the first 16 hex digits of their SHA-256, without salt, so that neither names nor
-    numbers land in a manifest (`lunglens.sources.dicom_header`). A file that is not DICOM is a problem, not an error.
+    numbers land in a manifest (`lunglens.sources.dicom_header`); names of files and folders stay as they are. A file
+    that is not DICOM is a problem, not an error.
     """
 
     def read(folder: Path, problems: Problems) -> Iterator[Row]:
@@ -105,7 +108,7 @@ def dicom_folder(name: str) -> Reader:
                 age_years=header.age_years,
                 sex=header.sex,
                 acquisition=header.acquisition,
-                exclude=unfit(header.view, header.modality, header.age_years),
+                exclude=header.exclude,
             )
         if not films:
             raise DataError(f"{folder}: no DICOM images here; give the folder that holds them")
@@ -119,7 +122,7 @@ def _row(name: str, line: Line, path: Path, mask: Path | None, columns: Mapping[
 
     view, modality = view_of(text("view")), modality_of(text("modality"))
     years = line.age(columns["age"]) if "age" in columns else None
-    patient = text("patient_id")
+    patient, label = text("patient_id"), text("label")
     return Row(
         path=str(path),
         source=name,
@@ -130,7 +133,7 @@ def _row(name: str, line: Line, path: Path, mask: Path | None, columns: Mapping[
         age_years=years,
         sex=line.sex(columns["sex"]) if "sex" in columns else None,
         finding=text("finding"),
-        label=text("label"),
+        label=LABELS.get(label.lower(), label) if label else None,
         mask_path=str(mask) if mask else None,
         case_url=text("case_url"),
         exclude=unfit(view, modality, years),
@@ -141,22 +144,31 @@ Finder = Callable[[str], Sequence[Path]]
 
 
 def _finder(files: Sequence[Path], folder: Path) -> Finder:
-    """What finds the files that a cell may mean: one by its path, else all of its stem; only files of the folder."""
+    """What finds the files that a cell may mean: one by its path, else all whose path ends so; only of the folder."""
     exact = {path.relative_to(folder).as_posix(): path for path in files}
     # Two files may differ in nothing but the ending; then a cell with neither ending says too little.
-    endless = defaultdict(list)
-    stems = defaultdict(list)
+    tails = defaultdict(list)
     for relative, path in exact.items():
-        endless[without_ending(relative)].append(path)
-        stems[stem_of(relative)].append(path)
+        for tail in _tails(without_ending(relative)):
+            tails[tail].append(path)
+        tails[f"/{without_ending(relative)}"].append(path)
 
     def find(cell: str) -> Sequence[Path]:
         relative = cell.replace("\\", "/").removeprefix("./")
         if relative in exact:
             return [exact[relative]]
-        return endless.get(without_ending(relative)) or stems.get(stem_of(relative)) or []
+        wanted = [tail for part in _tails(without_ending(relative)) for tail in (f"/{part}", part)]
+        if "/" in relative:
+            wanted.pop()  # patient1/1.png is not patient2/1.png: what named its folder is not found by name alone
+        return next((tails[tail] for tail in wanted if tail in tails), [])
 
     return find
+
+
+def _tails(path: str) -> list[str]:
+    """a/b/c -> a/b/c, b/c, c."""
+    parts = path.split("/")
+    return ["/".join(parts[start:]) for start in range(len(parts))]
 
 
 def _mask(line: Line, column: str, find: Finder) -> Path | None:

@@ -89,7 +89,9 @@ def read_table(path: Path, columns: Sequence[str], problems: Problems) -> list[L
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); it comes with the data set") from error
     except (UnicodeError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read as CSV: {error}; fetch the published table again") from error
+        raise DataError(
+            f"{path}: cannot be read as CSV: {error}; fetch the published table again or save it as CSV in UTF-8"
+        ) from error
     header = [cell.strip().casefold() for cell in records[0]] if records else []
     missing = [column for column in columns if column.casefold() not in header]
     if missing:
@@ -175,15 +177,15 @@ def years_of(text: str) -> float | None:
 
 
 def _decode(path: Path, problems: Problems) -> str:
-    data = path.read_bytes()
+    data = path.read_bytes().removeprefix(codecs.BOM_UTF8)
     if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) or 0 in data[:4]:
         raise UnicodeError("it is UTF-16 or binary, not UTF-8")
     try:
-        return data.decode("utf-8-sig")
+        return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        row = len(list(_csv(data[: error.start].decode("utf-8-sig") + "?")))
+        row = len(list(_csv(data[: error.start].decode("utf-8") + "?")))
         problems.append(Problem(str(path), row, None, "is not UTF-8; the table is read as Windows-1252"))
-        return data.removeprefix(codecs.BOM_UTF8).decode("cp1252", errors="replace")
+        return data.decode("cp1252", errors="replace")
 
 
 def _records(text: str) -> list[list[str]]:

@@ -1,0 +1,174 @@
+"""The figures that the paper prints of its classifiers, and what follows from them by plain arithmetic.
+
+Ahmed, Hossain et al., "Automated COVID-19 Detection from Chest X-Ray Images: A High Resolution Network (HRNet)
+Approach": 410 COVID and 500 non-COVID images (section 4.3) in ten folds, so that a stratified fold holds 41 and 50.
+Percentages are kept as printed; everything recomputed is an exact fraction, 0..1.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import NamedTuple
+
+from scipy.stats import binomtest
+
+POSITIVES, NEGATIVES, FOLDS = 410, 500, 10  # section 4.3
+FOLD_POSITIVES, FOLD_NEGATIVES = POSITIVES // FOLDS, NEGATIVES // FOLDS
+
+
+class Matrix(NamedTuple):
+    """Counts of a confusion matrix; COVID is positive."""
+
+    tp: int
+    fn: int
+    tn: int
+    fp: int
+
+    def measures(self) -> dict[str, Fraction | None]:
+        """Equations (2) to (4) of the paper, and the measures that its columns may hold instead; None: undefined."""
+        sensitivity, specificity = Fraction(self.tp, self.tp + self.fn), Fraction(self.tn, self.tn + self.fp)
+        return {
+            "accuracy": Fraction(self.tp + self.tn, sum(self)),
+            "balanced accuracy": (sensitivity + specificity) / 2,
+            "sensitivity": sensitivity,
+            "specificity": specificity,
+            "PPV": Fraction(self.tp, self.tp + self.fp) if self.tp + self.fp else None,
+            "NPV": Fraction(self.tn, self.tn + self.fn) if self.tn + self.fn else None,
+        }
+
+
+@dataclass(frozen=True)
+class Printed:
+    """One row of figures as the paper prints them, in %, and its place in the paper."""
+
+    place: str
+    accuracy: str
+    sensitivity: str
+    specificity: str
+
+
+TABLE_6 = (
+    Printed("Table 6, fold 1", "98.78", "97.56", "98.03"),
+    Printed("Table 6, fold 2", "100.0", "100.0", "100.0"),
+    Printed("Table 6, fold 3", "98.78", "97.56", "98.03"),
+    Printed("Table 6, fold 4", "98.78", "97.56", "98.03"),
+    Printed("Table 6, fold 5", "100.0", "100.0", "100.0"),
+    Printed("Table 6, fold 6", "100.0", "100.0", "100.0"),
+    Printed("Table 6, fold 7", "100.0", "100.0", "100.0"),
+    Printed("Table 6, fold 8", "98.78", "97.56", "98.03"),
+    Printed("Table 6, fold 9", "100.0", "100.0", "100.0"),
+    Printed("Table 6, fold 10", "97.80", "95.12", "96.15"),
+)
+AVERAGES = (
+    Printed("Abstract", "99.26", "98.53", "98.82"),
+    Printed("Section 4.3, text", "99.26", "98.53", "98.52"),
+    Printed("Table 6, average", "99.29", "98.53", "98.82"),
+    Printed("Table 7, proposed model", "99.26", "98.53", "98.82"),
+    Printed("Section 5, conclusions", "99.26", "98.53", "98.82"),
+)
+# Keyed by the names that timm gives to these models.
+TABLE_7 = {
+    "resnet152": Printed("Table 7, ResNet152", "94.50", "95.12", "94.00"),
+    "densenet121": Printed("Table 7, DenseNet121", "93.40", "90.24", "96.00"),
+    "efficientnet_b4": Printed("Table 7, EfficientNetB4", "97.56", "95.12", "96.15"),
+}
+# Figure 13a; the text of section 4.3 gives 39 and 50 right and two wrong, which the printed sensitivity makes FN.
+FOLD_10_MATRIX = Matrix(tp=39, fn=2, tn=50, fp=0)
+# What a printed column may hold: its name's own measure first.
+READINGS = {
+    "accuracy": ("accuracy", "balanced accuracy"),
+    "sensitivity": ("sensitivity",),
+    "specificity": ("specificity", "NPV"),
+}
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A confusion matrix of one fold that gives a printed row, and the measures that each column then holds.
+
+    holds: printed column -> the measures that fit it; the first is the column's own wherever that fits.
+    """
+
+    matrix: Matrix
+    holds: dict[str, tuple[str, ...]]
+
+
+def percent(value: Fraction) -> str:
+    """A share with two decimals of a per cent, rounded half up.
+
+    >>> percent(Fraction(50, 52))
+    '96.15'
+    """
+    hundredths = int(value * 10000 + Fraction(1, 2))
+    return f"{hundredths // 100}.{hundredths % 100:02}"
+
+
+def agrees(printed: str, value: Fraction) -> bool:
+    """Whether a share prints as this percentage, its last decimal rounded or cut off (the paper does both)."""
+    hundredths = Fraction(printed) * 100
+    return hundredths in (int(value * 10000), int(value * 10000 + Fraction(1, 2)))
+
+
+def fits(row: Printed) -> list[Fit]:
+    """Every confusion matrix of a stratified fold (41 COVID, 50 non-COVID) that gives the printed row.
+
+    All 42 x 51 of them are tried; the "accuracy" may be accuracy or balanced accuracy, the "specificity" specificity
+    or negative predictive value.
+    """
+    found = []
+    for tp in range(FOLD_POSITIVES + 1):
+        for tn in range(FOLD_NEGATIVES + 1):
+            matrix = Matrix(tp, FOLD_POSITIVES - tp, tn, FOLD_NEGATIVES - tn)
+            measures = matrix.measures()
+            holds = {
+                column: tuple(name for name in names if _agrees(getattr(row, column), measures[name]))
+                for column, names in READINGS.items()
+            }
+            if all(holds.values()):
+                found.append(Fit(matrix, holds))
+    return found
+
+
+def reconstructed(rows: Sequence[Printed]) -> list[Fit]:
+    """The one matrix behind each row.
+
+    Raises:
+        ValueError: a row has none or several.
+    """
+    found = []
+    for row in rows:
+        candidates = fits(row)
+        if len(candidates) != 1:
+            raise ValueError(f"{row.place}: {len(candidates)} confusion matrices fit")
+        found.append(candidates[0])
+    return found
+
+
+def pooled(matrices: Sequence[Matrix]) -> Matrix:
+    """The sum of matrices.
+
+    >>> pooled([Matrix(1, 2, 3, 4), Matrix(1, 0, 1, 0)])
+    Matrix(tp=2, fn=2, tn=4, fp=4)
+    """
+    return Matrix(*(sum(counts) for counts in zip(*matrices, strict=True)))
+
+
+def mean_of_folds(measure: str) -> Fraction:
+    """The mean over the ten reconstructed folds of table 6 of one of `Matrix.measures`."""
+    values = [fit.matrix.measures()[measure] for fit in reconstructed(TABLE_6)]
+    return sum((value for value in values if value is not None), Fraction(0)) / len(values)
+
+
+def mean_as_printed(column: str) -> Fraction:
+    """The mean of a column of table 6 over the figures as printed, as a share."""
+    return sum((Fraction(getattr(row, column)) / 100 for row in TABLE_6), Fraction(0)) / len(TABLE_6)
+
+
+def interval(right: int, of: int) -> tuple[float, float]:
+    """Exact 95 % interval (Clopper and Pearson 1934) of a share of independent cases."""
+    found = binomtest(right, of).proportion_ci(0.95, "exact")
+    return float(found.low), float(found.high)
+
+
+def _agrees(printed: str, value: Fraction | None) -> bool:
+    return value is not None and agrees(printed, value)

@@ -1,0 +1,143 @@
+"""A job and the files in its folder: what to do, how far it is, what came out."""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from lunglens.errors import OutputError
+from lunglens.files import write_json
+
+FORMAT = 1
+JOB = "job.json"
+STATUS = "status.json"
+RESULT = "result.json"
+LOG = "log.txt"
+
+State = Literal["waiting", "running", "done", "failed"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A function call that has a folder.
+
+    Args:
+        name: what people read, such as "fold 3".
+        folder: holds the job's files, and whatever the function writes; no other job's.
+        target: "package.module:function", called as `function(folder, **arguments)` in a process of its own. Called
+            again after an interruption, it goes on from what it has left in the folder. What it returns must be JSON.
+        arguments: JSON values. They decide what the result is: name everything in them that does, the data's
+            fingerprint and the seed too.
+        epochs: how many epochs the function trains, for the estimate of the time left; not part of what the job is.
+    """
+
+    name: str
+    folder: Path
+    target: str
+    arguments: dict[str, Any]
+    epochs: int | None = None
+
+
+@dataclass(frozen=True)
+class Status:
+    """`status.json`; times are UTC in ISO 8601. A job whose runner was killed says "running" until it is run again."""
+
+    state: State = "waiting"
+    attempt: int = 0
+    host: str | None = None
+    pid: int | None = None
+    started: str | None = None
+    ended: str | None = None
+    error: str | None = None
+
+    def seconds(self) -> float | None:
+        """How long the last attempt took, or has taken so far; None before the first."""
+        if self.started is None:
+            return None
+        end = datetime.now(UTC) if self.ended is None else datetime.fromisoformat(self.ended)
+        return (end - datetime.fromisoformat(self.started)).total_seconds()
+
+
+def now() -> str:
+    """The time as `status.json` has it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether the job has its result; it is then never run again."""
+    return (folder / RESULT).exists()
+
+
+def read_result(folder: Path) -> Any:
+    """What the function has returned.
+
+    Raises:
+        FileNotFoundError: the job is not finished.
+    """
+    return json.loads((folder / RESULT).read_text(encoding="utf-8"))
+
+
+def read_status(folder: Path) -> Status:
+    """How far the job in `folder` is; "waiting" where nothing has been written."""
+    try:
+        return Status(**json.loads((folder / STATUS).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return Status()
+
+
+def change_status(folder: Path, **changes: Any) -> Status:
+    """Write `status.json` with some fields changed."""
+    status = replace(read_status(folder), **changes)
+    write_json(folder / STATUS, asdict(status))
+    return status
+
+
+def read_call(folder: Path) -> tuple[str, dict[str, Any]]:
+    """Target and arguments from `job.json`."""
+    content = json.loads((folder / JOB).read_text(encoding="utf-8"))
+    return content["target"], content["arguments"]
+
+
+def write_job(job: Job) -> None:
+    """Write `job.json`, and the status of a job that was interrupted or not begun as "waiting".
+
+    Raises:
+        OutputError: another job has begun or finished in the folder. Going on from its checkpoints, or taking its
+            result, would pass one configuration's work off as another's.
+        TypeError, ValueError: the arguments are not JSON.
+    """
+    new = _content(job)
+    status = read_status(job.folder)
+    if status.attempt or is_finished(job.folder):
+        old = _read(job.folder / JOB)
+        if old != new:
+            state = "finished" if is_finished(job.folder) else "begun"
+            raise OutputError(
+                f"{job.folder}: {state} with other settings ({_difference(old, new)}); "
+                "go on with those, choose another --out, or remove the folder to start over"
+            )
+    else:
+        write_json(job.folder / JOB, new)
+    if is_finished(job.folder):
+        if status.state != "done":  # killed between the two files
+            change_status(job.folder, state="done", ended=now(), error=None)
+    else:
+        change_status(job.folder, state="waiting", pid=None, host=None, ended=None, error=None)
+
+
+def _content(job: Job) -> dict[str, Any]:
+    content = {"format": FORMAT, "name": job.name, "target": job.target, "arguments": job.arguments}
+    return dict(json.loads(json.dumps(content, allow_nan=False)))  # as it will be read back: tuples become lists
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def _difference(old: Any, new: Any, where: str = "") -> str:
+    """The first place where two JSON values differ, in words."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        key = next(key for key in sorted({*old, *new}) if old.get(key, ...) != new.get(key, ...))
+        return _difference(old.get(key), new.get(key), f"{where}.{key}" if where else key)
+    return f"{where}: {json.dumps(old)} there, {json.dumps(new)} now"

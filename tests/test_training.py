@@ -1,0 +1,81 @@
+"""A training that was killed and goes on ends with the same weights as one that was not; one seed, one result."""
+
+from pathlib import Path
+
+import lightning as L
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from lunglens.config import Optimization
+from lunglens.training import EpochSampler, fit, optimizers
+
+SETTINGS = Optimization(optimizer="adamw", schedule="onecycle", epochs=4, batch_size=4, seed=3, keep="last")
+
+
+class Tiny(L.LightningModule):
+    """A network with dropout and batch normalisation that can be told to die."""
+
+    def __init__(self, settings: Optimization, dies_in_epoch: int | None = None) -> None:
+        super().__init__()
+        self.settings, self.dies_in_epoch = settings, dies_in_epoch
+        self.net = nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 1))
+
+    def training_step(self, batch: list[Tensor], index: int) -> Tensor:
+        if self.current_epoch == self.dies_in_epoch and index == 2:
+            raise RuntimeError("killed")
+        return (self.net(batch[0] + 0.1 * torch.randn_like(batch[0])) - batch[1]).square().mean()
+
+    def validation_step(self, batch: list[Tensor], _: int) -> None:
+        self.log("validation_loss", (self.net(batch[0]) - batch[1]).square().mean())
+
+    def configure_optimizers(self) -> dict[str, object]:  # type: ignore[override]
+        return optimizers(self, self.settings, int(self.trainer.estimated_stepping_batches))
+
+
+def train(folder: Path, settings: Optimization = SETTINGS, dies_in_epoch: int | None = None) -> dict[str, Tensor]:
+    L.seed_everything(settings.seed, verbose=False)
+    inputs = torch.randn(24, 3, generator=torch.Generator().manual_seed(1))
+    data = TensorDataset(inputs, inputs.sum(1, keepdim=True))
+    loader = DataLoader(data, batch_size=4, sampler=EpochSampler(24, settings.seed))
+    module = Tiny(settings, dies_in_epoch)
+    fit(module, loader, data, folder, settings)
+    return module.state_dict()
+
+
+def equal(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("changes", [{}, {"weight_average": 0.9}, {"optimizer": "sgd", "schedule": "steps", "steps": (2,)}])
+def test_a_killed_training_ends_like_an_undisturbed_one(tmp_path: Path, changes: dict[str, object]) -> None:
+    settings = SETTINGS.model_copy(update=changes)
+    whole = train(tmp_path / "whole", settings)
+    with pytest.raises(RuntimeError, match="killed"):
+        train(tmp_path / "killed", settings, dies_in_epoch=2)
+    assert equal(train(tmp_path / "killed", settings), whole)
+    assert len(list((tmp_path / "killed" / "log").glob("start-*"))) == 2
+
+
+def test_one_seed_gives_one_result_and_another_seed_another(tmp_path: Path) -> None:
+    first = train(tmp_path / "a")
+    assert equal(train(tmp_path / "b"), first)
+    assert not equal(train(tmp_path / "c", SETTINGS.model_copy(update={"seed": 4})), first)
+
+
+def test_a_moving_average_gives_other_weights_than_the_last_step(tmp_path: Path) -> None:
+    averaged = train(tmp_path / "a", SETTINGS.model_copy(update={"weight_average": 0.9}))
+    assert not equal(averaged, train(tmp_path / "b"))
+
+
+def test_epochs_draw_differently_and_weights_are_kept() -> None:
+    plain = EpochSampler(50, 1)
+    first = list(plain)
+    plain.set_epoch(1)
+    assert sorted(first) == sorted(plain) == list(range(50))
+    assert first != list(plain)
+    drawn = list(EpochSampler(3, 1, torch.tensor([0.0, 1.0, 3.0]), 4000))
+    assert len(drawn) == 4000
+    assert drawn.count(0) == 0
+    assert drawn.count(2) / 4000 == pytest.approx(0.75, abs=0.03)
