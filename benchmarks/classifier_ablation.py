@@ -3,8 +3,8 @@
     python benchmarks/classifier_ablation.py --data DATA --out runs/ablation
 
 Every variant is a run folder of `lunglens train classifier`; finished ones are not run again. Prints one table and
-writes it to OUT/ablation.json. The runs are shorter and smaller (128 px) than the shipped model's, so that all of them fit
-into an hour on two cores: compare the rows with each other, not with the card.
+writes it to OUT/ablation.json. The runs are shorter and smaller (128 px) than the shipped model's, so that all of them
+fit into an hour on two cores: compare the rows with each other, not with the card.
 """
 
 import argparse

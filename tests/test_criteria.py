@@ -99,7 +99,7 @@ def test_the_exclusion_list_names_films_by_path_or_by_file_name(tmp_path: Path) 
     assert found == ["marker", "", "excluded by hand"]
 
 
-@pytest.mark.parametrize(("content", "what"), [(None, "cannot be read"), ("file,why\na,b\n", "columns image and reason")])
+@pytest.mark.parametrize(("content", "what"), [(None, "cannot be read"), ("file,why\na,b\n", "needs the columns")])
 def test_a_broken_exclusion_list_is_named(tmp_path: Path, content: str | None, what: str) -> None:
     study = {"name": "t", "classes": [{"name": "c", "sources": ["s"], "labels": ["x"]}]}
     config = StudyConfig.model_validate(study | {"criteria": [{"kind": "exclusion list"}]})

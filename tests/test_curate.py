@@ -1,6 +1,7 @@
-"""`lunglens curate` on made-up data sets: the same bytes every time, whole or not at all, and it goes on when killed."""
+"""`lunglens curate` on made-up data sets: the same bytes every time, whole or not at all, going on when killed."""
 
 import hashlib
+import itertools
 import json
 import os
 import signal
@@ -122,9 +123,8 @@ def test_every_film_is_in_the_manifest_or_among_the_dropped_with_a_reason(root: 
 def test_the_counts_of_each_step_follow_from_those_before(study: Path) -> None:
     counts = json.loads((study / "counts.json").read_text())
     sizes = [sum(sum(sources.values()) for sources in step["kept"].values()) for step in counts]
-    assert [before - after for before, after in zip(sizes, sizes[1:], strict=False)] == [
-        step["dropped"] for step in counts[1:]
-    ]
+    lost = [before - after for before, after in itertools.pairwise(sizes)]
+    assert lost == [step["dropped"] for step in counts[1:]]
     assert [step["kind"] for step in counts[1:]] == [criterion["kind"] for criterion in _criteria(study)]
 
 

@@ -118,7 +118,7 @@ def test_over_ten_folds_the_baselines_would_need_counts_that_are_all_multiples_o
 
 def test_a_row_that_no_matrix_gives_is_refused() -> None:
     wrong = Printed("nowhere", "99.00", "99.00", "99.00")
-    assert fits(wrong) == []
+    assert fits(wrong) == ()
     with pytest.raises(ValueError, match="nowhere: 0 confusion matrices fit"):
         reconstructed([wrong])
 

@@ -171,9 +171,9 @@ def test_chexpert_s_columns_may_be_of_another_case_and_encoding(tmp_path: Path, 
     assert places(problems) == ([("train.csv", 2, None)] if encoding == "cp1252" else [])
 
 
-def test_a_byte_of_windows_1252_after_a_byte_order_mark_and_a_letter_of_utf8_is_read(tmp_path: Path) -> None:
+def test_a_byte_of_windows_1252_after_a_byte_order_mark_and_letters_of_utf8_is_read(tmp_path: Path) -> None:
     table = chexpert_tree(tmp_path, film(FIRST))
-    lines = f"\ufeff{HEADER},Remark\n{film(FIRST)},é".encode() + b"\xe9\n"
+    lines = f"\ufeff{HEADER},Remark\n{film(FIRST)},éé".encode() + b"\xe9\n"
     table.write_bytes(lines)
     problems: Problems = []
     assert len(list(chexpert(tmp_path, problems))) == 1

@@ -48,7 +48,9 @@ def equal(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
     return all(torch.equal(first[name], second[name]) for name in first)
 
 
-@pytest.mark.parametrize("changes", [{}, {"weight_average": 0.9}, {"optimizer": "sgd", "schedule": "steps", "steps": (2,)}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"weight_average": 0.9}, {"optimizer": "sgd", "schedule": "steps", "steps": (2,)}]
+)
 def test_a_killed_training_ends_like_an_undisturbed_one(tmp_path: Path, changes: dict[str, object]) -> None:
     settings = SETTINGS.model_copy(update=changes)
     whole = train(tmp_path / "whole", settings)

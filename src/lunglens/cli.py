@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lunglens.cli_crossval import app as crossval_app
 from lunglens.cli_study import app as study_app
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ train_app = typer.Typer(help="Train models (needs the extra: pip install 'lungle
 evaluate_app = typer.Typer(help="Measure packaged models on data (needs the extra 'train').", no_args_is_help=True)
 app.add_typer(study_app)
 app.add_typer(train_app, name="train")
+app.add_typer(crossval_app, name="crossval")
 app.add_typer(evaluate_app, name="evaluate")
 
 Films = Annotated[list[Path], typer.Argument(metavar="PATH...", help="DICOM, PNG, JPEG or TIFF files, or folders.")]

@@ -105,16 +105,17 @@ def folds(
     settings = FoldSettings(by, number, tuple(external or ()), missing_patient, seed)
     counts, leaks = write_folds(load_study(study), settings)
     typer.echo(counts.to_string())
+    both, several = leaks["leaking"], leaks["patients"]
+    films, seen = leaks["films"], leaks["tested_films_with_patient_in_training"]
     typer.echo(
-        f"Split by image instead, {leaks['leaking']} of {leaks['patients']} patients with several films would be on both "
-        f"sides, and {leaks['tested_films_with_patient_in_training']} of {leaks['films']} films be tested by a model that "
-        "has seen their patient."
+        f"Split by image instead, {both} of {several} patients with several films would be on both sides, and {seen} of "
+        f"{films} films be tested by a model that has seen their patient."
     )
 
 
 @app.command()
 def report(study: Study) -> None:
-    """Describe a study's data in a page and in JSON: flow, tables, figures, and how far its source gives the class away."""
+    """Describe a study's data in a page and in JSON: flow, figures, and how far the source gives the class away."""
     from lunglens.report.study import write_study_report
 
     typer.echo(f"see {write_study_report(study)}")

@@ -16,8 +16,8 @@ class Row:
     """One image of a data set.
 
     `group_id` ties images of one patient (and verified duplicates): splits go by it; "" where upstream names no
-    patient, which no split accepts. What upstream says of the film stays as published (`finding`, `acquisition`); `label`
-    is our reading of it: covid, pneumonia, normal, tuberculosis or other.
+    patient, which no split accepts. What upstream says of the film stays as published (`finding`, `acquisition`);
+    `label` is our reading of it: covid, pneumonia, normal, tuberculosis or other.
     """
 
     path: str  # absolute

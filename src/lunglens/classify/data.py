@@ -77,7 +77,7 @@ def build_film_cache(table: pd.DataFrame, config: ClassifierConfig, lungs: Model
 def build_views(cache: FilmCache, rows: NDArray[np.int64], view: View, folder: Path) -> Views:
     """The classifier's views of the given rows of the cache, memory-mapped in `folder`."""
     shape = (len(rows), view.input_size, view.input_size)
-    images, masks = (_memory_map(folder / f"{name}.npy", shape) for name in ("images", "masks"))
+    images, masks = (memory_map(folder / f"{name}.npy", shape) for name in ("images", "masks"))
     for index, row in enumerate(track(rows, "cutting", total=len(rows))):
         film = cache.films[row].astype(np.float32) / np.float32(255)
         image, mask, _ = classifier_view(film, cache.regions[row].astype(bool), view)
@@ -87,7 +87,7 @@ def build_views(cache: FilmCache, rows: NDArray[np.int64], view: View, folder: P
 
 def _fill(table: pd.DataFrame, config: ClassifierConfig, lungs: ModelPackage, folder: Path) -> None:
     size = config.view.film_size
-    films, regions = (_memory_map(folder / f"{name}.npy", (len(table), size, size)) for name in ("films", "regions"))
+    films, regions = (memory_map(folder / f"{name}.npy", (len(table), size, size)) for name in ("films", "regions"))
     areas = np.zeros(len(table), np.int32)
     for index, path in enumerate(track(table["path"], "segmenting", total=len(table))):
         try:
@@ -103,7 +103,8 @@ def _fill(table: pd.DataFrame, config: ClassifierConfig, lungs: ModelPackage, fo
     np.save(folder / "area_px.npy", areas)
 
 
-def _memory_map(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+def memory_map(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """A new array on disk."""
     return np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
 
 

@@ -16,6 +16,7 @@ from lunglens.errors import DataError
 from lunglens.files import write_json
 
 EXTERNAL, UNUSED = "external", "unused"
+VALIDATION_SHARE = 0.1
 COLUMNS = ["image_id", "class", "source", "group_id", "fold"]
 
 
@@ -82,6 +83,25 @@ def training_rows(folds: pd.DataFrame, fold: str) -> pd.Series:
         raise DataError(f"fold {fold}: no film is left to train on")
     assert_apart(folds.loc[rows, "group_id"], folds.loc[tested, "group_id"])
     return rows
+
+
+def parts_of(table: pd.DataFrame, fold: str, seed: int) -> pd.Series:
+    """Each film's part when `fold` is tested: train, validation, test (the fold and external films) or unused.
+
+    Validation is a tenth of the training patients of each class (paper, algorithms 1 and 2), at least one of each.
+    """
+    parts = pd.Series(UNUSED, index=table.index, dtype=object)
+    parts[table["fold"].isin([fold, EXTERNAL])] = "test"
+    rows = training_rows(table, fold)
+    parts[rows] = "train"
+    chosen: set[str] = set()
+    for name, films in table[rows].groupby("class", sort=True):
+        groups = np.array(sorted(set(films["group_id"]) - chosen), dtype=object)
+        np.random.default_rng([seed, *str(name).encode()]).shuffle(groups)
+        wanted = max(1, round(VALIDATION_SHARE * len(groups))) if len(groups) > 1 else 0
+        chosen.update(groups[:wanted])
+    parts[rows & table["group_id"].isin(chosen)] = "validation"
+    return parts
 
 
 def assert_apart(training: pd.Series, held_out: pd.Series) -> None:
@@ -175,6 +195,21 @@ def write_folds(study: Study, settings: FoldSettings) -> tuple[pd.DataFrame, dic
     about = {"study": study.description["fingerprint"], "settings": asdict(settings), "split_by_image": leaks}
     write_json(study.folder / "folds.json", about)
     return fold_counts(found), leaks
+
+
+def read_folds(study: Study) -> pd.DataFrame:
+    """A study's `folds.csv`.
+
+    Raises:
+        DataError: it is missing, or belongs to another state of the study.
+    """
+    path = study.folder / "folds.csv"
+    if not path.exists():
+        raise DataError(f"{study.folder}: has no folds; make them: lunglens folds {study.folder}")
+    found = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if list(found.columns) != COLUMNS or set(found["image_id"]) != set(study.table["image_id"]):
+        raise DataError(f"{path}: does not fit the study; make the folds again: lunglens folds {study.folder}")
+    return found
 
 
 def fold_counts(folds: pd.DataFrame) -> pd.DataFrame:

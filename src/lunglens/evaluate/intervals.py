@@ -10,22 +10,27 @@ REPEATS = 1000
 
 
 def bootstrap(
-    measure: Callable[[NDArray[np.int64]], float], groups: NDArray[Any], seed: int = 0, repeats: int = REPEATS
+    measure: Callable[[NDArray[np.int64]], float],
+    groups: NDArray[Any],
+    seed: int = 0,
+    repeats: int = REPEATS,
+    digits: int = 4,
 ) -> list[float] | None:
     """95 % percentile interval of `measure` over whole groups drawn with replacement.
 
     Args:
         measure: row numbers -> value; NaN where it is not defined for a draw (such draws are left out).
         groups: (N,) the group of each row.
+        digits: decimals of the interval.
 
     Returns:
         [low, high], or None if the measure was defined for fewer than half of the draws.
     """
-    return interval(bootstrap_draws(lambda rows: [measure(rows)], groups, seed, repeats)[:, 0])
+    return interval(bootstrap_draws(lambda rows: [measure(rows)], groups, seed, repeats)[:, 0], digits)
 
 
 def bootstrap_draws(
-    measures: Callable[[NDArray[np.int64]], Sequence[float]],
+    measures: Callable[[NDArray[np.int64]], Sequence[float] | NDArray[np.float64]],
     groups: NDArray[Any],
     seed: int = 0,
     repeats: int = REPEATS,

@@ -8,6 +8,7 @@ Percentages are kept as printed; everything recomputed is an exact fraction, 0..
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from typing import NamedTuple
 
 from scipy.stats import binomtest
@@ -109,7 +110,8 @@ def agrees(printed: str, value: Fraction) -> bool:
     return hundredths in (int(value * 10000), int(value * 10000 + Fraction(1, 2)))
 
 
-def fits(row: Printed) -> list[Fit]:
+@cache
+def fits(row: Printed) -> tuple[Fit, ...]:
     """Every confusion matrix of a stratified fold (41 COVID, 50 non-COVID) that gives the printed row.
 
     All 42 x 51 of them are tried; the "accuracy" may be accuracy or balanced accuracy, the "specificity" specificity
@@ -126,7 +128,7 @@ def fits(row: Printed) -> list[Fit]:
             }
             if all(holds.values()):
                 found.append(Fit(matrix, holds))
-    return found
+    return tuple(found)
 
 
 def reconstructed(rows: Sequence[Printed]) -> list[Fit]:

@@ -1,4 +1,4 @@
-"""Long work in pieces: every job has a folder, a process, a log and a status of its own, and can be killed and run again.
+"""Long work in pieces: every job has a folder, a process, a log and a status, and can be killed and run again.
 
 This package imports no torch; what a job runs may.
 """

@@ -41,7 +41,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Status:
-    """`status.json`; times are UTC in ISO 8601. A job whose runner was killed says "running" until it is run again."""
+    """`status.json`: the last attempt, and what it has come to.
+
+    Times are UTC in ISO 8601. A job whose runner was killed says "running" until the runner is started again.
+    """
 
     state: State = "waiting"
     attempt: int = 0
@@ -123,7 +126,7 @@ def write_job(job: Job) -> None:
         if status.state != "done":  # killed between the two files
             change_status(job.folder, state="done", ended=now(), error=None)
     else:
-        change_status(job.folder, state="waiting", pid=None, host=None, ended=None, error=None)
+        change_status(job.folder, state="waiting", ended=None, error=None)
 
 
 def _content(job: Job) -> dict[str, Any]:

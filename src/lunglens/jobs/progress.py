@@ -26,7 +26,8 @@ class Progress:
         if not self.epochs:
             return ""
         of = f"/{self.of_epochs}" if self.of_epochs else ""
-        return "  ".join([f"epoch {self.epochs}{of}", *(f"{name} {_short(text)}" for name, text in self.numbers.items())])
+        numbers = (f"{name} {_short(text)}" for name, text in self.numbers.items())
+        return "  ".join([f"epoch {self.epochs}{of}", *numbers])
 
 
 def look_at(job: Job) -> Progress:
@@ -36,7 +37,8 @@ def look_at(job: Job) -> Progress:
     rows = _rows(table) if table else []
     epochs = {int(row["epoch"]) for row in rows if row.get("epoch")}
     done = max(epochs) + 1 if epochs else 0
-    numbers = {name: text for row in rows for name, text in row.items() if text and name not in ("epoch", "step")}
+    latest = {name: text for row in rows for name, text in row.items() if text}
+    numbers = {name: latest[name] for name in (rows or [{}])[0] if name in latest and name not in ("epoch", "step")}
     left = None
     if table and status.state == "running" and _is_of_attempt(table, status) and job.epochs and epochs:
         left = (job.epochs - done) * (status.seconds() or 0.0) / len(epochs)
@@ -71,7 +73,8 @@ def _rows(table: Path) -> list[dict[str, str]]:
             lines = stream.readlines()
     except OSError:  # being replaced: lightning rewrites the table when a column joins
         return []
-    return list(csv.DictReader(line for line in lines if line.endswith("\n")))  # the last may be half written
+    header, *rows = [*csv.reader(line for line in lines if line.endswith("\n"))] or [[]]  # the last may be half written
+    return [dict(zip(header, row, strict=False)) for row in rows]
 
 
 def _is_of_attempt(table: Path, status: Status) -> bool:

@@ -1,8 +1,8 @@
 """Where the sets that are published as many files lie: NIH's archives, NLM's single films.
 
-NIH: https://nihcc.app.box.com/v/ChestXray-NIHCC (its batch_download_zips.py names the archives, its FAQ their MD5 sums).
-NLM: https://data.lhncbc.nlm.nih.gov/public/Tuberculosis-Chest-X-ray-Datasets/index.html. What follows "#" in an address is
-the file's place in the data set.
+NIH: https://nihcc.app.box.com/v/ChestXray-NIHCC (its batch_download_zips.py names the archives, its FAQ their sums).
+NLM: https://data.lhncbc.nlm.nih.gov/public/Tuberculosis-Chest-X-ray-Datasets/index.html. What follows "#" in an
+address is the file's place in the data set.
 """
 
 from lunglens.sources.source import Download

@@ -65,11 +65,12 @@ SOURCE = Source(
     title="COVID-19 image data collection",
     read=covid_chestxray,
     licence="per image, mostly CC BY-NC-SA 4.0",
-    citation="Cohen et al., COVID-19 Image Data Collection: Prospective Predictions Are the Future, 2020 (arXiv:2006.11988)",
+    citation="Cohen et al., COVID-19 Image Data Collection: Prospective Predictions Are the Future, 2020 "
+    "(arXiv:2006.11988)",
     url="https://github.com/ieee8023/covid-chestxray-dataset",
     size="950 images (846 films), 0.6 GB",
     access="git, freely",
-    hides="Figures of papers and web cases: scans, markers, screenshots; nearly all are COVID-19, so beside any other set "
-    "the source gives the label away. Its films of other pneumonia are the only fair contrast inside it.",
+    hides="Figures of papers and web cases: scans, markers, screenshots; nearly all are COVID-19, so beside any other "
+    "set the source gives the label away. Its films of other pneumonia are the only fair contrast inside it.",
     download=Download("git", ("https://github.com/ieee8023/covid-chestxray-dataset",), 1_300_000_000),
 )

@@ -60,7 +60,7 @@ SOURCE = Source(
     url="https://nihcc.app.box.com/v/ChestXray-NIHCC",
     size="112,120 films of 30,805 patients, 42 GB",
     access="12 archives and a table, freely",
-    hides="Labels mined from reports, about one in ten wrong; no COVID-19 (before 2020); bedside films among the normals, "
-    "all scaled to 1024x1024 PNG from one hospital, which a network recognises at a glance.",
+    hides="Labels mined from reports, about one in ten wrong; no COVID-19 (before 2020); bedside films among the "
+    "normals, all scaled to 1024x1024 PNG from one hospital, which a network recognises at a glance.",
     download=nih_download(),
 )

@@ -134,7 +134,7 @@ def listed(
             missing.append(line)
         elif image in first:
             there = f"{first[image].file.name} " if first[image].file != line.file else ""
-            change = _difference(line, first[image])
+            change = _difference(line, first[image], column)
             line.problem(column, f"{line[column]} was in {there}row {first[image].row} already{change}")
         else:
             first[image] = line
@@ -222,8 +222,10 @@ def _lines(path: Path, header: list[str], records: list[list[str]], problems: Pr
         yield line
 
 
-def _difference(line: Line, first: Line) -> str:
-    changed = [name for name, cell in line.cells.items() if cell != first.cells.get(name)]
+def _difference(line: Line, first: Line, column: str) -> str:
+    # The same image may be written otherwise, with other capitals or folders; that is no contradiction.
+    others = ((name, cell) for name, cell in line.cells.items() if name != column.casefold())
+    changed = [name for name, cell in others if cell.casefold() != first[name].casefold()]
     return f", there with another {', '.join(changed)}; the first is kept" if changed else "; left out"
 
 

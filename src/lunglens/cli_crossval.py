@@ -1,0 +1,91 @@
+"""The command line's verbs for cross-validation."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from lunglens.crossval.run_folder import Runner
+
+app = typer.Typer(help="Cross-validate (needs the extra 'train').", no_args_is_help=True)
+
+Data = Annotated[Path, typer.Option("--data", envvar="LUNGLENS_DATA", help="Folder that holds the data sets.")]
+Out = Annotated[Path, typer.Option("--out", help="Run folder; run again to go on.")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file; without it, the paper's settings.")]
+Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Folds at a time on this machine.")]
+Ray = Annotated[str | None, typer.Option("--ray", help="Address of a Ray cluster to run the folds on ('auto').")]
+Gpus = Annotated[float, typer.Option("--gpus-per-job", min=0, help="On Ray: GPUs a fold; a fraction shares one.")]
+
+
+@app.command("lungs")
+def lungs(  # noqa: PLR0913, PLR0917 - an option each
+    data: Data,
+    out: Out,
+    config: ConfigFile = None,
+    folds: Annotated[int, typer.Option(min=2, help="How many.")] = 10,
+    by: Annotated[
+        Literal["patient", "source"], typer.Option(help="Folds of patients, or site against site.")
+    ] = "patient",
+    jobs: Jobs = 1,
+    ray: Ray = None,
+    gpus_per_job: Gpus = 1,
+) -> None:
+    """Algorithm 1: out-of-fold lung masks, Dice, IoU, HD95 and surface distance of every film."""
+    from lunglens.config import load_config
+    from lunglens.crossval.lungs import crossval_lungs
+    from lunglens.curate.folds import FoldSettings
+
+    settings = load_config(config).lungs
+    folding = FoldSettings(by, folds, seed=settings.split.seed)
+    metrics = crossval_lungs(data, settings, folding, out, _runner(jobs, ray, gpus_per_job), _console())
+    dice = metrics["pooled"]["dice"]
+    low, high = dice["mean_95_ci"] or ("-", "-")
+    typer.echo(f"Dice {dice['mean']} ({low} to {high}) over {dice['n']} films; see {out}")
+
+
+@app.command("classifier")
+def classifier(  # noqa: PLR0913, PLR0917 - an option each
+    study: Annotated[Path, typer.Argument(metavar="STUDY", help="A folder that curate has made, with folds.")],
+    out: Out,
+    config: ConfigFile = None,
+    model: Annotated[str | None, typer.Option(help="Any timm name instead of the configuration's.")] = None,
+    uncut: Annotated[bool, typer.Option("--uncut", help="Show the whole film instead of the lungs.")] = False,
+    jobs: Jobs = 1,
+    ray: Ray = None,
+    gpus_per_job: Gpus = 1,
+) -> None:
+    """Algorithm 2: every film of a study predicted once by a classifier that has not seen its patient."""
+    from lunglens.config import load_config
+    from lunglens.crossval.classifier import crossval_classifier
+    from lunglens.curate.study_folder import load_study
+
+    settings = load_config(config).classifier
+    if model is not None:
+        settings = settings.model_copy(update={"backbone": model})
+    if uncut:
+        settings = settings.model_copy(update={"view": settings.view.model_copy(update={"cut": False})})
+    runner = _runner(jobs, ray, gpus_per_job)
+    metrics = crossval_classifier(load_study(study), settings, out, runner, _console())
+    pooled = metrics["pooled"]
+    typer.echo(f"AUROC {pooled['auroc']}, accuracy {pooled['accuracy']}; see {out}")
+
+
+def _runner(jobs: int, ray: str | None, gpus_per_job: float) -> "Runner":
+    from lunglens.jobs import Job, Outcome, run_jobs, run_jobs_on_ray
+
+    def run(work: "Sequence[Job]", console: "Console") -> list[Outcome]:
+        if ray is not None:
+            return run_jobs_on_ray(work, ray, gpus_per_job, console)
+        return run_jobs(work, jobs, console)
+
+    return run
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    return Console(stderr=True)

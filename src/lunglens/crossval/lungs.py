@@ -1,0 +1,146 @@
+"""`lunglens crossval lungs` (algorithm 1 of the paper): out-of-fold masks and their agreement for every film."""
+
+from collections.abc import Hashable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.progress import track
+
+from lunglens.classify.data import fingerprint
+from lunglens.config import LungsConfig, Postprocess
+from lunglens.crossval.run_folder import Runner, describe, gather, run_folds
+from lunglens.curate.films import save_png
+from lunglens.curate.folds import FoldSettings, fold_names, make_folds, parts_of
+from lunglens.curate.study_folder import save_csv
+from lunglens.evaluate.intervals import bootstrap
+from lunglens.evaluate.lungs import summarize
+from lunglens.evaluate.measures import mean_of_folds
+from lunglens.evaluate.surfaces import agreement, grid_spacing
+from lunglens.export import LungGraph, export_package
+from lunglens.files import write_json
+from lunglens.jobs import Job
+from lunglens.manifest import manifest
+from lunglens.package import ModelPackage, load_package
+from lunglens.preprocess import resize_mask
+from lunglens.radiograph import read_radiograph
+from lunglens.report.crossval import write_figures
+from lunglens.segment.masks import read_mask
+from lunglens.segment.postprocess import MASK_SIZE
+from lunglens.segment.segmenter import segment_film
+from lunglens.segment.train import train_lungs
+from lunglens.sources import read_sources
+
+FILMS = "films.csv"
+MEASURES = ("dice", "iou", "hd95_px", "hd95_mm", "assd_px", "assd_mm")
+
+
+def crossval_lungs(
+    data: Path, config: LungsConfig, folding: FoldSettings, out: Path, runner: Runner, console: Console
+) -> dict[str, Any]:
+    """Train and test the UNet on every fold; a killed run goes on, finished folds are not run again.
+
+    Args:
+        data: folder that holds the data sets.
+        config: network, augmentation, optimization and sources.
+        folding: folds by patient, or source after source for the cross-site runs.
+        out: the run folder to make; out-of-fold masks (512x512) go into `masks/`.
+        runner: runs the folds' jobs.
+        console: for progress.
+
+    Returns:
+        the content of `metrics.json`.
+    """
+    data = data.resolve()
+    table = manifest(row for row in read_sources(data, config.sources) if row.mask_path)
+    table["image_id"] = table["path"].map(lambda path: Path(path).relative_to(data).as_posix())
+    folds = make_folds(table.assign(**{"class": table["label"]}), folding)
+    table["fold"] = folds["fold"]
+    names = fold_names(folds)
+    content = {
+        "model": f"unet{config.base_channels}-{config.input_size}",
+        "data": fingerprint(table),
+        "config": config.model_dump(mode="json"),
+        "folding": asdict(folding),
+        "folds": names,
+        "seed": config.optimization.seed,
+    }
+    describe("lungs", content, out)
+    save_csv(table, out / FILMS)
+    shared = {"run": str(out.resolve()), "data": content["data"], "config": content["config"]}
+    target, epochs = f"{__name__}:run_fold", config.optimization.epochs
+    jobs = [Job(f"fold {name}", out / "folds" / name, target, shared | {"fold": name}, epochs) for name in names]
+    run_folds(jobs, runner, console)
+    predictions = gather(out, names).sort_values(["path", "fold"], ignore_index=True)
+    save_csv(predictions, out / "predictions.csv")
+    metrics = lung_metrics(predictions, config.optimization.seed)
+    write_json(out / "metrics.json", metrics)
+    write_figures(out)
+    return metrics
+
+
+def run_fold(folder: Path, run: str, fold: str, config: dict[str, Any], data: str) -> dict[str, Any]:
+    """One fold, in a process of its own: train on the others, segment this one and the external films."""
+    settings = LungsConfig.model_validate(config)
+    table = pd.read_csv(Path(run) / FILMS, dtype={"fold": str, "group_id": str}, keep_default_na=False)
+    table["class"] = table["label"]
+    table["part"] = parts_of(table, fold, settings.optimization.seed)
+    unet = train_lungs(table, settings, folder)
+    package_folder = folder / "package"
+    export_package(
+        LungGraph(unet),
+        package_folder,
+        name=f"lungs-unet{settings.base_channels}-{settings.input_size}-fold-{fold}",
+        input_size=settings.input_size,
+        parameters={"postprocess": Postprocess().model_dump(), "gate": {}},
+        provenance={"data_fingerprint": data, "fold": fold, "config": config},
+    )
+    package = load_package(package_folder)
+    rows = [
+        _measured(row, package, Path(run) / "masks")
+        for row in track(table[table["part"] == "test"].to_dict("records"), "measuring")
+    ]
+    save_csv(pd.DataFrame(rows), folder / "predictions.csv")
+    return {str(part): int(n) for part, n in table["part"].value_counts().sort_index().items()}
+
+
+def lung_metrics(predictions: pd.DataFrame, seed: int) -> dict[str, Any]:
+    """Every measure pooled, by source and by fold, and whether post-processing helps.
+
+    `postprocessing`: mean difference of Dice, post-processed minus raw, with its 95 % interval by patient; `helps` is
+    true only where the whole interval is above 0.
+    """
+    found: dict[str, Any] = {"pooled": _summary(predictions, seed)}
+    for key, column in (("by_source", "source"), ("folds", "fold")):
+        found[key] = {str(name): _summary(rows, seed) for name, rows in predictions.groupby(column)}
+    means = {fold: {name: values[name]["mean"] for name in values} for fold, values in found["folds"].items()}
+    found["mean_of_folds"] = mean_of_folds(means, list(found["pooled"]))
+    gain = (predictions["dice"] - predictions["raw_dice"]).to_numpy()
+    groups = predictions["group_id"].to_numpy()
+    interval = bootstrap(lambda rows: float(gain[rows].mean()), groups, seed)
+    helps = interval is not None and interval[0] > 0
+    found["postprocessing"] = {"gain": round(float(gain.mean()), 5), "gain_95_ci": interval, "helps": helps}
+    return found
+
+
+def _summary(rows: pd.DataFrame, seed: int) -> dict[str, Any]:
+    names = [prefix + name for prefix in ("", "raw_") for name in MEASURES]
+    known = [name for name in names if rows[name].notna().all()]
+    groups = rows["group_id"].to_numpy()
+    return {name: summarize(rows[name].to_numpy(float), groups, seed) for name in known}
+
+
+def _measured(row: Mapping[Hashable, Any], package: ModelPackage, masks: Path) -> dict[str, Any]:
+    film = read_radiograph(Path(row["path"]))
+    mask = segment_film(film.pixels, package, Postprocess()).mask
+    truth = resize_mask(read_mask(row["mask_path"]), MASK_SIZE, MASK_SIZE)
+    spacing = grid_spacing(film.spacing_mm, film.pixels.shape, MASK_SIZE) if film.spacing_mm else None
+    raw = mask.probability >= Postprocess().threshold
+    ours, theirs = asdict(agreement(mask.fields, truth, spacing)), asdict(agreement(raw, truth, spacing))
+    save_png(mask.fields, masks / f"{row['source']}-{Path(row['path']).stem}.png")
+    found = {"path": row["image_id"], "source": row["source"], "group_id": row["group_id"], "fold": row["fold"]}
+    rounded = {name: np.nan if value is None else round(value, 5) for name, value in ours.items()}
+    return found | rounded | {f"raw_{n}": np.nan if v is None else round(v, 5) for n, v in theirs.items()}
