@@ -9,9 +9,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
 from PIL import Image
-from sklearn import metrics as judge
 
 from lunglens.errors import DataError
 from lunglens.evaluate.lung_measures import lung_metrics_of
@@ -19,18 +17,10 @@ from lunglens.evaluate.measures import metrics_of
 from lunglens.files import write_json
 from lunglens.report.crossval import scores, table6, write_figures, write_worst
 from lunglens.report.crossval.classifier import best_and_worst, confusion_figure, folds_figure, gap_figure
-from lunglens.report.crossval.curves import curves_figure, read_curves, read_fold
 from lunglens.report.crossval.lungs import dice_figure, left_edge, lung_folds_figure
-from lunglens.report.crossval.scores import (
-    GRID,
-    precision_on_grid,
-    precision_recall_points,
-    roc_figure,
-    roc_on_grid,
-    roc_points,
-)
 from lunglens.report.crossval.table6 import as_table
 from lunglens.report.study.figures import STYLE
+from tests.crossval_run import run_folder, texts
 from tests.phantom import chest, save_png
 from tests.predictions import TWO, lung_predictions, predictions
 
@@ -44,26 +34,6 @@ def few_draws_in_the_house_style() -> Iterator[None]:
         yield
 
 
-def log_of(folder: Path, start: int, epochs: range, loss: float, metric: str = "accuracy") -> Path:
-    """A log as lightning writes it: validation and training of an epoch in rows of their own."""
-    path = folder / "log" / f"start-{start}" / "metrics.csv"
-    path.parent.mkdir(parents=True)
-    rows = [f"epoch,step,train_loss,validation_{metric},validation_loss"]
-    for epoch in epochs:
-        rows += [f"{epoch},9,,{0.5 + epoch / 100},{loss + epoch + 0.5}", f"{epoch},9,{loss + epoch},,"]
-    path.write_text("\n".join(rows) + "\n")
-    return path
-
-
-def run_folder(run: Path, table: pd.DataFrame, metrics: dict[str, Any], kind: str) -> Path:
-    write_json(run / "run.json", {"format": 1, "kind": kind})
-    write_json(run / "metrics.json", metrics)
-    table.to_csv(run / "predictions.csv", index=False)
-    for fold in metrics["folds"]:
-        log_of(run / "folds" / fold, 0, range(3), float(fold), "dice" if kind == "lungs" else "accuracy")
-    return run
-
-
 @pytest.fixture(scope="module")
 def table() -> pd.DataFrame:
     return predictions(200, TWO, folds=4, external=80)
@@ -72,124 +42,6 @@ def table() -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def metrics(table: pd.DataFrame) -> dict[str, Any]:
     return metrics_of(table, TWO)
-
-
-def texts(figure: Figure) -> str:
-    return "\n".join(text.get_text() for text in figure.findobj(mpl.text.Text))
-
-
-# Learning curves
-
-
-def test_a_later_start_overrides_the_epochs_it_trained_again(tmp_path: Path) -> None:
-    log_of(tmp_path, 0, range(5), loss=0)
-    log_of(tmp_path, 10, range(4, 6), loss=1000)
-    log_of(tmp_path, 2, range(3, 6), loss=100)  # start 2 comes before start 10
-    found = read_fold(tmp_path)
-    assert found["epoch"].tolist() == [1, 2, 3, 4, 5, 6]
-    assert found["train_loss"].tolist() == [0, 1, 2, 103, 1004, 1005]
-    assert found["validation_loss"].tolist() == [0.5, 1.5, 2.5, 103.5, 1004.5, 1005.5]
-
-
-def test_a_log_torn_by_a_kill_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
-    with log_of(tmp_path, 0, range(3), loss=0).open("a") as log:
-        log.write("3,9,0.")  # of 0.123, say
-    empty = tmp_path / "log" / "start-1" / "metrics.csv"
-    empty.parent.mkdir()
-    empty.touch()
-    found = read_fold(tmp_path)
-    assert found["train_loss"].tolist() == [0, 1, 2]
-    assert found["validation_loss"].tolist() == [0.5, 1.5, 2.5]
-
-
-def test_curves_are_means_of_the_folds_between_the_lowest_and_the_highest(tmp_path: Path) -> None:
-    for fold, loss in (("0", 1.0), ("1", 2.0), ("10", 6.0)):
-        log_of(tmp_path / "folds" / fold, 0, range(3), loss)
-    curves = read_curves(tmp_path)
-    assert curves["fold"].unique().tolist() == ["0", "1", "10"]
-    figure = curves_figure(curves)
-    assert figure is not None
-    loss, accuracy = figure.axes
-    training, validation = loss.lines
-    assert training.get_xdata().tolist() == [1, 2, 3]
-    assert training.get_ydata().tolist() == [3, 4, 5]
-    assert validation.get_ydata().tolist() == [3.5, 4.5, 5.5]
-    band = loss.collections[0].get_paths()[0].vertices
-    assert (band[:, 1].min(), band[:, 1].max()) == (1, 8)
-    assert [line.get_label() for line in accuracy.lines] == ["validation"]
-    assert accuracy.get_title() == "accuracy"
-    assert "mean of 3 folds" in texts(figure)
-
-
-def test_a_run_without_logs_has_no_curves(tmp_path: Path) -> None:
-    assert curves_figure(read_curves(tmp_path)) is None
-    (tmp_path / "folds" / "0").mkdir(parents=True)
-    assert curves_figure(read_curves(tmp_path)) is None
-
-
-# Curves of scores
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_points_of_both_curves_are_scikit_learn_s(seed: int) -> None:
-    generator = np.random.default_rng(seed)
-    positive = np.append([True, False], generator.random(40) < 0.4)
-    score = generator.integers(0, 12, 42) / 12
-    x, y, _ = judge.roc_curve(positive, score, drop_intermediate=False)
-    np.testing.assert_allclose(roc_points(positive, score), (x, y))
-    precision, recall, _ = judge.precision_recall_curve(positive, score)
-    ours = precision_recall_points(positive, score)
-    np.testing.assert_allclose(ours[0][1:], recall[:-1][::-1])
-    np.testing.assert_allclose(ours[1][1:], precision[:-1][::-1])
-    # The areas under what is drawn are the printed ones.
-    assert np.trapezoid(y, x) == pytest.approx(judge.roc_auc_score(positive, score))
-    steps = (np.diff(ours[0]) * ours[1][1:]).sum()
-    assert steps == pytest.approx(judge.average_precision_score(positive, score))
-
-
-def test_a_band_s_grid_lies_on_the_curve() -> None:
-    x, y = np.array([0, 0, 0.25, 0.25, 1]), np.array([0, 0.5, 0.5, 0.75, 1])
-    on = dict(zip(GRID.round(2), roc_on_grid((x, y)), strict=True))
-    assert (on[0.0], on[0.1], on[0.25], on[0.55], on[1.0]) == pytest.approx((0.5, 0.5, 0.75, 0.85, 1))
-    at = precision_on_grid((np.array([0, 0.5, 1]), np.array([1, 1, 0.6])))
-    assert (at[0], at[50], at[51], at[100]) == (1, 1, 0.6, 0.6)
-
-
-def test_a_roc_figure_has_every_fold_all_films_and_the_external_ones(
-    table: pd.DataFrame, metrics: dict[str, Any]
-) -> None:
-    figure = roc_figure(table, TWO, metrics)
-    assert figure is not None
-    (axes,) = figure.axes
-    *folds, pooled, external, _ = axes.lines
-    assert len(folds) == 4
-    inside = table[table["fold"] != "external"]
-    expected = judge.roc_curve(inside["class"] == "covid", inside["p_covid"], drop_intermediate=False)
-    np.testing.assert_allclose(pooled.get_ydata(), expected[1])
-    low, high = metrics["pooled"]["auroc_95_ci"]
-    assert pooled.get_label().endswith(f"AUROC {metrics['pooled']['auroc']:.3f} ({low:.3f} to {high:.3f})")
-    assert f"AUROC {metrics['external']['all']['auroc']:.3f}" in external.get_label()
-    band = axes.collections[0].get_paths()[0].vertices
-    middle = roc_on_grid((pooled.get_xdata(), pooled.get_ydata()))[50]
-    at_half = band[np.isclose(band[:, 0], 0.5), 1]
-    assert at_half.min() <= middle <= at_half.max()
-
-
-def test_three_classes_have_a_panel_each() -> None:
-    table = predictions(120, THREE, folds=2)
-    metrics = metrics_of(table, THREE)
-    figure = roc_figure(table, THREE, metrics)
-    assert figure is not None
-    shown = [axes for axes in figure.axes if axes.get_visible()]
-    assert [axes.get_title(loc="left") for axes in shown] == [f"{name} against the rest" for name in THREE]
-    area = metrics["pooled"]["one_vs_rest"]["pneumonia"]["auroc"]
-    assert f"AUROC {area:.3f}" in shown[1].lines[2].get_label()
-
-
-def test_films_of_one_class_have_no_roc_curve() -> None:
-    table = predictions(60, TWO)
-    table = table[table["class"] == "covid"]
-    assert roc_figure(table, TWO, metrics_of(table, TWO)) is None
 
 
 # Matrices, bars and the gap
@@ -287,7 +139,7 @@ def test_the_worst_films_are_drawn_with_both_outlines(tmp_path: Path) -> None:
     table = lung_predictions(6)
     table["dice"] = [0.9, 0.2, 0.95, 0.5, 0.97, 0.8]
     table["path"] = [f"films/{index}.png" for index in range(6)]
-    table["mask_path"] = [f"masks/{index}.png" for index in range(6)]
+    table["mask_path"] = table["predicted"] = [f"masks/{index}.png" for index in range(6)]
     for index in range(6):
         film, lungs = chest(index, 128)
         save_png(film, tmp_path / "data" / table["path"][index])
@@ -306,6 +158,11 @@ def test_the_worst_films_are_drawn_with_both_outlines(tmp_path: Path) -> None:
 
     for tile, drawn in ((0, True), (1, False), (2, True)):  # films 1, 3 (which cannot be read) and 5
         assert all((n > 300) == drawn for n in coloured(tile))
+
+
+def test_without_true_masks_there_is_nothing_to_draw(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="mask_path is missing"):
+        write_worst(tmp_path, lung_predictions(6), tmp_path)
 
 
 # Whole runs
@@ -332,6 +189,12 @@ def test_a_classifier_s_run_is_drawn_as_svg_with_its_text_as_text(
     before = {path: path.read_bytes() for path in written}
     write_figures(run)
     assert {path: path.read_bytes() for path in written} == before
+
+
+def test_a_run_with_external_films_alone_has_its_gap_drawn(tmp_path: Path) -> None:
+    external = predictions(60, TWO).assign(fold="external")
+    run = run_folder(tmp_path, external, metrics_of(external, TWO), "classifier")
+    assert [path.stem for path in write_figures(run)] == ["gap"]
 
 
 def test_a_run_on_lungs_is_drawn(tmp_path: Path) -> None:
@@ -397,6 +260,13 @@ def test_table_6_of_the_paper_s_tenth_fold_shows_what_its_column_holds() -> None
     fold["p_normal"] = 1 - fold["p_covid"]
     row = as_table(metrics_of(fold, TWO)).iloc[0]
     assert row.tolist() == ["10", "91", "97.80", "95.12", "100.00", "96.15", "100.00"]
+
+
+def test_a_run_without_folds_has_no_table_6(tmp_path: Path) -> None:
+    external = predictions(40, TWO).assign(fold="external")
+    write_json(tmp_path / "metrics.json", metrics_of(external, TWO))
+    with pytest.raises(DataError, match="no fold was tested"):
+        table6(tmp_path)
 
 
 def test_table_6_shows_a_dash_where_a_fold_defines_nothing(table: pd.DataFrame) -> None:

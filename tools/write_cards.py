@@ -238,7 +238,42 @@ def write_ablation() -> None:
     fill(ROOT / "docs" / "explanation.md", "ablation", "\n".join(lines))
 
 
+def write_studies() -> None:
+    lines = [
+        "| study | films | Cramer's V | films from one-class sources | class guessed from the file alone, AUC | patients a split by image leaks | fingerprint |"
+    ]
+    lines.append("| --- " * 7 + "|")
+    for name in ("paper", "three-class", "tuberculosis"):
+        data, folds = results(f"studies/{name}"), results(f"studies/{name}-folds")
+        audit, leaks = data["confounding"], folds["split_by_image"]
+        file = audit["metadata_auc"]["file"]
+        films = " + ".join(f"{n} {label}" for label, n in data["per_class"].items())
+        lines.append(
+            f"| `configs/{name}.toml` | {films} | {audit['cramers_v']:.2f} | {audit['share_single_class']:.0%} | {interval(file, 'auc')} "
+            f"| {leaks['leaking']} of {leaks['patients']} with several films | `{data['study']['fingerprint'][:12]}` |"
+        )
+    fill(ROOT / "docs" / "explanation.md", "studies", "\n".join(lines))
+
+
+def write_duplicates() -> None:
+    found = results("duplicates")
+    lines = ["| planted copy, 300 films, seed 1 | found |", "| --- | --- |"]
+    lines += [f"| {name} | {values['found']:.1%} |" for name, values in found["planted"].items()]
+    index, phash, names = found["index"], found["index"]["equal_phash"], found["index"]["same_file_name_in_two_sources"]
+    spanning, pairs = index["groups_spanning_sources"], index["pairs_found"]
+    lines += [
+        "",
+        f"{found['films']:,} films of seven sets, {found['seconds']:.0f} s on two cores that were busy with a training (2026-11-23). Against the index: "
+        f"{phash['direct']} of {phash['pairs']} pairs of equal perceptual hash, {names['direct']} of {names['pairs']} pairs of the same file name in two sets, "
+        f"{spanning['sources_joined_by_pixels']} of {spanning['groups']} groups that span sets. Of {pairs['in_index']} pairs found between films that the index "
+        f"knows, {pairs['same_group']} are in one group of it and {pairs['other_group']} are not.",
+    ]
+    fill(ROOT / "docs" / "explanation.md", "duplicates", "\n".join(lines))
+
+
 if __name__ == "__main__":
+    write_duplicates()
+    write_studies()
     write_ablation()
     write_readme_numbers()
     write_lungs_card()

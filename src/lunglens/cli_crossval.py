@@ -74,6 +74,30 @@ def classifier(  # noqa: PLR0913, PLR0917 - an option each
     typer.echo(f"AUROC {pooled['auroc']}, accuracy {pooled['accuracy']}; see {out}")
 
 
+def compare(
+    runs: Annotated[
+        list[Path] | None, typer.Argument(metavar="RUN...", help="Finished classifier run folders.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for tables and figures.")] = None,
+    paper: Annotated[
+        bool, typer.Option("--paper", help="Recompute what can be of the paper's printed figures.")
+    ] = False,
+) -> None:
+    """Table 7: models side by side on the same folds, with paired intervals and tests."""
+    from lunglens.evaluate.compare import compare as compare_runs
+    from lunglens.evaluate.paper_words import paper_report
+    from lunglens.report.comparison import markdown, write_comparison
+
+    if not paper and not (runs and out):
+        raise typer.BadParameter("give run folders and --out, or --paper")
+    if paper:
+        typer.echo(paper_report())
+    if runs and out:
+        comparison = compare_runs(runs)
+        write_comparison(comparison, out)
+        typer.echo(markdown(comparison))
+
+
 def _runner(jobs: int, ray: str | None, gpus_per_job: float) -> "Runner":
     from lunglens.jobs import Job, Outcome, run_jobs, run_jobs_on_ray
 

@@ -53,16 +53,17 @@ class ClassifierTraining(L.LightningModule):
         """One batch of (N, 1, S, S) uint8 images and masks, and (N,) targets."""
         images, masks = augment(batch[0].float() / 255, batch[1].float(), self.config.augment)
         masks = jitter(masks, self.config.augment.mask_jitter_px)
-        loss = self._loss(self._logits(images, masks), batch[2])
+        logits = self._logits(images, masks)
+        loss = self._loss(logits, batch[2])
         self.log("train_loss", loss, on_epoch=True, on_step=False, batch_size=len(images))
+        self.log("train_accuracy", _accuracy(logits, batch[2]), on_epoch=True, on_step=False, batch_size=len(images))
         return loss
 
     def validation_step(self, batch: Item, _: int) -> None:
         """Loss and accuracy on images as they are."""
         logits = self._logits(batch[0].float() / 255, batch[1].float())
         self.log("validation_loss", self._loss(logits, batch[2]), batch_size=len(logits))
-        answer = (logits > 0).float() if logits.ndim == 1 else logits.argmax(1).float()
-        self.log("validation_accuracy", (answer == batch[2]).float().mean(), prog_bar=True, batch_size=len(logits))
+        self.log("validation_accuracy", _accuracy(logits, batch[2]), prog_bar=True, batch_size=len(logits))
 
     def predict_step(self, batch: Item, _: int) -> Tensor:
         """(N,) probabilities of the positive class, or (N, classes)."""
@@ -83,6 +84,11 @@ class ClassifierTraining(L.LightningModule):
             images = images * masks
         logits: Tensor = self.classifier(images.contiguous(memory_format=torch.channels_last))
         return logits.float()
+
+
+def _accuracy(logits: Tensor, targets: Tensor) -> Tensor:
+    answer = (logits > 0).float() if logits.ndim == 1 else logits.argmax(1).float()
+    return (answer == targets).float().mean()
 
 
 def jitter(masks: Tensor, most_px: int) -> Tensor:

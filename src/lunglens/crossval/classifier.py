@@ -22,10 +22,11 @@ from lunglens.crossval.run_folder import Runner, describe, gather, run_folds
 from lunglens.curate.folds import fold_names, parts_of, read_folds
 from lunglens.curate.study_folder import Study, save_csv
 from lunglens.evaluate.measures import metrics_of
+from lunglens.evaluate.predictions import read_predictions
 from lunglens.files import write_bytes, write_json
 from lunglens.jobs import Job
 from lunglens.preprocess import classifier_view, resize, resize_mask
-from lunglens.report.crossval import write_figures
+from lunglens.report.crossval import table6, write_figures
 
 FILMS = "films.csv"
 
@@ -79,10 +80,12 @@ def crossval_classifier(
     run_folds(jobs, runner, console)
     predictions = _one_row_an_image(gather(out, folds))
     save_csv(predictions, out / "predictions.csv")
+    predictions = read_predictions(out / "predictions.csv", study.classes)
     metrics = metrics_of(predictions, study.classes, config.optimization.seed)
     write_json(out / "metrics.json", metrics)
     write_json(out / "run.json", run | cost_of(config, len(study.classes)))
     write_figures(out)
+    table6(out)
     return metrics
 
 

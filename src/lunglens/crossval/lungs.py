@@ -16,9 +16,7 @@ from lunglens.crossval.run_folder import Runner, describe, gather, run_folds
 from lunglens.curate.films import save_png
 from lunglens.curate.folds import FoldSettings, fold_names, make_folds, parts_of
 from lunglens.curate.study_folder import save_csv
-from lunglens.evaluate.intervals import bootstrap
-from lunglens.evaluate.lungs import summarize
-from lunglens.evaluate.measures import mean_of_folds
+from lunglens.evaluate.lung_measures import lung_metrics_of, read_lung_predictions
 from lunglens.evaluate.surfaces import agreement, grid_spacing
 from lunglens.export import LungGraph, export_package
 from lunglens.files import write_json
@@ -27,7 +25,7 @@ from lunglens.manifest import manifest
 from lunglens.package import ModelPackage, load_package
 from lunglens.preprocess import resize_mask
 from lunglens.radiograph import read_radiograph
-from lunglens.report.crossval import write_figures
+from lunglens.report.crossval import write_figures, write_worst
 from lunglens.segment.masks import read_mask
 from lunglens.segment.postprocess import MASK_SIZE
 from lunglens.segment.segmenter import segment_film
@@ -35,7 +33,6 @@ from lunglens.segment.train import train_lungs
 from lunglens.sources import read_sources
 
 FILMS = "films.csv"
-MEASURES = ("dice", "iou", "hd95_px", "hd95_mm", "assd_px", "assd_mm")
 
 
 def crossval_lungs(
@@ -76,9 +73,11 @@ def crossval_lungs(
     run_folds(jobs, runner, console)
     predictions = gather(out, names).sort_values(["path", "fold"], ignore_index=True)
     save_csv(predictions, out / "predictions.csv")
-    metrics = lung_metrics(predictions, config.optimization.seed)
+    predictions = read_lung_predictions(out / "predictions.csv")
+    metrics = lung_metrics_of(predictions, config.optimization.seed)
     write_json(out / "metrics.json", metrics)
     write_figures(out)
+    write_worst(out, predictions, data)
     return metrics
 
 
@@ -107,32 +106,6 @@ def run_fold(folder: Path, run: str, fold: str, config: dict[str, Any], data: st
     return {str(part): int(n) for part, n in table["part"].value_counts().sort_index().items()}
 
 
-def lung_metrics(predictions: pd.DataFrame, seed: int) -> dict[str, Any]:
-    """Every measure pooled, by source and by fold, and whether post-processing helps.
-
-    `postprocessing`: mean difference of Dice, post-processed minus raw, with its 95 % interval by patient; `helps` is
-    true only where the whole interval is above 0.
-    """
-    found: dict[str, Any] = {"pooled": _summary(predictions, seed)}
-    for key, column in (("by_source", "source"), ("folds", "fold")):
-        found[key] = {str(name): _summary(rows, seed) for name, rows in predictions.groupby(column)}
-    means = {fold: {name: values[name]["mean"] for name in values} for fold, values in found["folds"].items()}
-    found["mean_of_folds"] = mean_of_folds(means, list(found["pooled"]))
-    gain = (predictions["dice"] - predictions["raw_dice"]).to_numpy()
-    groups = predictions["group_id"].to_numpy()
-    interval = bootstrap(lambda rows: float(gain[rows].mean()), groups, seed)
-    helps = interval is not None and interval[0] > 0
-    found["postprocessing"] = {"gain": round(float(gain.mean()), 5), "gain_95_ci": interval, "helps": helps}
-    return found
-
-
-def _summary(rows: pd.DataFrame, seed: int) -> dict[str, Any]:
-    names = [prefix + name for prefix in ("", "raw_") for name in MEASURES]
-    known = [name for name in names if rows[name].notna().all()]
-    groups = rows["group_id"].to_numpy()
-    return {name: summarize(rows[name].to_numpy(float), groups, seed) for name in known}
-
-
 def _measured(row: Mapping[Hashable, Any], package: ModelPackage, masks: Path) -> dict[str, Any]:
     film = read_radiograph(Path(row["path"]))
     mask = segment_film(film.pixels, package, Postprocess()).mask
@@ -140,7 +113,9 @@ def _measured(row: Mapping[Hashable, Any], package: ModelPackage, masks: Path) -
     spacing = grid_spacing(film.spacing_mm, film.pixels.shape, MASK_SIZE) if film.spacing_mm else None
     raw = mask.probability >= Postprocess().threshold
     ours, theirs = asdict(agreement(mask.fields, truth, spacing)), asdict(agreement(raw, truth, spacing))
-    save_png(mask.fields, masks / f"{row['source']}-{Path(row['path']).stem}.png")
+    predicted = f"{row['source']}-{Path(row['path']).stem}.png"
+    save_png(mask.fields, masks / predicted)
     found = {"path": row["image_id"], "source": row["source"], "group_id": row["group_id"], "fold": row["fold"]}
+    found |= {"mask_path": row["mask_path"], "predicted": f"masks/{predicted}"}
     rounded = {name: np.nan if value is None else round(value, 5) for name, value in ours.items()}
     return found | rounded | {f"raw_{n}": np.nan if v is None else round(v, 5) for n, v in theirs.items()}

@@ -86,9 +86,9 @@ def zone_agreement(
         correlation: mean over films of Spearman's correlation of heat and score over the six zones;
         fixed_pattern: the same with the mean heat of all films of other groups in place of the film's own;
         above_fixed_pattern: the paired difference: whether a map follows its own film;
-        usual_zones: the same with the mean score of all films of other groups in place of the heat: what pointing at the
-        zones where disease usually lies reaches without looking at the film;
-        above_usual_zones: the paired difference: whether the map adds anything to that;
+        usual_zones: the same with the mean score of all films of other groups in place of the heat: what pointing at
+        the zones where disease usually lies reaches without looking at the film;
+        above_usual_zones: the paired difference: whether the map points better than that;
         hottest: share of films whose hottest zone has the highest score (ties of scores count as hits);
         chance: the same for a zone drawn at random; above_chance: the paired difference. Each with `<name>_95_ci`.
     """
@@ -119,7 +119,7 @@ def zone_agreement(
 
 
 def _of_others(pattern: NDArray[np.float64], scores: NDArray[np.float64], groups: NDArray[Any]) -> NDArray[np.float64]:
-    """(N,) correlation of each film's scores with the mean pattern (N, 6) of the films of other groups; NaN: no other."""
+    """(N,) correlation of each film's scores with the mean pattern (N, 6) of the films of other groups, or NaN."""
     found = np.full(len(scores), np.nan)
     for at, score in enumerate(scores):
         others = pattern[groups != groups[at]]

@@ -23,11 +23,12 @@ def read_lung_predictions(path: Path) -> pd.DataFrame:
     Raises:
         DataError: the file is missing, is no such table, or a film has no Dice.
     """
-    texts = ["path", "source", "group_id", "fold", "mask_path"]
+    texts = ["path", "source", "group_id", "fold", "mask_path", "predicted"]
     try:
         numbers = [f"{raw}{name}" for name in MEASURES for raw in ("", "raw_")]
         types = dict.fromkeys(texts, str) | dict.fromkeys(numbers, float)
-        table = pd.read_csv(path, dtype=types, keep_default_na=False, na_values=dict.fromkeys(numbers, [""]))
+        empty = {name: [""] for name in numbers}
+        table = pd.read_csv(path, dtype=types, keep_default_na=False, na_values=empty, float_precision="round_trip")
     except FileNotFoundError as error:
         raise DataError(f"{path}: no predictions here; finish the cross-validation first") from error
     except (OSError, ValueError) as error:

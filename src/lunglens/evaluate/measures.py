@@ -72,8 +72,9 @@ def measures(table: pd.DataFrame, classes: Sequence[str], seed: int | None = Non
     """Counts, confusion matrix (rows: true class, columns: called) and all measures of rows of predictions.
 
     With more than two classes also `one_vs_rest`: the same for each class. With a seed each measure has its interval
-    `<name>_95_ci` from a bootstrap of whole groups; a film without group counts as a group of its own. `undefined` says
-    why a measure or an interval is None.
+    `<name>_95_ci` from a bootstrap of whole groups; a film without group counts as a group of its own. The
+    interval of a share that is 0 or 1 has no width: a bootstrap cannot draw what it has not seen. `undefined` says why
+    a measure or an interval is None.
     """
     truth, scores = codes_and_scores(table, classes)
     confusion = confusion_matrix(truth, calls(scores), len(classes))

@@ -87,9 +87,9 @@ def paper_report() -> str:
                 for number, item in enumerate(paper_inconsistencies(), 1)
             ),
             "",
-            f"Of figures 13 and 14 only fold 10's matrix was used ({_counts(FOLD_10_MATRIX)}); all other matrices are "
-            "inferred from the printed percentages. None of this says how the slips came about, nor that a model is better or "
-            "worse than printed on other data.",
+            f"Of figures 13 and 14 only fold 10's matrix was used ({_counts(FOLD_10_MATRIX)}); all other matrices "
+            "are inferred from the printed percentages. None of this says how the slips came about, nor that a model "
+            "is better or worse than printed on other data.",
             "",
         ]
     )
@@ -171,11 +171,12 @@ def _baselines_are_one_fold() -> Inconsistency:
         "Table 7, the three baselines",
         "; ".join(_printed(row) for row in TABLE_7.values()),
         "; ".join(_counts(matrix) for matrix in matrices),
-        f"Each row fits one fold of {_FOLD} images exactly, and section 4.3 calls the matrices of figure 14 the optimal "
-        "ones. Counts summed over ten folds would fit only if each were a multiple of ten. So one fold of each baseline "
-        "seems to be set against the mean of ten folds of the proposed model. Exact 95 % intervals of that one fold's "
-        f"accuracy: {said}. EfficientNetB4's holds the proposed model's 904/910 = 99.34 %: the table does not "
-        "show that the proposed model is more accurate than EfficientNetB4. A comparison needs all ten folds of each.",
+        f"Each row fits one fold of {_FOLD} images exactly, and section 4.3 calls the matrices of figure 14 the "
+        "optimal ones. Counts summed over ten folds would fit only if each were a multiple of ten. So one fold of each "
+        "baseline seems to be set against the mean of ten folds of the proposed model. Exact 95 % intervals of that "
+        f"one fold's accuracy: {said}. EfficientNetB4's holds the proposed model's 904/910 = 99.34 %: the table does "
+        "not show that the proposed model is more accurate than EfficientNetB4. A comparison needs all "
+        "ten folds of each.",
     )
 
 

@@ -28,7 +28,8 @@ def read_predictions(path: Path, classes: Sequence[str]) -> pd.DataFrame:
     """
     texts = dict.fromkeys(["image_id", "class", "source", "group_id", "fold"], str)
     try:
-        table = pd.read_csv(path, dtype=texts, keep_default_na=False, na_values={f"p_{name}": [""] for name in classes})
+        empty = {f"p_{name}": [""] for name in classes}
+        table = pd.read_csv(path, dtype=texts, keep_default_na=False, na_values=empty, float_precision="round_trip")
         check_predictions(table, classes)
     except FileNotFoundError as error:
         raise DataError(f"{path}: no predictions here; finish the cross-validation first") from error

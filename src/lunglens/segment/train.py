@@ -32,8 +32,11 @@ class LungTraining(L.LightningModule):
     def training_step(self, batch: list[Tensor], _: int) -> Tensor:
         """One batch of (N, 1, S, S) uint8 images and masks."""
         images, masks = augment(*_to_float(batch), self.config.augment)
-        loss = soft_dice_loss(self._logits(images), masks)
+        logits = self._logits(images)
+        loss = soft_dice_loss(logits, masks)
+        hard = soft_dice((logits > 0).float(), masks).mean()
         self.log("train_loss", loss, on_epoch=True, on_step=False, batch_size=len(images))
+        self.log("train_dice", hard, on_epoch=True, on_step=False, batch_size=len(images))
         return loss
 
     def validation_step(self, batch: list[Tensor], _: int) -> None:

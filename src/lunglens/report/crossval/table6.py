@@ -37,9 +37,11 @@ def table6(run: Path) -> str:
         the Markdown.
 
     Raises:
-        DataError: the run has no metrics.json.
+        DataError: the run has no metrics.json, or none of its folds was tested.
     """
     metrics = read_json(run / "metrics.json")
+    if not metrics.get("folds"):
+        raise DataError(f"{run / 'metrics.json'}: no fold was tested, so there is no table by fold")
     table = as_table(metrics)
     stream = io.StringIO()
     table.to_csv(stream, index=False, lineterminator="\n")

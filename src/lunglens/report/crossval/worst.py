@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
-from lunglens.errors import LungLensError
+from lunglens.errors import DataError, LungLensError
 from lunglens.files import write_atomically
 from lunglens.preprocess import Floats, Mask, film_square
 from lunglens.radiograph import read_radiograph
@@ -25,16 +25,20 @@ def write_worst(run: Path, predictions: pd.DataFrame, root: Path, count: int = 2
     """Draw the films of lowest Dice with the true and the predicted outline into `run/worst/worst-<count>.png`.
 
     Args:
-        predictions: of a run on lungs, in the order of its `predictions.csv`, with `mask_path`: the true mask as in the
-            manifest. The predicted one of row n is `run/masks/<n>.png`.
+        predictions: of a run on lungs, with `mask_path`, the true mask as in the manifest, and `predicted`, the other one's
+            path below `run`.
         root: folder that `path` and `mask_path` are relative to; absolute ones stay as they are.
 
     Returns:
         the picture; a film or mask that cannot be read is an empty tile that says so.
+
+    Raises:
+        DataError: there is no column `mask_path`.
     """
-    numbered = predictions.reset_index(drop=True)
-    worst = numbered.sort_values(["dice", "path"], kind="stable").head(count)
-    tiles = [_tile(row, run / "masks" / f"{number}.png", root) for number, row in worst.iterrows()]
+    if "mask_path" not in predictions:
+        raise DataError(f"{run / 'predictions.csv'}: column mask_path is missing, so there is no true outline to draw")
+    worst = predictions.sort_values(["dice", "path"], kind="stable").head(count)
+    tiles = [_tile(row, run / row["predicted"], root) for _, row in worst.iterrows()]
     rows = -(-len(tiles) // COLUMNS)
     sheet = Image.new("RGB", (COLUMNS * TILE_PX, CAPTION_PX + rows * (TILE_PX + CAPTION_PX)), BACKGROUND)
     draw = ImageDraw.Draw(sheet)
