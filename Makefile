@@ -52,7 +52,8 @@ demo: $(DEMO_VENV)/.stamp
 	@echo "The results are in $(abspath $(DEMO_OUT))"
 
 test: $(TEST_VENV)/.stamp
-	@$(TEST_VENV)/bin/python -m pytest --cov=lunglens --cov-report=term $(PYTEST_FLAGS)
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(TEST_VENV)/bin/python -m pytest -n auto --dist loadfile \
+		--cov=lunglens --cov-report=term $(PYTEST_FLAGS)
 
 lint: $(TEST_VENV)/.stamp
 	$(TEST_VENV)/bin/ruff check .

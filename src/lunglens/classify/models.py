@@ -70,7 +70,7 @@ class Classifier(nn.Module):
         for layer in self.layers[:-1]:
             hidden = layer(hidden).relu()
             open_gates.append((hidden > 0).to(pooled.dtype))
-        gradient = self.layers[-1].weight[output].expand(pooled.shape[0], -1)  # type: ignore[operator]
+        gradient = self.layers[-1].weight[output].expand(pooled.shape[0], -1)  # type: ignore[index]
         for layer, gate in zip(self.layers[-2::-1], open_gates[::-1], strict=True):
             gradient = (gradient * gate) @ layer.weight  # type: ignore[operator]
         return gradient

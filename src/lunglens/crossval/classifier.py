@@ -109,7 +109,7 @@ def run_fold(folder: Path, run: str, fold: str, config: dict[str, Any], study: s
     for name, column in zip(classes, scores.T, strict=True):
         found[f"p_{name}"] = column
     save_csv(found, folder / "predictions.csv")
-    return {part: int(n) for part, n in table["part"].value_counts().sort_index().items()}
+    return {str(part): int(n) for part, n in table["part"].value_counts().sort_index().items()}
 
 
 def cost_of(config: ClassifierConfig, classes: int) -> dict[str, float]:

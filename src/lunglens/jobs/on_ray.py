@@ -58,6 +58,7 @@ def run_jobs_on_ray(
                         outcomes[job.folder] = found
                     elif attempt < MOST_ATTEMPTS:
                         console.print(f"{job.name}: {found}; run again", markup=False, highlight=False)
+                        change_status(job.folder, state="waiting", ended=now())
                         pending[remote.remote(job.name, str(job.folder.resolve()))] = (job, attempt + 1)
                     else:
                         outcomes[job.folder] = _fail(job, f"{found}, {attempt} times")
@@ -109,8 +110,11 @@ def _connected(address: str | None) -> Iterator[Any]:
         yield ray
         return
     try:
+        if address and ":" in address:  # Ray itself would wait for minutes
+            host, _, port = address.removeprefix("ray://").rpartition(":")
+            socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
         ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
         raise ConfigurationError(f"no Ray cluster answers at {address}: {error}") from error
     try:
         yield ray

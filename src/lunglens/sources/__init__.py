@@ -22,7 +22,7 @@ from lunglens.sources.tuberculosis import MONTGOMERY, SHENZHEN
 
 __all__ = ["SOURCES", "Problem", "Problems", "Source", "read_sources"]
 
-_ALL = (COVID_CHESTXRAY, NIH, CHEXPERT, RSNA, MONTGOMERY, SHENZHEN, JSRT, HANNOVER)
+_ALL: tuple[Source, ...] = (COVID_CHESTXRAY, NIH, CHEXPERT, RSNA, MONTGOMERY, SHENZHEN, JSRT, HANNOVER)
 _ALL += (COVID_CXNET, RADIOGRAPHY, ACTUALMED, FIGURE1, V7, GENERAL_BLOCKCHAIN)
 SOURCES: dict[str, Source] = {source.name: source for source in _ALL}
 
