@@ -181,6 +181,33 @@ def test_a_folder_that_holds_something_else_is_left_alone(root: Path, lungs: Mod
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
+def test_a_source_that_is_missing_leaves_nothing_behind(root: Path, lungs: ModelPackage, tmp_path: Path) -> None:
+    rules = config_of(root).classes
+    config = config_of(root).model_copy(
+        update={"classes": (*rules, rules[1].model_copy(update={"sources": ("jsrt",)}))}
+    )
+    with pytest.raises(DataError, match=r"no folder jsrt; .* --without jsrt"):
+        curate(root, config, root, tmp_path / "study", lungs, Console(quiet=True))
+    assert [path.name for path in tmp_path.iterdir()] == [".study.lock"]
+
+
+def test_data_of_one_s_own_takes_part(root: Path, lungs: ModelPackage, tmp_path: Path) -> None:
+    (tmp_path / "clinic" / "films").mkdir(parents=True)
+    for index in range(3):
+        film = (root / "nih-chestxray14" / "images" / f"{index + 4:08d}_000.png").read_bytes()
+        (tmp_path / "clinic" / "films" / f"{index}.png").write_bytes(film)
+    (tmp_path / "clinic" / "list.csv").write_text("File,Who,What\n0.png,a,TB\n1.png,b,none\n2.png,c,TB\n")
+    own = {"name": "clinic", "kind": "table", "table": "list.csv"}
+    own |= {"columns": {"image": "File", "patient_id": "Who", "finding": "What"}}
+    study = {"name": "own", "own": [own], "classes": [{"name": "tb", "sources": ["clinic"], "findings": ["tb"]}]}
+    study |= {"criteria": [{"kind": "finding"}, {"kind": "lungs", "min_area_px": 1000}]}
+    config = StudyConfig.model_validate(study)
+    curate(tmp_path, config, tmp_path, tmp_path / "study", lungs, Console(quiet=True))
+    found = load_study(tmp_path / "study").table
+    assert list(found["path"]) == ["clinic/films/0.png", "clinic/films/2.png"]
+    assert list(found["group_id"]) == ["clinic-a", "clinic-c"]
+
+
 def test_two_at_once_are_refused(root: Path, lungs: ModelPackage, tmp_path: Path) -> None:
     with FileLock(tmp_path / ".study.lock"), pytest.raises(OutputError, match="another run is building"):
         build(root, tmp_path / "study", lungs)

@@ -102,6 +102,13 @@ def test_a_source_that_is_not_there_cannot_be_external() -> None:
         make_folds(study(), FoldSettings(external=("nowhere",)))
 
 
+def test_a_source_that_holds_all_of_a_class_cannot_be_held_out() -> None:
+    table = study()
+    table["source"] = table["class"]
+    with pytest.raises(DataError, match="when fold 0 is held out, no film of class covid is left"):
+        make_folds(table, FoldSettings(by="source"))
+
+
 def test_one_source_cannot_be_held_out() -> None:
     with pytest.raises(DataError, match="two or more"):
         make_folds(study().assign(source="a"), FoldSettings(by="source"))

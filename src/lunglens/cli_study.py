@@ -108,8 +108,8 @@ def folds(
     both, several = leaks["leaking"], leaks["patients"]
     films, seen = leaks["films"], leaks["tested_films_with_patient_in_training"]
     typer.echo(
-        f"Split by image instead, {both} of {several} patients with several films would be on both sides, and {seen} of "
-        f"{films} films be tested by a model that has seen their patient."
+        f"Split by image instead, {both} of {several} patients with several films would be on both sides, and {seen} "
+        f"of {films} films be tested by a model that has seen their patient."
     )
 
 

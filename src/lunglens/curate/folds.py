@@ -62,7 +62,11 @@ def make_folds(table: pd.DataFrame, settings: FoldSettings) -> pd.DataFrame:
     number = _by_source(inside) if settings.by == "source" else _by_patient(inside, settings)
     found.loc[inside.index, "fold"] = number.astype(str)
     for fold in fold_names(found):
-        training_rows(found, fold)
+        lost = set(inside["class"]) - set(found.loc[training_rows(found, fold), "class"])
+        if lost:
+            raise DataError(
+                f"when fold {fold} is held out, no film of class {', '.join(sorted(lost))} is left to train on"
+            )
     return found[COLUMNS]
 
 

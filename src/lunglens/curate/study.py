@@ -85,9 +85,10 @@ def curate(
             return _finished(out, begun)
         if out.exists() and any(out.iterdir()):
             raise OutputError(f"{out}: holds something that is no study; choose another --out")
-        _begin(partial, begun)
         flow = _Flow(data, partial, config, lungs, exclusions, console)
-        _read(flow)
+        flow.table = _read(flow)
+        _begin(partial, begun)
+        _count_findings(flow)
         for criterion in config.criteria:
             _apply(flow, criterion)
         if not any(criterion.kind == "lungs" for criterion in config.criteria):
@@ -128,14 +129,21 @@ def _begin(partial: Path, begun: dict[str, Any]) -> None:
     write_json(mark, begun)
 
 
-def _read(flow: _Flow) -> None:
+def _read(flow: _Flow) -> pd.DataFrame:
+    absent = [name for name in flow.config.source_names if not (flow.data / name).is_dir()]
+    if absent:
+        how = " ".join(f"--without {name}" for name in absent)
+        raise DataError(f"{flow.data}: no folder {', '.join(absent)}; get them (lunglens sources), or give {how}")
     own = {source.name: own_reader(source) for source in flow.config.own}
     table = manifest(read_sources(flow.data, tuple(flow.config.source_names), flow.problems, own))
     table["image"] = table["path"].map(lambda path: Path(path).relative_to(flow.data).as_posix())
     table["image_id"] = [_image_id(*names) for names in zip(table["source"], table["image"], strict=True)]
     table["class"] = assign_classes(table, flow.config.classes)
-    flow.table = table.sort_values("image", ignore_index=True)
-    found = table.fillna({"finding": "", "modality": "", "view": ""})
+    return table.sort_values("image", ignore_index=True)
+
+
+def _count_findings(flow: _Flow) -> None:
+    found = flow.table.fillna({"finding": "", "modality": "", "view": ""})
     counted = found.groupby(["source", "finding", "modality", "view"], sort=True).size()
     save_csv(counted.rename("n").reset_index(), flow.folder / "findings.csv")
     _count(flow, "read", f"read from {len(flow.config.source_names)} sources", 0, 0)

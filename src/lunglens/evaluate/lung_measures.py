@@ -28,7 +28,7 @@ def read_lung_predictions(path: Path) -> pd.DataFrame:
         numbers = [f"{raw}{name}" for name in MEASURES for raw in ("", "raw_")]
         types = dict.fromkeys(texts, str) | dict.fromkeys(numbers, float)
         empty = {name: [""] for name in numbers}
-        table = pd.read_csv(path, dtype=types, keep_default_na=False, na_values=empty, float_precision="round_trip")
+        table = pd.read_csv(path, dtype=types, keep_default_na=False, na_values=empty)
     except FileNotFoundError as error:
         raise DataError(f"{path}: no predictions here; finish the cross-validation first") from error
     except (OSError, ValueError) as error:

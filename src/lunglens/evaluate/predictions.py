@@ -29,7 +29,7 @@ def read_predictions(path: Path, classes: Sequence[str]) -> pd.DataFrame:
     texts = dict.fromkeys(["image_id", "class", "source", "group_id", "fold"], str)
     try:
         empty = {f"p_{name}": [""] for name in classes}
-        table = pd.read_csv(path, dtype=texts, keep_default_na=False, na_values=empty, float_precision="round_trip")
+        table = pd.read_csv(path, dtype=texts, keep_default_na=False, na_values=empty)
         check_predictions(table, classes)
     except FileNotFoundError as error:
         raise DataError(f"{path}: no predictions here; finish the cross-validation first") from error

@@ -34,7 +34,7 @@ def tie_groups(table: pd.DataFrame, pairs: pd.DataFrame) -> "pd.Series[str]":
     graph = coo_matrix((np.ones(len(start), bool), (start, end)), (nodes, nodes))
     component = pd.Series(connected_components(graph, directed=False)[1][:count], index=table.index)
     smallest = names[names != ""].groupby(component).min()
-    return component.map(smallest).fillna("").rename("group_id")
+    return component.map(smallest).astype(object).where(lambda found: found.notna(), "").rename("group_id")
 
 
 def patient_pairs(table: pd.DataFrame) -> list[tuple[str, str]]:

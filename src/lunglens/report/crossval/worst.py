@@ -25,8 +25,8 @@ def write_worst(run: Path, predictions: pd.DataFrame, root: Path, count: int = 2
     """Draw the films of lowest Dice with the true and the predicted outline into `run/worst/worst-<count>.png`.
 
     Args:
-        predictions: of a run on lungs, with `mask_path`, the true mask as in the manifest, and `predicted`, the other one's
-            path below `run`.
+        predictions: of a run on lungs, with `mask_path`, the true mask as in the manifest, and `predicted`, the other
+            one's path below `run`.
         root: folder that `path` and `mask_path` are relative to; absolute ones stay as they are.
 
     Returns:
