@@ -173,7 +173,8 @@ def test_a_job_whose_machine_dies_is_done_on_another_with_the_same_result(
 
     killer = threading.Thread(target=kill_the_machine_of_fold_0)
     killer.start()
-    outcomes = run_jobs_on_ray(orbits(tmp_path, 0.05)[:2], cluster.address, 0, console)
+    # Slow enough that a busy machine kills it in the middle.
+    outcomes = run_jobs_on_ray(orbits(tmp_path, 0.3)[:2], cluster.address, 0, console)
     killer.join()
     assert [outcome.result for outcome in outcomes] == [outcome.result for outcome in undisturbed]
     assert outcomes[0].attempt == 2

@@ -70,6 +70,23 @@ def test_broken_lines_are_left_out_and_named_and_blank_ones_only_counted(tmp_pat
     ]
 
 
+def test_a_line_with_nul_bytes_is_left_out_and_named(tmp_path: Path) -> None:
+    lines, problems = read(tmp_path / "t.csv", b"name,age\nA\0nn,40\nBob,50\n")
+    assert [line["name"] for line in lines] == ["Bob"]
+    assert problems == [f"{tmp_path / 't.csv'}: row 2: holds NUL bytes; left out"]
+
+
+def test_a_quote_that_is_never_closed_is_an_error_that_names_its_row(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="a quote in row 3 is never closed"):
+        read(tmp_path / "t.csv", 'name,age\nAnn,40\n"Bob,50\nCid,60\n')
+
+
+def test_line_breaks_and_separators_inside_a_cell_do_not_end_the_line(tmp_path: Path) -> None:
+    lines, problems = read(tmp_path / "t.csv", 'name,age\n"Ann\nLee",40\nBob\u2028\x0cLee,50\n')
+    assert [(line["name"], line.row) for line in lines] == [("Ann\nLee", 2), ("Bob\u2028\x0cLee", 3)]
+    assert problems == []
+
+
 def test_what_a_cell_does_not_say_is_unknown_with_a_problem_that_names_it(tmp_path: Path) -> None:
     lines, _ = read(tmp_path / "t.csv", "name,age,sex,n\nAnn,old,x,two\nBob,,,NaN\nCid,058Y,Female,3\n")
     found = [(line.age("age"), line.sex("sex"), line.number("n")) for line in lines]
