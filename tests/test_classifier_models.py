@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from lunglens.classify.models import Classifier, ClassifierGraph, class_activation, pool
-from lunglens.classify.train import jitter
+from lunglens.classify.train import ClassifierTraining, jitter
+from lunglens.config import ClassifierConfig, View
 
 BACKBONES = ["hrnet_w18_small", "resnet18", "densenet121", "efficientnet_b0"]
 
@@ -45,3 +46,29 @@ def test_jitter_grows_and_shrinks_but_keeps_a_mask() -> None:
     areas = {int(jitter(mask, 2).sum()) for _ in range(40)}
     assert areas == {12**2, 14**2, 16**2, 18**2, 20**2}
     assert torch.equal(jitter(mask, 0), mask)
+
+
+def test_a_cut_classifier_cannot_see_outside_the_lungs_and_an_uncut_one_can() -> None:
+    image, mask = torch.rand(1, 1, 64, 64), torch.zeros(1, 1, 64, 64)
+    mask[..., 20:40, 20:40] = 1
+    elsewhere = torch.where(mask > 0, image, torch.rand(1, 1, 64, 64))
+    same = {}
+    for cut in (True, False):
+        torch.manual_seed(0)
+        view = View(film_size=64, input_size=64, cut=cut)
+        config = ClassifierConfig(backbone="hrnet_w18_small", head=(8,), view=view)
+        module = ClassifierTraining(config).eval()
+        with torch.inference_mode():
+            first, second = (module.predict_step((255 * picture, mask, mask), 0) for picture in (image, elsewhere))
+        same[cut] = torch.equal(first, second)
+    assert same == {True: True, False: False}
+
+
+def test_several_classes_have_an_output_and_a_gradient_each() -> None:
+    torch.manual_seed(0)
+    model = Classifier("resnet18", head=(8,), outputs=3).eval()
+    pooled = torch.rand(2, 512, requires_grad=True)
+    logits = model.logits(pooled)
+    assert logits.shape == (2, 3)
+    (wanted,) = torch.autograd.grad(logits[:, 2].sum(), pooled)
+    assert torch.allclose(model.pooled_gradient(pooled.detach(), 2), wanted, atol=1e-6)

@@ -103,16 +103,6 @@ def test_killed_in_a_fold_and_started_again_ends_with_the_same_digits(study: Pat
     assert (out / "metrics.json").read_bytes() == (run / "metrics.json").read_bytes()
 
 
-def test_uncut_and_cut_classifiers_see_different_pictures(study: Path, run: Path, tmp_path: Path) -> None:
-    view = QUICK.classifier.view.model_copy(update={"cut": False})
-    uncut = QUICK.classifier.model_copy(update={"view": view})
-    crossval.crossval_classifier(load_study(study), uncut, tmp_path / "uncut", runner, CONSOLE)
-    assert np.array_equal(np.load(run / "images.npy"), np.load(tmp_path / "uncut" / "images.npy"))
-    assert not pd.read_csv(run / "predictions.csv")["p_covid"].equals(
-        pd.read_csv(tmp_path / "uncut" / "predictions.csv")["p_covid"]
-    )
-
-
 def test_the_views_are_the_study_s_films_under_their_masks(study: Path, run: Path) -> None:
     table = load_study(study).table.set_index("image_id")
     folds = read_folds(load_study(study))
@@ -122,7 +112,7 @@ def test_the_views_are_the_study_s_films_under_their_masks(study: Path, run: Pat
     assert np.corrcoef(film.ravel(), shown.ravel())[0, 1] > 0.95
 
 
-def test_three_classes_and_an_external_source(tmp_path: Path) -> None:
+def test_three_classes_uncut_with_an_external_source(tmp_path: Path) -> None:
     folder = study_folder(tmp_path / "study", both=True)
     table = pd.read_csv(folder / "manifest.csv", dtype=str, keep_default_na=False)
     table.loc[table.index % 3 == 0, "class"] = "third"
@@ -133,13 +123,16 @@ def test_three_classes_and_an_external_source(tmp_path: Path) -> None:
     study = load_study(folder)
     write_folds(study, FoldSettings(folds=2, external=("far",)))
     config = ClassifierConfig.model_validate(
-        QUICK.classifier.model_dump() | {"optimization": QUICK.classifier.optimization.model_dump() | {"epochs": 1}}
+        QUICK.classifier.model_dump()
+        | {"optimization": QUICK.classifier.optimization.model_dump() | {"epochs": 1}}
+        | {"view": QUICK.classifier.view.model_dump() | {"cut": False}}
     )
     metrics = crossval.crossval_classifier(study, config, tmp_path / "run", runner, CONSOLE)
     predictions = pd.read_csv(tmp_path / "run" / "predictions.csv")
     assert (predictions["fold"] == "external").sum() == 4
     assert np.allclose(predictions[["p_covid", "p_other", "p_third"]].sum(axis=1), 1, atol=1e-5)
     assert metrics["external"]
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["cut"] is False
 
 
 def test_a_study_without_folds_says_how_to_make_them(tmp_path: Path) -> None:
