@@ -1,12 +1,18 @@
 """Fixtures: the real data where there is one, the RG films, and a phantom data root."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from lunglens.pipeline import Analyzer
 from tests.phantom import data_root, save_png
+
+
+# A shell starts background jobs with Ctrl-C ignored; processes that the tests start and interrupt would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
