@@ -9,7 +9,6 @@ import pytest
 from lunglens.pipeline import Analyzer
 from tests.phantom import data_root, save_png
 
-
 # A shell starts background jobs with Ctrl-C ignored; processes that the tests start and interrupt would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
