@@ -14,16 +14,11 @@ from lunglens.manifest import Row, manifest, split_by_group
 from lunglens.radiograph import read_radiograph
 from lunglens.segment.masks import read_mask
 from lunglens.sources.lung_masks import general_blockchain, v7, with_masks
-from lunglens.sources.source import Problem, Problems
+from lunglens.sources.source import Problems
+from tests.published import files, said, written
 
 SIZE = 80
 STRUCTURE = ["#", "Class", "Filename", "Mask", "Resolution", "Top", "Left", "Width", "Height"]
-
-
-def files(*paths: Path) -> None:
-    for path in paths:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
 
 
 def mask(path: Path, top: int, left: int, size: int = SIZE, box: int = 20) -> Path:
@@ -33,16 +28,6 @@ def mask(path: Path, top: int, left: int, size: int = SIZE, box: int = 20) -> Pa
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path)
     return path
-
-
-def text(path: Path, content: str | bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return path
-
-
-def said(problems: Sequence[Problem]) -> str:
-    return "\n".join(map(str, problems))
 
 
 # --- masks
@@ -86,7 +71,7 @@ def test_a_mask_that_cannot_be_read_is_an_error_with_its_path(tmp_path: Path, na
         "bare.json": b'{"image": {"width": 80}}',
     }
     if name in contents:
-        text(tmp_path / name, contents[name])
+        written(tmp_path / name, contents[name])
     with pytest.raises(DataError) as caught:
         read_mask(f"{mask(tmp_path / 'left.png', 0, 0)}|{tmp_path / name}")
     assert str(caught.value).startswith(str(tmp_path / name))
@@ -108,7 +93,7 @@ def test_darwin_s_outlines_are_drawn_without_what_is_ignored(tmp_path: Path, ver
     ]
     frame = {"width": 80, "height": 90}
     about = {"image": frame} if version == 1 else {"item": {"slots": [frame]}}
-    path = text(tmp_path / "a.json", json.dumps({**about, "annotations": shapes}))
+    path = written(tmp_path / "a.json", json.dumps({**about, "annotations": shapes}))
     lungs = read_mask(str(path))
     assert lungs.shape == (90, 80)
     assert lungs.sum() == 2 * 10 * 20 - 4 * 4
@@ -145,7 +130,7 @@ def test_v7_s_masks_without_annotations_belong_to_no_film_which_is_noted(tmp_pat
 def annotation(folder: Path, number: int, film: str, *names: str) -> Path:
     shapes = [{"name": name} for name in names]
     about = {"filename": f"{number}.jpg", "original_filename": film, "width": 80, "height": 80}
-    return text(folder / f"{number}.json", json.dumps({"image": about, "annotations": shapes}))
+    return written(folder / f"{number}.json", json.dumps({"image": about, "annotations": shapes}))
 
 
 def test_v7_s_numbers_are_resolved_by_its_annotations(tmp_path: Path) -> None:
@@ -153,7 +138,7 @@ def test_v7_s_numbers_are_resolved_by_its_annotations(tmp_path: Path) -> None:
     annotation(places, 1, "frontal.jpg", "Lung", "Lung", "COVID-19")
     undrawn = annotation(places, 2, "Undrawn.png", "Lung")
     annotation(places, 3, "lateral.png", "View/Lateral")
-    broken = text(places / "4.json", "{}")
+    broken = written(places / "4.json", "{}")
     drawn = tmp_path / "annotations" / "all-images-semantic-masks" / "1.png"
     files(drawn, drawn.with_name("3.png"))
     problems: Problems = []
@@ -170,7 +155,7 @@ def test_annotations_without_lungs_are_an_error(tmp_path: Path) -> None:
 
 def general_blockchain_tree(root: Path, *lines: Sequence[object]) -> Path:
     rows = [",".join(map(str, line)) for line in (STRUCTURE, *lines)]
-    return text(root / "structure.csv", "\n".join(rows) + "\n")
+    return written(root / "structure.csv", "\n".join(rows) + "\n")
 
 
 def test_general_blockchain_s_pieces_are_put_in_their_place(tmp_path: Path) -> None:
@@ -217,7 +202,7 @@ def test_half_drawn_films_and_broken_lines_are_noted(tmp_path: Path) -> None:
 
 
 def test_a_structure_without_a_column_names_it(tmp_path: Path) -> None:
-    text(tmp_path / "structure.csv", "Class,Filename\nCOVID-19 Left Lung,a.png\n")
+    written(tmp_path / "structure.csv", "Class,Filename\nCOVID-19 Left Lung,a.png\n")
     with pytest.raises(DataError, match=r"structure\.csv: lacks the column\(s\) Mask, Resolution, Top, Left"):
         list(with_masks(covid_rows("a.png"), tmp_path))
 

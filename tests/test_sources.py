@@ -17,6 +17,7 @@ from lunglens.sources.hannover import hannover
 from lunglens.sources.nih import nih
 from lunglens.sources.tuberculosis import montgomery, shenzhen
 from tests.phantom import save_png
+from tests.published import by_name
 
 COVID_COLUMNS = ["patientid", "sex", "age", "finding", "view", "modality", "filename"]
 NIH_COLUMNS = ["Image Index", "Finding Labels", "Patient ID", "Patient Age", "Patient Gender", "View Position"]
@@ -33,10 +34,6 @@ def table(path: Path, columns: Sequence[str], lines: Iterable[Sequence[str]]) ->
     with path.open("w", newline="", encoding="utf-8") as stream:
         csv.writer(stream).writerows([columns, *lines])
     return path
-
-
-def by_name(rows: Iterable[Row]) -> dict[str, Row]:
-    return {Path(row.path).name: row for row in rows}
 
 
 def covid_set(root: Path, lines: Sequence[Sequence[str]]) -> None:

@@ -1,40 +1,19 @@
 """Readers of Actualmed, Figure 1 and COVID-CXNet, on made-up trees of their published layouts."""
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
 
 from lunglens.errors import DataError
-from lunglens.manifest import Row
 from lunglens.sources.cohorts import actualmed, figure1
 from lunglens.sources.covid_cxnet import covid_cxnet
-from lunglens.sources.source import Problem, Problems
+from lunglens.sources.source import Problems
+from tests.published import by_name, files, said, text
 
 ACTUALMED = "patientid,offset,sex,age,finding,survival,temperature,pO2 saturation,view,modality,imagename"
 ACTUALMED += ",artifacts/distortion,notes"
 FIGURE1 = ACTUALMED.replace(",imagename", "")
 CXNET = "filename,patient_id,sex,age,view,label,pcr_test,survival,location,url"
-
-
-def files(*paths: Path) -> None:
-    for path in paths:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-
-
-def text(path: Path, *lines: str, encoding: str = "utf-8") -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines) + "\n", encoding=encoding)
-    return path
-
-
-def by_name(rows: Iterable[Row]) -> dict[str, Row]:
-    return {Path(row.path).name: row for row in rows}
-
-
-def said(problems: Sequence[Problem]) -> str:
-    return "\n".join(map(str, problems))
 
 
 # --- Actualmed

@@ -1,7 +1,6 @@
 """Readers of data sets without a reader of their own: a folder a class, a CSV with a column map, DICOM files."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,34 +9,14 @@ import pytest
 
 from lunglens.config_study import OwnSource
 from lunglens.errors import ConfigurationError, DataError
-from lunglens.manifest import Row
 from lunglens.sources.dicom_header import FilmHeader, read_film_header
 from lunglens.sources.generic import class_folders, column_map, dicom_folder, own_reader
-from lunglens.sources.source import Problem, Problems
+from lunglens.sources.source import Problems
 from tests.dicom_files import dataset_of, encoded
+from tests.published import by_name, files, said, text
 
 OURS = {"image": "File", "patient_id": "Patient", "age": "Age", "sex": "Sex", "view": "View", "label": "Class"}
 HEADER = "File,Patient,Age,Sex,View,Class"
-
-
-def files(*paths: Path) -> None:
-    for path in paths:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-
-
-def text(path: Path, *lines: str, encoding: str = "utf-8") -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines) + "\n", encoding=encoding)
-    return path
-
-
-def by_name(rows: Iterable[Row]) -> dict[str, Row]:
-    return {Path(row.path).name: row for row in rows}
-
-
-def said(problems: Sequence[Problem]) -> str:
-    return "\n".join(map(str, problems))
 
 
 # --- a folder a class

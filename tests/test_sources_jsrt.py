@@ -1,34 +1,13 @@
 """The reader of JSRT with the masks of SCR, on made-up trees of their published layout."""
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
 
 from lunglens.errors import DataError
-from lunglens.manifest import Row
 from lunglens.sources.jsrt import jsrt
-from lunglens.sources.source import Problem, Problems
-
-
-def files(*paths: Path) -> None:
-    for path in paths:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-
-
-def text(path: Path, content: str | bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return path
-
-
-def by_stem(rows: Iterable[Row]) -> dict[str, Row]:
-    return {Path(row.path).stem: row for row in rows}
-
-
-def said(problems: Sequence[Problem]) -> str:
-    return "\n".join(map(str, problems))
+from lunglens.sources.source import Problems
+from tests.published import by_stem, files, said, written
 
 
 def jsrt_tree(home: Path) -> None:
@@ -40,9 +19,9 @@ def jsrt_tree(home: Path) -> None:
         "JPCLN001.IMG\t3\t11\t47\tmale\t900\t800\tmalignant\tl.upper lobe\tlung cancer\t\t",
         "JPCLN106.IMG\t1\t22\t?\tmale\t700\t600\tmalignant\tr.lower lobe\tlung cancer\t\t",
     ]
-    text(home / "Clinical_Information" / "CLNDAT_EN.txt", "\r".join(nodules) + "\r\r")
+    written(home / "Clinical_Information" / "CLNDAT_EN.txt", "\r".join(nodules) + "\r\r")
     none = ["JPCNN001.IMG   33   female   non-nodule", "JPCNN075.IMG   17   male   non-nodule"]
-    text(home / "Clinical_Information" / "CNNDAT_EN.TXT", "\r\n".join(none) + "\r\n")
+    written(home / "Clinical_Information" / "CNNDAT_EN.TXT", "\r\n".join(none) + "\r\n")
 
 
 def test_jsrt_s_tables_tell_age_sex_and_diagnosis(tmp_path: Path) -> None:
@@ -91,7 +70,7 @@ def test_a_lung_without_the_other_is_noted_and_left_out(tmp_path: Path) -> None:
 
 def test_broken_and_repeated_lines_are_noted_with_file_and_row(tmp_path: Path) -> None:
     jsrt_tree(tmp_path)
-    table = text(
+    table = written(
         tmp_path / "Clinical_Information" / "CNNDAT_EN.TXT",
         "JPCNN001.IMG  30  female  non-nodule\nJPCNN001.IMG  31  female  non-nodule\nJPCNN075.IMG female 16\n"
         "JPCNN075.IMG  seven  male\n",

@@ -1,35 +1,13 @@
 """Readers of Montgomery and Shenzhen, on made-up trees of their published layouts."""
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
 
 from lunglens.errors import DataError
-from lunglens.manifest import Row
-from lunglens.sources.source import Problem, Problems
+from lunglens.sources.source import Problems
 from lunglens.sources.tuberculosis import montgomery, shenzhen
-
-
-def files(*paths: Path) -> None:
-    for path in paths:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-
-
-def text(path: Path, content: str | bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return path
-
-
-def by_stem(rows: Iterable[Row]) -> dict[str, Row]:
-    return {Path(row.path).stem: row for row in rows}
-
-
-def said(problems: Sequence[Problem]) -> str:
-    return "\n".join(map(str, problems))
-
+from tests.published import by_stem, files, said, written
 
 # --- Montgomery
 
@@ -37,7 +15,7 @@ def said(problems: Sequence[Problem]) -> str:
 def montgomery_film(home: Path, name: str, reading: str | bytes | None, sides: str = "leftMask rightMask") -> None:
     files(home / "CXR_png" / f"{name}.png", *(home / "ManualMask" / side / f"{name}.png" for side in sides.split()))
     if reading is not None:
-        text(home / "ClinicalReadings" / f"{name}.txt", reading)
+        written(home / "ClinicalReadings" / f"{name}.txt", reading)
 
 
 def test_montgomery_s_readings_give_age_sex_and_finding(tmp_path: Path) -> None:
@@ -163,7 +141,7 @@ def test_shenzhen_s_ages_come_in_years_months_and_days(tmp_path: Path) -> None:
     home = tmp_path / "ChinaSet_AllFiles"
     for name, reading in readings.items():
         files(home / "CXR_png" / f"{name}.png", home / "mask" / f"{name}_mask.png")
-        text(home / "ClinicalReadings" / f"{name}.txt", reading)
+        written(home / "ClinicalReadings" / f"{name}.txt", reading)
     problems: Problems = []
     found = by_stem(shenzhen(tmp_path, problems))
     assert [(row.sex, row.exclude) for row in found.values()] == [
@@ -181,7 +159,7 @@ def test_shenzhen_s_ages_come_in_years_months_and_days(tmp_path: Path) -> None:
 
 def test_an_age_without_a_unit_stays_unknown(tmp_path: Path) -> None:
     files(tmp_path / "CXR_png" / "CHNCXR_0001_0.png", tmp_path / "mask" / "CHNCXR_0001_0.png")
-    text(tmp_path / "ClinicalReadings" / "CHNCXR_0001_0.txt", "male 42\nnormal")
+    written(tmp_path / "ClinicalReadings" / "CHNCXR_0001_0.txt", "male 42\nnormal")
     problems: Problems = []
     [row] = shenzhen(tmp_path, problems)
     assert (row.age_years, row.sex) == (None, "M")

@@ -1,7 +1,7 @@
 """Readers of CheXpert and RSNA, on made-up trees of their published layouts."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,30 +9,14 @@ import numpy as np
 import pytest
 
 from lunglens.errors import DataError
-from lunglens.manifest import Row
 from lunglens.sources.chexpert import COLUMNS, FINDINGS, chexpert
 from lunglens.sources.rsna import MAPPING, rsna
 from lunglens.sources.source import Problem, Problems
 from tests.dicom_files import dataset_of, encoded
+from tests.published import by_stem, files, said, text
 
 HEADER = ",".join(COLUMNS)
 CLASSES, TARGETS = "stage_2_detailed_class_info.csv", "stage_2_train_labels.csv"
-
-
-def files(*paths: Path) -> None:
-    for path in paths:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-
-
-def text(path: Path, *lines: str, encoding: str = "utf-8") -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines) + "\n", encoding=encoding)
-    return path
-
-
-def said(problems: Sequence[Problem]) -> str:
-    return "\n".join(map(str, problems))
 
 
 def places(problems: Sequence[Problem]) -> list[tuple[str, int | None, str | None]]:
@@ -210,10 +194,6 @@ def rsna_tree(root: Path, classes: Sequence[str], targets: Sequence[str], mappin
     text(root / CLASSES, "patientId,class", *classes)
     text(root / TARGETS, "patientId,x,y,width,height,Target", *targets)
     (root / MAPPING).write_text(json.dumps([{"subset_img_id": name, "img_id": nih} for name, nih in mapping]))
-
-
-def by_stem(rows: Iterable[Row]) -> dict[str, Row]:
-    return {Path(row.path).stem: row for row in rows}
 
 
 def test_rsna_s_lines_a_box_are_one_film_with_the_header_s_age_and_the_patient_of_nih(tmp_path: Path) -> None:

@@ -1,25 +1,19 @@
 """The reader of the COVID-19 Radiography Database, on made-up trees of its published layouts."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from openpyxl import Workbook
 
 from lunglens.errors import DataError
-from lunglens.manifest import Row
 from lunglens.sources.radiography import radiography
-from lunglens.sources.source import Problem, Problems
+from lunglens.sources.source import Problems
+from tests.published import by_name, files, said
 
 CLASSES = ("COVID", "Normal", "Viral Pneumonia", "Lung_Opacity")
 KAGGLE = "https://www.kaggle.com/paultimothymooney/chest-xray-pneumonia"
 RSNA = "https://www.kaggle.com/c/rsna-pneumonia-detection-challenge/data"
-
-
-def files(*paths: Path) -> None:
-    for path in paths:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
 
 
 def sheet(path: Path, *lines: Sequence[object]) -> Path:
@@ -29,14 +23,6 @@ def sheet(path: Path, *lines: Sequence[object]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     book.save(path)
     return path
-
-
-def by_name(rows: Iterable[Row]) -> dict[str, Row]:
-    return {Path(row.path).name: row for row in rows}
-
-
-def said(problems: Sequence[Problem]) -> str:
-    return "\n".join(map(str, problems))
 
 
 def radiography_tree(home: Path, per_class: int = 1) -> None:

@@ -6,13 +6,13 @@ https://github.com/ieee8023/covid-chestxray-dataset
 from collections.abc import Iterator
 from pathlib import Path
 
+from lunglens.config_study import FRONTAL
 from lunglens.manifest import Row, find_images
 from lunglens.sources.source import Download, Problems, Source
 from lunglens.sources.table import group, listed, read_table
 
 NAME = "covid-chestxray-dataset"
 COLUMNS = ["patientid", "finding", "view", "modality", "age", "sex", "filename"]
-FRONTAL = {"PA", "AP", "AP Supine", "AP Erect"}
 UNLABELLED = {"todo", "unknown"}
 CAUSE_NOT_NAMED = {"ards"}  # a syndrome that COVID-19 causes too: neither class
 
