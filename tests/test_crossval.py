@@ -152,6 +152,7 @@ def test_lungs_are_segmented_out_of_fold(phantom_root: Path, tmp_path: Path) -> 
     assert metrics["post_processing"]["dice"]["verdict"] in {"helps", "hurts", "undecided"}
     assert metrics["pooled"]["hd95_mm"]["undefined"]  # no spacing in a PNG
     assert (out / "worst" / "worst-20.png").is_file()
+    assert not predictions[["path", "mask_path"]].stack().str.contains(str(phantom_root), regex=False).any()
 
 
 def test_folds_do_not_depend_on_the_labels_order() -> None:

@@ -72,6 +72,8 @@ def crossval_lungs(
     jobs = [Job(f"fold {name}", out / "folds" / name, target, shared | {"fold": name}, epochs) for name in names]
     run_folds(jobs, runner, console)
     predictions = gather(out, names).sort_values(["path", "fold"], ignore_index=True)
+    # Below the data folder, as `path` is: a table that may be published says nothing of this machine.
+    predictions["mask_path"] = predictions["mask_path"].str.replace(f"{data.as_posix()}/", "", regex=False)
     save_csv(predictions, out / "predictions.csv")
     predictions = read_lung_predictions(out / "predictions.csv")
     metrics = lung_metrics_of(predictions, config.optimization.seed)
