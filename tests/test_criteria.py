@@ -49,6 +49,10 @@ def test_equipment_drops_films_that_upstream_says_show_devices() -> None:
     assert reasons("equipment", films(equipment=[None, None])) == (["", ""], 2)
 
 
+def test_doubt_drops_films_that_upstream_calls_unfit_with_its_reason() -> None:
+    assert reasons("doubt", films(exclude=[None, "negative PCR"])) == (["", "negative PCR"], 0)
+
+
 def test_findings_fit_whole_or_in_part_and_the_first_rule_decides() -> None:
     table = films(
         finding=["No Finding", "no finding|Support Devices", "Pneumonia|Effusion", "Effusion", "COVID-19, ARDS", None],

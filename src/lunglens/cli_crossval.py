@@ -54,6 +54,9 @@ def classifier(  # noqa: PLR0913, PLR0917 - an option each
     config: ConfigFile = None,
     model: Annotated[str | None, typer.Option(help="Any timm name instead of the configuration's.")] = None,
     uncut: Annotated[bool, typer.Option("--uncut", help="Show the whole film instead of the lungs.")] = False,
+    test: Annotated[
+        Path | None, typer.Option(help="A study that was curated --apart-from this one: test every model on it too.")
+    ] = None,
     jobs: Jobs = 1,
     ray: Ray = None,
     gpus_per_job: Gpus = 1,
@@ -69,9 +72,11 @@ def classifier(  # noqa: PLR0913, PLR0917 - an option each
     if uncut:
         settings = settings.model_copy(update={"view": settings.view.model_copy(update={"cut": False})})
     runner = _runner(jobs, ray, gpus_per_job)
-    metrics = crossval_classifier(load_study(study), settings, out, runner, _console())
+    unseen = None if test is None else load_study(test)
+    metrics = crossval_classifier(load_study(study), settings, out, runner, _console(), unseen)
     pooled = metrics["pooled"]
-    typer.echo(f"AUROC {pooled['auroc']}, accuracy {pooled['accuracy']}; see {out}")
+    never_seen = f", never seen: AUROC {metrics['external']['all']['auroc']}" if metrics["external"] else ""
+    typer.echo(f"AUROC {pooled['auroc']}, accuracy {pooled['accuracy']}{never_seen}; see {out}")
 
 
 def compare(

@@ -48,12 +48,16 @@ def curate(
     config: Annotated[Path, typer.Option("--config", help="TOML file with a [study], such as configs/paper.toml.")],
     out: Annotated[Path, typer.Option("--out", help="Study folder to make; run again to go on.")],
     without: Annotated[list[str] | None, typer.Option(help="Leave out a source that you do not have.")] = None,
+    apart_from: Annotated[
+        list[Path] | None, typer.Option(help="A study whose films and patients are left out, to test its models here.")
+    ] = None,
     lungs: Annotated[Path | None, typer.Option(help="Lungs package to use instead of the one that ships.")] = None,
 ) -> None:
     """Build a study: read the data sets, apply the criteria one after the other, segment, cut, count."""
     from lunglens.config import load_config
     from lunglens.config_study import without_sources
     from lunglens.curate.study import curate as build
+    from lunglens.curate.study_folder import load_study
     from lunglens.errors import ConfigurationError
     from lunglens.package import load_package, shipped_models
 
@@ -62,7 +66,8 @@ def curate(
         raise ConfigurationError(f"{config}: has no [study]; see configs/paper.toml")
     study = without_sources(study, tuple(without or ()))
     package = load_package(lungs or shipped_models() / "lungs")
-    found = build(data, study, config.parent, out, package, _console())
+    others = [load_study(folder) for folder in apart_from or ()]
+    found = build(data, study, config.parent, out, package, _console(), others)
     typer.echo(f"{out}: study {found['name']}, fingerprint {found['fingerprint'][:16]}")
 
 

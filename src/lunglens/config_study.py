@@ -96,6 +96,12 @@ class ExclusionCriterion(_Criterion):
     file: str = "exclude.csv"
 
 
+class DoubtCriterion(_Criterion):
+    """Films that their own collection, or the curated index, calls unfit: negative PCR, sources that disagree ..."""
+
+    kind: Literal["doubt"]
+
+
 class DuplicatesCriterion(_Criterion):
     """Copies of one film and films of one case are tied into one group; `drop` keeps the first copy only."""
 
@@ -131,6 +137,7 @@ Criterion = Annotated[
     | FindingCriterion
     | EquipmentCriterion
     | ExclusionCriterion
+    | DoubtCriterion
     | DuplicatesCriterion
     | SampleCriterion
     | LungsCriterion

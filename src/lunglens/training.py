@@ -121,5 +121,10 @@ def fit(
             ckpt_path=resume if resume.exists() else None,
             weights_only=False,  # our own file; it holds the optimizer too
         )
-    kept = checkpoints / ("best.ckpt" if settings.keep == "best" else "last.ckpt")
+    load_kept(module, folder, settings)
+
+
+def load_kept(module: L.LightningModule, folder: Path, settings: Optimization) -> None:
+    """Load the weights that a training in `folder` keeps: those of the best validation epoch, or of the last."""
+    kept = folder / "checkpoints" / ("best.ckpt" if settings.keep == "best" else "last.ckpt")
     module.load_state_dict(torch.load(kept, map_location="cpu", weights_only=False)["state_dict"])

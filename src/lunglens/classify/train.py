@@ -15,7 +15,7 @@ from lunglens.augment import augment
 from lunglens.classify.data import Views
 from lunglens.classify.models import Classifier
 from lunglens.config import ClassifierConfig
-from lunglens.training import EpochSampler, fit, optimizers
+from lunglens.training import EpochSampler, fit, load_kept, optimizers
 
 Item = tuple[Tensor, Tensor, Tensor]
 
@@ -122,6 +122,13 @@ def train_classifier(
     validation = Subset(images, np.flatnonzero(table["part"] == "validation").tolist())
     module = ClassifierTraining(config, outputs)
     fit(module, loader, validation, folder, config.optimization)
+    return module.eval()
+
+
+def load_trained(config: ClassifierConfig, folder: Path, outputs: int = 1) -> ClassifierTraining:
+    """The classifier that `train_classifier` has left in `folder`, ready to predict."""
+    module = ClassifierTraining(config, outputs)
+    load_kept(module, folder, config.optimization)
     return module.eval()
 
 

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,30 +10,34 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from rich.console import Console
-from rich.progress import track
 from torch.utils.flop_counter import FlopCounterMode
 
-from lunglens.classify.data import Views, memory_map
 from lunglens.classify.models import Classifier
-from lunglens.classify.train import predict, train_classifier
-from lunglens.config import ClassifierConfig, View
-from lunglens.crossval.run_folder import Runner, describe, gather, run_folds
+from lunglens.classify.train import load_trained, predict, train_classifier
+from lunglens.config import ClassifierConfig
+from lunglens.crossval.run_folder import RUN, Runner, describe, gather, run_folds
+from lunglens.crossval.views import read_views, write_views
 from lunglens.curate.folds import fold_names, parts_of, read_folds
 from lunglens.curate.study_folder import Study, save_csv
+from lunglens.errors import DataError
 from lunglens.evaluate.measures import metrics_of
-from lunglens.evaluate.predictions import read_predictions
-from lunglens.files import write_bytes, write_json
+from lunglens.evaluate.predictions import EXTERNAL, read_predictions
+from lunglens.files import write_json
 from lunglens.jobs import Job
-from lunglens.preprocess import classifier_view, resize, resize_mask
 from lunglens.report.crossval import table6, write_figures
 
 FILMS = "films.csv"
+UNSEEN = "unseen"
 
 
 def crossval_classifier(
-    study: Study, config: ClassifierConfig, out: Path, runner: Runner, console: Console
+    study: Study,
+    config: ClassifierConfig,
+    out: Path,
+    runner: Runner,
+    console: Console,
+    unseen: Study | None = None,
 ) -> dict[str, Any]:
     """Train and test a classifier on every fold of a study; a killed run goes on, finished folds are not run again.
 
@@ -42,15 +47,18 @@ def crossval_classifier(
         out: the run folder to make.
         runner: runs the folds' jobs.
         console: for progress.
+        unseen: a study of the same classes that was curated apart from this one; every fold's model is tested on it.
 
     Returns:
         the content of `metrics.json`.
 
     Raises:
-        DataError: the study has no folds.
+        DataError: the study has no folds, or the unseen study is not apart from it.
         FoldsFailedError: some folds failed.
         OutputError: the folder holds another run, or is in use.
     """
+    if unseen is not None:
+        _assert_unseen(study, unseen)
     table = read_folds(study)
     folds = fold_names(table)
     content = {
@@ -64,7 +72,7 @@ def crossval_classifier(
     }
     run = describe("classifier", content, out)
     save_csv(table, out / FILMS)
-    _write_views(study, table, config.view, out)
+    write_views(study, list(table["image_id"]), config.view, out)
     # The fold's arguments name the data, so that another study's folds are never taken for these.
     shared = {"run": str(out.resolve()), "study": study.description["fingerprint"], "config": content["config"]}
     jobs = [
@@ -78,12 +86,16 @@ def crossval_classifier(
         for fold in folds
     ]
     run_folds(jobs, runner, console)
-    predictions = _one_row_an_image(gather(out, folds))
+    tables = [gather(out, folds)]
+    if unseen is not None:
+        tables.append(_tested_on(unseen, config, out, folds, runner, console))
+        run["unseen"] = {name: unseen.description[name] for name in ("name", "fingerprint")}
+    predictions = _one_row_an_image(pd.concat(tables, ignore_index=True))
     save_csv(predictions, out / "predictions.csv")
     predictions = read_predictions(out / "predictions.csv", study.classes)
     metrics = metrics_of(predictions, study.classes, config.optimization.seed)
     write_json(out / "metrics.json", metrics)
-    write_json(out / "run.json", run | cost_of(config, len(study.classes)))
+    write_json(out / "run.json", run | cost_of(config, outputs_of(study.classes)))
     write_figures(out)
     table6(out)
     return metrics
@@ -93,28 +105,40 @@ def run_fold(folder: Path, run: str, fold: str, config: dict[str, Any], study: s
     """One fold, in a process of its own: train on the others, predict this one and the external films."""
     settings = ClassifierConfig.model_validate(config)
     table = pd.read_csv(Path(run) / FILMS, dtype=str, keep_default_na=False)
-    classes = list(json.loads((Path(run) / "run.json").read_text(encoding="utf-8"))["classes"])
-    outputs = 1 if len(classes) == 2 else len(classes)
+    classes = _classes(Path(run))
+    outputs = outputs_of(classes)
     table["label"] = table["class"]
     number = table["class"].map(classes.index)
     table["target"] = (number == 0).astype(float) if outputs == 1 else number.astype(float)
     table["part"] = parts_of(table, fold, settings.optimization.seed)
-    views = Views(*(np.load(Path(run) / f"{name}.npy", mmap_mode="r") for name in ("images", "masks")))
+    views = read_views(Path(run))
     module = train_classifier(table, views, settings, folder, outputs)
-    tested = np.flatnonzero(table["part"] == "test")
-    scores = predict(module, views, tested)
-    if outputs == 1:
-        scores = np.stack([scores, 1 - scores], axis=1)
-    found = table.iloc[tested][["image_id", "class", "source", "group_id", "fold"]].reset_index(drop=True)
-    for name, column in zip(classes, scores.T, strict=True):
-        found[f"p_{name}"] = column
-    save_csv(found, folder / "predictions.csv")
+    tested = table["part"] == "test"
+    save_csv(
+        _answers(table[tested], predict(module, views, np.flatnonzero(tested)), classes), folder / "predictions.csv"
+    )
     return {str(part): int(n) for part, n in table["part"].value_counts().sort_index().items()}
 
 
-def cost_of(config: ClassifierConfig, classes: int) -> dict[str, float]:
+def run_test(folder: Path, run: str, fold: str, config: dict[str, Any], unseen: str) -> int:  # noqa: ARG001
+    """The films of an unseen study through the model of one fold, in a process of its own."""
+    table = pd.read_csv(Path(run) / UNSEEN / FILMS, dtype=str, keep_default_na=False)
+    classes = _classes(Path(run))
+    settings = ClassifierConfig.model_validate(config)
+    module = load_trained(settings, Path(run) / "folds" / fold, outputs_of(classes))
+    scores = predict(module, read_views(Path(run) / UNSEEN), np.arange(len(table)))
+    save_csv(_answers(table, scores, classes), folder / "predictions.csv")
+    return len(table)
+
+
+def outputs_of(classes: Sequence[str]) -> int:
+    """How many outputs a classifier of these classes has: one for two, else one a class."""
+    return 1 if len(classes) == 2 else len(classes)
+
+
+def cost_of(config: ClassifierConfig, outputs: int) -> dict[str, float]:
     """Parameters, GFLOPs (a multiply-add counts as two) and median CPU time in ms of one film, batch of one."""
-    model = Classifier(config.backbone, config.head, config.dropout, 1 if classes == 2 else classes).eval()
+    model = Classifier(config.backbone, config.head, config.dropout, outputs).eval()
     model = model.to(memory_format=torch.channels_last)
     image = torch.zeros(1, 1, config.view.input_size, config.view.input_size).to(memory_format=torch.channels_last)
     with torch.inference_mode():
@@ -132,29 +156,47 @@ def cost_of(config: ClassifierConfig, classes: int) -> dict[str, float]:
     }
 
 
-def _write_views(study: Study, table: pd.DataFrame, view: View, out: Path) -> None:
-    """The classifier's pictures of all films, decoded once and memory-mapped: `images.npy` and `masks.npy`."""
-    stamp = out / "views.txt"
-    key = f"{study.description['fingerprint']} {view.model_copy(update={'cut': True}).model_dump_json()}"
-    if stamp.exists() and stamp.read_text() == key:
-        return
-    stamp.unlink(missing_ok=True)
-    shape = (len(table), view.input_size, view.input_size)
-    images, masks = (memory_map(out / f"{name}.npy", shape) for name in ("images", "masks"))
-    names = study.table.set_index("image_id").loc[table["image_id"], ["film", "mask"]]
-    for index, (film_name, mask_name) in enumerate(track(list(names.itertuples(index=False)), "reading films")):
-        film = _read(study.folder / str(film_name)).astype(np.float32) / np.float32(255)
-        film = np.rint(resize(film, view.film_size, view.film_size) * 255) / np.float32(255)
-        mask = resize_mask(_read(study.folder / str(mask_name)) > 0, view.film_size, view.film_size)
-        image, shown, _ = classifier_view(film.astype(np.float32), mask, view)
-        images[index], masks[index] = np.rint(image * 255), shown
-    del images, masks  # writes them out, before the stamp says that they are whole
-    write_bytes(stamp, key.encode())
+def _assert_unseen(study: Study, unseen: Study) -> None:
+    if set(unseen.classes) - set(study.classes):
+        found, wanted = ", ".join(unseen.classes), ", ".join(study.classes)
+        raise DataError(f"{unseen.folder}: its classes ({found}) are not those of {study.folder} ({wanted})")
+    sides = ((study.description, unseen.description), (unseen.description, study.description))
+    if not any(one["fingerprint"] in other.get("apart_from", []) for one, other in sides):
+        raise DataError(
+            f"{unseen.folder}: may hold films or patients of {study.folder}; curate it anew with "
+            f"--apart-from {study.folder}"
+        )
 
 
-def _read(path: Path) -> NDArray[np.uint8]:
-    with Image.open(path) as image:
-        return np.asarray(image, np.uint8)
+def _tested_on(
+    unseen: Study, config: ClassifierConfig, out: Path, folds: list[str], runner: Runner, console: Console
+) -> pd.DataFrame:
+    """What every fold's model says of every film of the unseen study."""
+    films = unseen.table[["image_id", "class", "source", "group_id"]].assign(fold=EXTERNAL)
+    (out / UNSEEN).mkdir(exist_ok=True)
+    save_csv(films, out / UNSEEN / FILMS)
+    write_views(unseen, list(films["image_id"]), config.view, out / UNSEEN)
+    shared = {"run": str(out.resolve()), "config": config.model_dump(mode="json")}
+    shared["unseen"] = unseen.description["fingerprint"]
+    jobs = [
+        Job(f"test {fold}", out / UNSEEN / "folds" / fold, f"{__name__}:run_test", shared | {"fold": fold})
+        for fold in folds
+    ]
+    run_folds(jobs, runner, console)
+    return gather(out / UNSEEN, folds)
+
+
+def _classes(run: Path) -> list[str]:
+    return list(json.loads((run / RUN).read_text(encoding="utf-8"))["classes"])
+
+
+def _answers(table: pd.DataFrame, scores: NDArray[np.float32], classes: list[str]) -> pd.DataFrame:
+    """Rows of films with their probabilities; one output is the probability of the first of two classes."""
+    found = table[["image_id", "class", "source", "group_id", "fold"]].reset_index(drop=True)
+    columns = (scores, 1 - scores) if scores.ndim == 1 else scores.T
+    for name, column in zip(classes, columns, strict=True):
+        found[f"p_{name}"] = column
+    return found
 
 
 def _one_row_an_image(table: pd.DataFrame) -> pd.DataFrame:

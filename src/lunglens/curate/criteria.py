@@ -17,6 +17,7 @@ from lunglens.config_study import (
     AgeCriterion,
     CapCriterion,
     ClassRule,
+    DoubtCriterion,
     EquipmentCriterion,
     ExclusionCriterion,
     FindingCriterion,
@@ -98,6 +99,12 @@ def by_exclusion_list(table: pd.DataFrame, _: ExclusionCriterion, context: Conte
     return Verdict(reasons.astype(object), _none(table), f"not on the exclusion list ({len(reason_of)} entries)")
 
 
+def by_doubt(table: pd.DataFrame, _: DoubtCriterion, __: Context) -> Verdict:
+    """Drops films of which upstream or the index says why they are not fit."""
+    reasons = table["exclude"].fillna("").astype(object)
+    return Verdict(reasons, _none(table), "nothing speaks against the label")
+
+
 def by_sample(table: pd.DataFrame, criterion: SampleCriterion, context: Context) -> Verdict:
     """Keeps a random choice of each source."""
     kept = _draw(table, table["source"], lambda _: criterion.images, context.seed)
@@ -120,6 +127,7 @@ JUDGES: dict[str, Callable[[pd.DataFrame, Any, Context], Verdict]] = {
     "finding": by_finding,
     "equipment": by_equipment,
     "exclusion list": by_exclusion_list,
+    "doubt": by_doubt,
     "sample": by_sample,
     "cap": by_cap,
 }

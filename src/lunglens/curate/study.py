@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
@@ -21,10 +21,11 @@ from rich.progress import track
 
 from lunglens.config import Postprocess
 from lunglens.config_study import Criterion, DuplicatesCriterion, LungsCriterion, StudyConfig
+from lunglens.curate.apart import by_apart
 from lunglens.curate.copies import by_copies
 from lunglens.curate.criteria import JUDGES, Context, Verdict, assign_classes, exclusions_of
 from lunglens.curate.films import JOURNAL, prepare_films, write_cut
-from lunglens.curate.study_folder import COLUMNS, FORMAT, MEASURED, fingerprint, save_csv
+from lunglens.curate.study_folder import COLUMNS, FORMAT, MEASURED, Study, fingerprint, save_csv
 from lunglens.errors import DataError, OutputError
 from lunglens.files import write_json
 from lunglens.manifest import manifest
@@ -52,7 +53,13 @@ class _Flow:
 
 
 def curate(
-    data: Path, config: StudyConfig, beside: Path, out: Path, lungs: ModelPackage, console: Console
+    data: Path,
+    config: StudyConfig,
+    beside: Path,
+    out: Path,
+    lungs: ModelPackage,
+    console: Console,
+    apart_from: Sequence[Study] = (),
 ) -> dict[str, Any]:
     """Build the study that `config` describes; a killed run goes on.
 
@@ -63,6 +70,8 @@ def curate(
         out: the study folder to make.
         lungs: segments the films.
         console: for progress.
+        apart_from: films that are in these studies, or of a patient of theirs, are left out last of all: so this study
+            can test what was trained on them.
 
     Returns:
         the content of `study.json`.
@@ -78,6 +87,7 @@ def curate(
         "config": config.model_dump(mode="json"),
         "exclusions": exclusions,
         "lungs": [lungs.name, lungs.description["checksums"]],
+        "apart_from": [study.description["fingerprint"] for study in apart_from],
     }
     partial = out.with_name(out.name + ".partial")
     with _alone(out):
@@ -93,6 +103,9 @@ def curate(
             _apply(flow, criterion)
         if not any(criterion.kind == "lungs" for criterion in config.criteria):
             _apply(flow, LungsCriterion(kind="lungs", min_area_px=0))
+        if apart_from:
+            verdict = by_apart(flow.table, apart_from, partial / "descriptors", console)
+            _drop(flow, "apart", verdict, verdict.words)
         study = _finish(flow, begun)
         if out.exists():
             out.rmdir()
@@ -154,13 +167,17 @@ def _apply(flow: _Flow, criterion: Criterion) -> None:
     table = flow.table
     concerned = table[table["source"].isin(criterion.sources)] if criterion.sources else table
     verdict = _judge(flow, criterion, concerned)
+    scope = f" ({', '.join(criterion.sources)})" if criterion.sources else ""
+    _drop(flow, criterion.kind, verdict, verdict.words + scope)
+
+
+def _drop(flow: _Flow, kind: str, verdict: Verdict, words: str) -> None:
     gone = verdict.reasons[verdict.reasons != ""]
-    step = f"{len(flow.counts)} {criterion.kind}"
+    step = f"{len(flow.counts)} {kind}"
     rows = flow.table.loc[gone.index, ["image", "source", "class"]].rename(columns={"image": "path"})
     flow.dropped.append(rows.assign(step=step, reason=gone))
     flow.table = flow.table.drop(index=gone.index)
-    scope = f" ({', '.join(criterion.sources)})" if criterion.sources else ""
-    _count(flow, criterion.kind, verdict.words + scope, len(gone), int(verdict.unknown_kept.sum()))
+    _count(flow, kind, words, len(gone), int(verdict.unknown_kept.sum()))
 
 
 def _judge(flow: _Flow, criterion: Criterion, table: pd.DataFrame) -> Verdict:
@@ -245,6 +262,7 @@ def _finish(flow: _Flow, begun: dict[str, Any]) -> dict[str, Any]:
         "fingerprint": fingerprint(folder, table),
         "data_root": str(flow.data),
         "lungs_model": flow.lungs.name,
+        "apart_from": begun["apart_from"],
         "seed": flow.config.seed,
         "versions": {name: version(name) for name in ("lunglens", "numpy", "onnxruntime", "pillow", "scipy")},
     }
