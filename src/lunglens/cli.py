@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lunglens.cli_crossval import app as crossval_app
-from lunglens.cli_crossval import compare
+from lunglens.cli_crossval import compare, explain
 from lunglens.cli_study import app as study_app
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ app.add_typer(study_app)
 app.add_typer(train_app, name="train")
 app.add_typer(crossval_app, name="crossval")
 app.command()(compare)
+app.command()(explain)
 app.add_typer(evaluate_app, name="evaluate")
 
 Films = Annotated[list[Path], typer.Argument(metavar="PATH...", help="DICOM, PNG, JPEG or TIFF files, or folders.")]

@@ -79,6 +79,28 @@ def classifier(  # noqa: PLR0913, PLR0917 - an option each
     typer.echo(f"AUROC {pooled['auroc']}, accuracy {pooled['accuracy']}{never_seen}; see {out}")
 
 
+def explain(
+    study: Annotated[Path, typer.Argument(metavar="STUDY", help="The study of both runs.")],
+    uncut: Annotated[Path, typer.Option(help="Finished run trained on whole films (crossval classifier --uncut).")],
+    cut: Annotated[Path, typer.Option(help="Finished run trained on films cut to the lungs.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for numbers and figures.")],
+    cases: Annotated[int, typer.Option(min=1, help="Films of each class in the picture, drawn at random.")] = 3,
+    brixia: Annotated[
+        Path | None, typer.Option(help="Public Brixia annotations: do the maps point at the radiologists' zones?")
+    ] = None,
+) -> None:
+    """Figures 9 and 12: out-of-fold heat-maps with and without cutting, and how much of the heat is in the lungs."""
+    from lunglens.crossval.explain import ExplainSettings
+    from lunglens.crossval.explain import explain as explain_runs
+    from lunglens.curate.study_folder import load_study
+
+    found = explain_runs(load_study(study), uncut, cut, out, ExplainSettings(cases, brixia), _console())
+    for side, words in (("uncut", "whole films"), ("cut", "cut films")):
+        heat, area = found["all"][side]["heat_share"], found["all"][side]["area_share"]
+        typer.echo(f"trained on {words}: {heat} of the heat in the lungs, which cover {area} of the film")
+    typer.echo(f"see {out}")
+
+
 def compare(
     runs: Annotated[
         list[Path] | None, typer.Argument(metavar="RUN...", help="Finished classifier run folders.")

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lunglens.config import Optimization
+from lunglens.errors import DataError
 
 
 class EpochSampler(Sampler[int]):
@@ -87,8 +88,13 @@ def fit(
 ) -> None:
     """Train `module` in `folder`, going on from `last.ckpt` there if a run was killed, and load the weights to keep.
 
+    Raises:
+        DataError: there are fewer films than a batch.
+
     Writes `checkpoints/`, and `log/start-<n>/metrics.csv`: rows of the epochs that the nth start has trained.
     """
+    if len(train) == 0:
+        raise DataError(f"{folder}: fewer films to train on than a batch of {settings.batch_size}: lower batch_size")
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # it advertises
     checkpoints = folder / "checkpoints"
     starts = len(list((folder / "log").glob("start-*")))
