@@ -119,11 +119,21 @@ def folds(
 
 
 @app.command()
-def report(study: Study) -> None:
-    """Describe a study's data in a page and in JSON: flow, figures, and how far the source gives the class away."""
+def report(
+    study: Study,
+    run: Annotated[list[Path] | None, typer.Option(help="Finished crossval classifier run on the study.")] = None,
+    control: Annotated[list[Path] | None, typer.Option(help="The same on a study without its confounding.")] = None,
+    lungs: Annotated[list[Path] | None, typer.Option(help="Finished crossval lungs run.")] = None,
+    compared: Annotated[Path | None, typer.Option(help="What lunglens compare has written.")] = None,
+    heat: Annotated[Path | None, typer.Option(help="What lunglens explain has written.")] = None,
+) -> None:
+    """Describe a study's data and, with runs, its results: pages and JSON, with how far a score can be trusted."""
+    from lunglens.report.results import Inputs, write_results_report
     from lunglens.report.study import write_study_report
 
-    typer.echo(f"see {write_study_report(study)}")
+    inputs = Inputs(tuple(run or ()), tuple(control or ()), tuple(lungs or ()), compared, heat)
+    page = write_study_report(study) if inputs == Inputs() else write_results_report(study, inputs)
+    typer.echo(f"see {page}")
 
 
 @app.command()

@@ -5,10 +5,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
-
 from lunglens.evaluate.confounding_words import feature_name
 from lunglens.files import write_bytes, write_json
+from lunglens.report.pages import environment
 from lunglens.report.study import figures
 from lunglens.report.study.numbers import MOST_PROBLEMS, Numbers, study_numbers
 from lunglens.report.study.paper import PAPER_RESULT
@@ -34,12 +33,11 @@ def write_study_report(study: Path) -> Path:
 
 
 def _render(study: StudyTables, numbers: Numbers) -> str:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["feature"] = feature_name
-    environment.filters["short"] = figures.short
-    environment.filters["count"] = lambda number: f"{number:,}"
-    environment.globals["colour"] = partial(figures.colour_of, classes=study.classes)
-    template = environment.from_string(files(__package__).joinpath("data.html.jinja").read_text(encoding="utf-8"))
+    pages = environment()
+    pages.filters["feature"] = feature_name
+    pages.filters["short"] = figures.short
+    pages.globals["colour"] = partial(figures.colour_of, classes=study.classes)
+    template = pages.from_string(files(__package__).joinpath("data.html.jinja").read_text(encoding="utf-8"))
     return template.render(
         **numbers,
         about=numbers["study"],

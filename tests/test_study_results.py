@@ -1,6 +1,7 @@
-"""`lunglens explain` on phantom runs: every film once, out of fold, cut against uncut."""
+"""`lunglens explain` and the report of a study's results, on phantom runs."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,14 +16,20 @@ from lunglens.config import View, load_config
 from lunglens.crossval.classifier import crossval_classifier
 from lunglens.crossval.explain import ExplainSettings, explain
 from lunglens.crossval.heat import on_whole_film, randomised, read_heat_run
+from lunglens.crossval.lungs import crossval_lungs
 from lunglens.curate.folds import FoldSettings, write_folds
 from lunglens.curate.study_folder import load_study
 from lunglens.errors import DataError
 from lunglens.evaluate.brixia import ZONES
+from lunglens.evaluate.compare import compare
 from lunglens.jobs import Job, Outcome, run_jobs
-from tests.study_folder import study_folder
+from lunglens.report.comparison import write_comparison
+from lunglens.report.crossval.drawing import spread
+from lunglens.report.results import Inputs, write_results_report
+from tests.study_folder import HOSTILE, study_folder
 
-QUICK = load_config(Path(__file__).parents[1] / "configs" / "quick.toml").classifier
+CONFIG = load_config(Path(__file__).parents[1] / "configs" / "quick.toml")
+QUICK, LUNGS = CONFIG.classifier, CONFIG.lungs
 CONSOLE = Console(quiet=True)
 
 
@@ -86,6 +93,35 @@ def test_runs_that_cannot_be_compared_are_refused(folders: tuple[Path, Path, Pat
     with pytest.raises(DataError, match="no run of crossval classifier"):
         read_heat_run(study)
     assert not (tmp_path / "out").exists()
+
+
+def test_the_report_of_the_study_puts_all_results_on_one_page(
+    folders: tuple[Path, Path, Path], phantom_root: Path, tmp_path: Path
+) -> None:
+    study, uncut, cut = folders
+    explain(load_study(study), uncut, cut, tmp_path / "heat", ExplainSettings(cases=1), CONSOLE)
+    write_comparison(compare([uncut, cut]), tmp_path / "compared")
+    crossval_lungs(phantom_root, LUNGS, FoldSettings(folds=2), tmp_path / "lungs", runner, CONSOLE)
+    page = write_results_report(
+        study,
+        Inputs((uncut, cut), lungs=(tmp_path / "lungs",), compared=tmp_path / "compared", heat=tmp_path / "heat"),
+    )
+    text, numbers = page.read_text(encoding="utf-8"), json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))
+    pooled = json.loads((cut / "metrics.json").read_text())["pooled"]
+    assert spread(pooled["auroc"], pooled["auroc_95_ci"]) in text
+    assert [row["name"] for row in numbers["summary"]] == ["uncut", "cut"]
+    assert numbers["heat"] == json.loads((tmp_path / "heat" / "heat.json").read_text())
+    changed = {row["what"]: (row["paper"], row["here"], row["runs"]) for row in numbers["differences"]}
+    assert changed["classifier: view.input_size"] == ("512", str(QUICK.view.input_size), "")
+    assert changed["classifier: view.cut"] == ("yes", "no", "uncut")
+    assert changed["Films"][1] == "6 covid + 6 other"
+    # One file: nothing is fetched, and a study's own words are no code.
+    assert not re.search(r"(src|href)=\"(?!data:|#)", text)
+    assert HOSTILE not in text
+    assert text.count("data:image/svg+xml") >= 10
+    # Without runs there is only the data's page; a run of the wrong kind is refused.
+    with pytest.raises(DataError, match="not classifier"):
+        write_results_report(study, Inputs((tmp_path / "lungs",)))
 
 
 def test_heat_of_a_cropped_view_lies_where_the_view_was() -> None:
