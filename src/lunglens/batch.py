@@ -8,7 +8,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from lunglens.files import readable, write_atomically, write_bytes, write_json
 from lunglens.finding import Finding
 from lunglens.pipeline import Analyzer
 from lunglens.radiograph import read_radiograph
+from lunglens.report.dicom import NoDicomSourceError, dicom_results, read_source
 from lunglens.report.panel import draw_panel, mask_image
 
 ENDINGS = {".dcm", ".dicom", ".ima", ".png", ".jpg", ".jpeg", ".tif", ".tiff"}
@@ -96,7 +97,26 @@ Writer = Callable[[Job, Path, Analyzer], Outcome]
 
 def write_analysis(job: Job, out: Path, analyzer: Analyzer) -> Outcome:
     """Analyse one film into `<name>.json`, `<name>.panel.png` and, if it was not refused, `<name>.lungs.png`."""
+    return _write_finding(job, out, analyzer.analyze(read_radiograph(job.path)))
+
+
+def write_analysis_and_dicom(job: Job, out: Path, analyzer: Analyzer) -> Outcome:
+    """The same, and DICOM objects: `<name>.lungs.seg.dcm`, `.heat.seg.dcm`, `.report.sr.dcm`, `.panel.sc.dcm`.
+
+    A film that is no DICOM file has only the other results, and the summary says why.
+    """
     finding = analyzer.analyze(read_radiograph(job.path))
+    try:
+        files = dicom_results(read_source(job.path), finding).files()
+    except NoDicomSourceError as error:
+        outcome = _write_finding(job, out, finding)
+        return replace(outcome, reason="; ".join(filter(None, (outcome.reason, str(error)))))
+    for name, content in files.items():
+        write_bytes(out / f"{job.name}.{name}", content)
+    return _write_finding(job, out, finding)
+
+
+def _write_finding(job: Job, out: Path, finding: Finding) -> Outcome:
     panel = draw_panel(finding, job.path.name)
     write_atomically(out / f"{job.name}.panel.png", lambda path: panel.save(path, compress_level=3))
     if finding.lungs is None:

@@ -8,6 +8,7 @@ import typer
 
 from lunglens.cli_crossval import app as crossval_app
 from lunglens.cli_crossval import compare, explain
+from lunglens.cli_serve import app as serve_app
 from lunglens.cli_study import app as study_app
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 TRAINING_MODULES = {"httpx2", "jinja2", "kornia", "lightning", "matplotlib", "onnx", "openpyxl", "pandas", "sklearn"}
 TRAINING_MODULES |= {"timm", "torch"}
+SERVING_MODULES = {"fastapi", "highdicom", "multipart", "prometheus_client", "pynetdicom", "reportlab", "uvicorn"}
 
 app = typer.Typer(
     name="lunglens",
@@ -29,6 +31,7 @@ app = typer.Typer(
 train_app = typer.Typer(help="Train models (needs the extra: pip install 'lunglens[train]').", no_args_is_help=True)
 evaluate_app = typer.Typer(help="Measure packaged models on data (needs the extra 'train').", no_args_is_help=True)
 app.add_typer(study_app)
+app.add_typer(serve_app)
 app.add_typer(train_app, name="train")
 app.add_typer(crossval_app, name="crossval")
 app.command()(compare)
@@ -43,14 +46,24 @@ Package = Annotated[Path | None, typer.Option(help="Model package to use instead
 
 
 @app.command()
-def analyze(paths: Films, out: Out, lungs: Package = None, classifier: Package = None) -> None:
+def analyze(
+    paths: Films,
+    out: Out,
+    lungs: Package = None,
+    classifier: Package = None,
+    dicom: Annotated[
+        bool, typer.Option("--dicom", help="Of DICOM films also SEG, SR and Secondary Capture (extra 'serve').")
+    ] = False,
+) -> None:
     """Analyse films: JSON, panel and lung mask for each, and summary.csv for all.
 
     Exit code 0: all answered, 1: some refused or failed, 2: wrong use.
     """
-    from lunglens.batch import write_analysis
+    from lunglens.batch import write_analysis, write_analysis_and_dicom
 
-    _run(paths, out, write_analysis, lungs, classifier)
+    if dicom:
+        import highdicom  # noqa: F401 - says at once that the extra is missing
+    _run(paths, out, write_analysis_and_dicom if dicom else write_analysis, lungs, classifier)
 
 
 @app.command()
@@ -142,9 +155,11 @@ def main() -> None:
         typer.echo("lunglens: stopped; run the same command again to go on", err=True)
         sys.exit(130)
     except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in TRAINING_MODULES:
+        module = (error.name or "").split(".")[0]
+        extra = "serve" if module in SERVING_MODULES else "train" if module in TRAINING_MODULES else None
+        if extra is None:
             raise
-        typer.echo(f"lunglens: {error.name} is missing; training needs: pip install 'lunglens[train]'", err=True)
+        typer.echo(f"lunglens: {error.name} is missing; this needs: pip install 'lunglens[{extra}]'", err=True)
         sys.exit(2)
 
 

@@ -47,6 +47,17 @@ class ModelPackage:
         """Preprocessing, post-processing and thresholds that belong to the weights."""
         return dict(self.description["parameters"])
 
+    @property
+    def measured(self) -> list[dict[str, Any]]:
+        """Sensitivity and specificity at the threshold (films, n_positive, n_negative), for packages that say so."""
+        return list(self.description.get("measured", {}).get("rows", []))
+
+    @property
+    def card(self) -> str:
+        """The model card, Markdown; "" where there is none."""
+        path = self.folder / "README.md"
+        return path.read_text(encoding="utf-8") if path.is_file() else ""
+
     @cached_property
     def _session(self) -> Any:
         import onnxruntime

@@ -1,0 +1,48 @@
+"""The command line's verbs for serving: the DICOM node."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+
+
+@app.command()
+def node(
+    send_to: Annotated[str, typer.Option(help="AE@HOST:PORT that gets the results.")],
+    spool: Annotated[Path, typer.Option(help="Folder that keeps what is not done; run again to go on.")],
+    ae: Annotated[str, typer.Option(help="Our own application entity title.")] = "LUNGLENS",
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 11112,
+    allow: Annotated[list[str] | None, typer.Option(help="A calling title that may store; all if not given.")] = None,
+) -> None:
+    """Take CR and DX films by C-STORE, analyse them, send SEG, SR and Secondary Capture on (extra 'serve')."""
+    import logging
+    import signal
+    import threading
+
+    from filelock import FileLock, Timeout
+
+    from lunglens.errors import OutputError
+    from lunglens.pipeline import Analyzer
+    from lunglens.serve.node import Node, NodeSettings, Peer
+    from lunglens.serve.spool import Spool
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    settings = NodeSettings(ae, Peer.parse(send_to), host, port, tuple(allow or ()))
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    try:
+        spool.mkdir(parents=True, exist_ok=True)
+        with FileLock(spool / ".lock", timeout=0):
+            running = Node(settings, Spool(spool), Analyzer.load())
+            running.start()
+            typer.echo(f"{ae} listens on {host}:{running.port}; results go to {send_to}", err=True)
+            stopped.wait()
+            running.stop()
+    except Timeout as error:
+        raise OutputError(f"{spool}: another node uses this spool; choose another --spool") from error
+    except OSError as error:
+        raise OutputError(f"{host}:{port} or {spool}: {error.strerror}; choose another --port or --spool") from error

@@ -1,0 +1,154 @@
+"""DICOM results: they join the film's study, hold what the finding says, and the validator has no errors."""
+
+import io
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import highdicom as hd
+import numpy as np
+import pydicom
+import pytest
+
+from lunglens.batch import Job, write_analysis_and_dicom
+from lunglens.finding import Finding
+from lunglens.gate.judge import lung_sides
+from lunglens.pipeline import Analyzer
+from lunglens.radiograph import read_radiograph
+from lunglens.report.dicom import NoDicomSourceError, dicom_results, read_source
+from tests.phantom import chest, save_png
+
+
+@pytest.fixture(scope="module")
+def film(rg_folder: Path) -> Path:
+    return rg_folder / "RG1_UNCR.dcm"
+
+
+@pytest.fixture(scope="module")
+def finding(film: Path, analyzer: Analyzer) -> Finding:
+    return analyzer.analyze(read_radiograph(film))
+
+
+@pytest.fixture(scope="module")
+def results(film: Path, finding: Finding) -> dict[str, pydicom.Dataset]:
+    """Written to bytes and read back."""
+    files = dicom_results(read_source(film), finding).files()
+    return {name: pydicom.dcmread(io.BytesIO(content)) for name, content in files.items()}
+
+
+def test_they_join_the_film_s_study_and_keep_its_patient(film: Path, results: dict[str, pydicom.Dataset]) -> None:
+    source = pydicom.dcmread(film)
+    assert sorted(results) == ["heat.seg.dcm", "lungs.seg.dcm", "panel.sc.dcm", "report.sr.dcm"]
+    kept = (
+        "PatientName PatientID PatientBirthDate PatientSex StudyInstanceUID StudyDate StudyTime AccessionNumber StudyID"
+    )
+    for dataset in results.values():
+        for name in kept.split():
+            assert dataset[name].value == source[name].value, name
+        assert dataset.SeriesInstanceUID != source.SeriesInstanceUID
+        assert dataset.ContentQualification == "RESEARCH"
+    assert len({str(dataset.SOPInstanceUID) for dataset in results.values()}) == 4
+    assert len({str(dataset.SeriesInstanceUID) for dataset in results.values()}) == 4
+
+
+def test_the_same_answer_is_the_same_instance(
+    film: Path, finding: Finding, results: dict[str, pydicom.Dataset]
+) -> None:
+    again = dicom_results(read_source(film), finding).objects
+    assert again["lungs.seg"].SOPInstanceUID == results["lungs.seg.dcm"].SOPInstanceUID
+
+
+def test_the_segments_are_the_lungs_pixel_by_pixel(finding: Finding, results: dict[str, pydicom.Dataset]) -> None:
+    seg = hd.seg.Segmentation.from_dataset(results["lungs.seg.dcm"])
+    source = seg.get_source_image_uids()[0]
+    pixels = seg.get_pixels_by_source_instance([source[2]], assert_missing_frames_are_empty=True)[0]
+    assert finding.lungs is not None
+    for number, (mask, label) in enumerate(zip(lung_sides(finding.lungs), ("Left lung", "Right lung"), strict=True)):
+        assert seg.get_segment_description(number + 1).segment_label == label
+        assert np.array_equal(pixels[..., number] > 0, mask)
+
+
+def test_the_heat_is_written_in_steps_of_1_255(finding: Finding, results: dict[str, pydicom.Dataset]) -> None:
+    dataset = results["heat.seg.dcm"]
+    assert (dataset.SegmentationType, dataset.MaximumFractionalValue) == ("FRACTIONAL", 255)
+    assert finding.heat is not None
+    assert np.abs(dataset.pixel_array.astype(float) / 255 - finding.heat).max() <= 0.5 / 255 + 1e-6
+
+
+def test_the_report_says_what_the_finding_says(finding: Finding, results: dict[str, pydicom.Dataset]) -> None:
+    said = {}
+    items = list(results["report.sr.dcm"].ContentSequence)
+    while items:
+        item = items.pop()
+        items += item.get("ContentSequence", [])
+        name = item.ConceptNameCodeSequence[0].CodeMeaning if "ConceptNameCodeSequence" in item else ""
+        if item.ValueType == "NUM":
+            unit = item.MeasuredValueSequence[0].MeasurementUnitsCodeSequence[0].CodeValue
+            said.setdefault((name, unit), []).append(float(item.MeasuredValueSequence[0].NumericValue))
+        elif item.ValueType == "CODE":
+            said.setdefault(name, []).append(item.ConceptCodeSequence[0].CodeValue)
+        elif item.ValueType == "TEXT":
+            said.setdefault(name, []).append(item.TextValue)
+    probability = said[("Probability of COVID-19 at the balance of training", "1")]
+    assert probability == [pytest.approx(finding.covid_probability, abs=1e-6)]
+    assert finding.left is not None and finding.right is not None
+    assert sorted(said[("Area", "{pixels}")]) == sorted([finding.left.area_px, finding.right.area_px])
+    assert said["Decision of the model"] == [(finding.decision or "").replace(" ", "-")]
+    assert said["Judgement of the film"] == ["accepted"]
+    assert {f"LungLens {name}" for name in finding.models.values()} <= set(said["Algorithm Name"])
+
+
+def test_a_film_with_spacing_has_areas_in_cm2_and_measures(film: Path, analyzer: Analyzer, tmp_path: Path) -> None:
+    dataset = pydicom.dcmread(film)
+    dataset.PixelSpacing = [0.2, 0.2]
+    dataset.save_as(tmp_path / "film.dcm")
+    finding = analyzer.analyze(read_radiograph(tmp_path / "film.dcm"))
+    found = dicom_results(read_source(tmp_path / "film.dcm"), finding).objects
+    measures = found["lungs.seg"].SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    assert [float(value) for value in measures.PixelSpacing] == [0.2, 0.2]
+    assert finding.left is not None and finding.left.area_cm2 is not None
+    assert f"{finding.left.area_cm2:.2f}" in str(found["report.sr"])
+
+
+def test_a_refused_film_has_a_report_with_the_reason_and_nothing_of_covid(
+    film: Path, analyzer: Analyzer, tmp_path: Path
+) -> None:
+    dataset = pydicom.dcmread(film)
+    noise = np.random.default_rng(0).integers(0, 2**15, (dataset.Rows, dataset.Columns), dtype=np.uint16)
+    dataset.PixelData = noise.tobytes()
+    dataset.save_as(tmp_path / "noise.dcm")
+    finding = analyzer.analyze(read_radiograph(tmp_path / "noise.dcm"))
+    assert finding.status == "refused"
+    found = dicom_results(read_source(tmp_path / "noise.dcm"), finding).objects
+    assert sorted(found) == ["panel.sc", "report.sr"]
+    text = str(found["report.sr"])
+    assert "Refused: " in text
+    assert "Probability" not in text
+
+
+@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="needs dciodvfy (Debian: dicom3tools)")
+def test_the_validator_finds_no_errors(film: Path, finding: Finding, tmp_path: Path) -> None:
+    for name, content in dicom_results(read_source(film), finding).files().items():
+        (tmp_path / name).write_bytes(content)
+        done = subprocess.run(["dciodvfy", str(tmp_path / name)], capture_output=True, text=True, check=False)
+        assert "Error" not in done.stderr + done.stdout, done.stderr
+
+
+def test_the_batch_writes_them_and_says_why_not(film: Path, analyzer: Analyzer, tmp_path: Path) -> None:
+    done = write_analysis_and_dicom(Job(film, "rg1", "key"), tmp_path, analyzer)
+    assert (done.status, done.reason) == ("analyzed", None)
+    assert len(list(tmp_path.glob("rg1.*.dcm"))) == 4
+    png = save_png(chest(1)[0], tmp_path / "chest.png")
+    done = write_analysis_and_dicom(Job(png, "chest", "key"), tmp_path, analyzer)
+    assert "no DICOM" in (done.reason or "")
+    assert json.loads((tmp_path / "chest.json").read_text())["status"] == done.status
+    assert not list(tmp_path.glob("chest.*.dcm"))
+
+
+def test_a_film_without_identifiers_is_said_to_have_none(film: Path, tmp_path: Path) -> None:
+    dataset = pydicom.dcmread(film)
+    del dataset.StudyInstanceUID
+    dataset.save_as(tmp_path / "film.dcm")
+    with pytest.raises(NoDicomSourceError, match="StudyInstanceUID"):
+        read_source(tmp_path / "film.dcm")

@@ -1,0 +1,290 @@
+"""The DICOM node over real associations: what it takes, what it refuses, what it sends on, and what a kill leaves."""
+
+import io
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+from pynetdicom import AE, evt
+from pynetdicom.sop_class import (
+    ComputedRadiographyImageStorage,
+    CTImageStorage,
+    DigitalXRayImageStorageForPresentation,
+    Verification,
+)
+
+from lunglens.errors import ConfigurationError
+from lunglens.pipeline import Analyzer
+from lunglens.radiograph import read_radiograph
+from lunglens.report.dicom import dicom_results, read_source
+from lunglens.serve.node import SENT, Node, NodeSettings, Peer
+from lunglens.serve.spool import MOST_TRIES, Spool
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+class Archive:
+    """A receiver that keeps what it is sent; `answers` are statuses that it gives first."""
+
+    def __init__(self, port: int = 0, answers: tuple[int, ...] = ()) -> None:
+        self.kept: list[pydicom.Dataset] = []
+        self.answers = list(answers)
+        entity = AE(ae_title="ARCHIVE")
+        for kind in SENT:
+            entity.add_supported_context(kind)
+        handlers = [(evt.EVT_C_STORE, self._store)]
+        self.server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers)
+        self.port = int(self.server.socket.getsockname()[1])
+
+    def _store(self, event: evt.Event) -> int:
+        if self.answers:
+            return self.answers.pop(0)
+        self.kept.append(event.dataset)
+        return 0
+
+
+@contextmanager
+def archive(port: int = 0, answers: tuple[int, ...] = ()) -> Iterator[Archive]:
+    running = Archive(port, answers)
+    yield running
+    running.server.shutdown()
+
+
+@contextmanager
+def node(spool: Path, port: int, analyzer: Analyzer, **settings: Any) -> Iterator[Node]:
+    settings = {"port": 0, "retry_s": (0.05, 0.2), "timeout_s": 10.0, **settings}
+    running = Node(NodeSettings("LUNGLENS", Peer("ARCHIVE", "127.0.0.1", port), **settings), Spool(spool), analyzer)
+    running.start()
+    yield running
+    running.stop()
+
+
+def associate(port: int, kind: str, calling: str = "MODALITY", called: str = "LUNGLENS") -> Any:
+    entity = AE(ae_title=calling)
+    entity.add_requested_context(kind)
+    entity.add_requested_context(Verification)
+    return entity.associate("127.0.0.1", port, ae_title=called)
+
+
+def store(port: int, film: pydicom.Dataset) -> int:
+    association = associate(port, film.SOPClassUID)
+    assert association.is_established
+    status = association.send_c_store(film).Status
+    association.release()
+    return int(status)
+
+
+@pytest.fixture(scope="module")
+def film(rg_folder: Path) -> Path:
+    return rg_folder / "RG1_UNCR.dcm"
+
+
+@pytest.fixture(scope="module")
+def results(film: Path, analyzer: Analyzer) -> dict[str, bytes]:
+    return dicom_results(read_source(film), analyzer.analyze(read_radiograph(film))).files()
+
+
+def test_a_film_is_taken_analysed_and_its_results_sent_on(film: Path, analyzer: Analyzer, tmp_path: Path) -> None:
+    source = pydicom.dcmread(film)
+    with archive() as receiver, node(tmp_path, receiver.port, analyzer) as running:
+        association = associate(running.port, ComputedRadiographyImageStorage)
+        assert association.send_c_echo().Status == 0
+        association.release()
+        assert store(running.port, source) == 0
+        source.SOPClassUID = source.file_meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation
+        source.SOPInstanceUID = source.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.generate_uid()
+        assert store(running.port, source) == 0
+        wait_for(lambda: len(receiver.kept) == 8)
+        wait_for(lambda: not any((tmp_path / "outgoing").iterdir()))
+    assert sorted({str(dataset.Modality) for dataset in receiver.kept}) == ["OT", "SEG", "SR"]
+    assert {str(dataset.StudyInstanceUID) for dataset in receiver.kept} == {str(source.StudyInstanceUID)}
+    assert not any(path.is_file() and path.suffix == ".dcm" for path in tmp_path.rglob("*"))
+    assert (tmp_path.stat().st_mode & 0o777) == 0o700
+
+
+def test_other_kinds_and_unknown_titles_are_refused(film: Path, analyzer: Analyzer, tmp_path: Path) -> None:
+    with node(tmp_path, free_port(), analyzer, allowed=("MODALITY",)) as running:
+        entity = AE(ae_title="MODALITY")
+        entity.add_requested_context(CTImageStorage)
+        association = entity.associate("127.0.0.1", running.port, ae_title="LUNGLENS")
+        assert not association.is_established  # no context is left
+        assert associate(running.port, ComputedRadiographyImageStorage, calling="STRANGER").is_rejected
+        assert associate(running.port, ComputedRadiographyImageStorage, called="ANOTHER").is_rejected
+        assert associate(running.port, ComputedRadiographyImageStorage).is_established
+        assert not list((tmp_path / "incoming").iterdir())
+
+
+def test_a_film_that_cannot_be_analysed_stops_nothing(film: Path, analyzer: Analyzer, tmp_path: Path) -> None:
+    broken = pydicom.dcmread(film)
+    broken.PixelData = broken.PixelData[:1000]
+    with archive() as receiver, node(tmp_path, receiver.port, analyzer) as running:
+        assert store(running.port, broken) == 0
+        assert store(running.port, pydicom.dcmread(film)) == 0
+        wait_for(lambda: len(receiver.kept) == 4)
+
+
+def test_a_full_spool_turns_films_away(film: Path, analyzer: Analyzer, tmp_path: Path) -> None:
+    with node(tmp_path, free_port(), analyzer, most_waiting=0) as running:
+        assert store(running.port, pydicom.dcmread(film)) == 0xA700
+
+
+def test_results_wait_for_a_receiver_that_has_no_room_and_one_that_is_refused_blocks_none(
+    results: dict[str, bytes], analyzer: Analyzer, tmp_path: Path
+) -> None:
+    spool = Spool(tmp_path)
+    spool.receive(b"film")
+    spool.answer(spool.waiting()[0], results)
+    with archive(answers=(0xA700, 0xC000, 0xB000)) as receiver, node(tmp_path, receiver.port, analyzer):
+        wait_for(lambda: not any(spool.outgoing.iterdir()))
+        assert len(receiver.kept) == 2  # one had been put aside, one was taken with a warning
+    assert len(list(spool.rejected.rglob("*.dcm"))) == 1
+
+
+def test_a_film_that_ends_the_program_is_put_aside(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.receive(b"film")
+    for _ in range(MOST_TRIES):
+        assert spool.begin(spool.waiting()[0]) is not None
+    assert spool.begin(spool.waiting()[0]) is None
+    assert not spool.waiting()
+    assert [path.name for path in spool.rejected.rglob("*.dcm")] == ["film.dcm"]
+
+
+def test_fifty_results_survive_kill_9_and_a_dead_receiver(results: dict[str, bytes], tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    report = pydicom.dcmread(io.BytesIO(results["report.sr.dcm"]))
+    wanted = set()
+    for number in range(50):
+        report.SOPInstanceUID = report.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{number + 1}"
+        wanted.add(str(report.SOPInstanceUID))
+        spool.receive(b"film")
+        stream = io.BytesIO()
+        pydicom.dcmwrite(stream, report, enforce_file_format=True)
+        spool.answer(spool.waiting()[0], {"report.sr.dcm": stream.getvalue()})
+    port = free_port()
+    command = [sys.executable, "-m", "lunglens", "node", "--send-to", f"ARCHIVE@127.0.0.1:{port}"]
+    command += ["--spool", str(tmp_path), "--port", "0"]
+    log = (tmp_path / "log.txt").open("wb")
+    first = subprocess.Popen(command, stderr=log)
+    wait_for(lambda: (tmp_path / "log.txt").read_text().count("next try in") >= 2)
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    assert len(spool.undelivered()) == 50
+    with archive(port) as receiver:
+        second = subprocess.Popen(command, stderr=log)
+        wait_for(lambda: not spool.undelivered())
+        second.send_signal(signal.SIGTERM)
+        assert second.wait(30) == 0
+    # Exactly once each: none was lost, none was sent twice.
+    assert sorted(str(dataset.SOPInstanceUID) for dataset in receiver.kept) == sorted(wanted)
+    said = (tmp_path / "log.txt").read_text()
+    assert "CompressedSamples" not in said and "9RG1" not in said  # the patient's name and number
+
+
+def test_killed_with_a_film_at_hand_it_goes_on(film: Path, tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.receive(film.read_bytes())
+    assert spool.begin(spool.waiting()[0]) is not None  # as if killed now
+    with archive() as receiver:
+        command = [sys.executable, "-m", "lunglens", "node", "--send-to", f"ARCHIVE@127.0.0.1:{receiver.port}"]
+        process = subprocess.Popen([*command, "--spool", str(tmp_path), "--port", "0"], stderr=subprocess.DEVNULL)
+        wait_for(lambda: len(receiver.kept) == 4)
+        second = subprocess.run(
+            [*command, "--spool", str(tmp_path), "--port", "0"], capture_output=True, text=True, check=False
+        )
+        assert (second.returncode, "another node uses this spool" in second.stderr) == (1, True)
+        process.terminate()
+        assert process.wait(30) == 0
+
+
+@pytest.mark.parametrize("text", ["ARCHIVE", "A@h", "A@h:0", "A@h:99999", "@h:104", "ATITLEOFSEVENTEEN@h:104"])
+def test_a_receiver_is_named_in_one_form(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="AE@HOST:PORT"):
+        Peer.parse(text)
+
+
+@pytest.mark.skipif(shutil.which("storescu") is None, reason="needs dcmtk")
+def test_dcmtk_sends_to_the_node_and_takes_its_results(film: Path, analyzer: Analyzer, tmp_path: Path) -> None:
+    (tmp_path / "received").mkdir()
+    port = free_port()
+    command = ["storescp", "--aetitle", "ARCHIVE", "--output-directory", str(tmp_path / "received"), str(port)]
+    receiver = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        with node(tmp_path / "spool", port, analyzer) as running:
+            to_us = ["-aec", "LUNGLENS", "127.0.0.1", str(running.port)]
+            assert subprocess.run(["echoscu", *to_us], check=False).returncode == 0
+            assert subprocess.run(["storescu", *to_us, str(film)], check=False).returncode == 0
+            wait_for(lambda: len(list((tmp_path / "received").iterdir())) == 4)
+            wait_for(lambda: not any((tmp_path / "spool" / "outgoing").iterdir()))
+        for path in (tmp_path / "received").iterdir():
+            assert subprocess.run(["dcmdump", str(path)], capture_output=True, check=False).returncode == 0
+    finally:
+        receiver.kill()
+        receiver.wait()
+
+
+@pytest.mark.skipif(shutil.which("Orthanc") is None, reason="needs Orthanc")
+def test_orthanc_keeps_the_results_in_the_film_s_study(film: Path, analyzer: Analyzer, tmp_path: Path) -> None:
+    dicom, http = free_port(), free_port()
+    settings = {"DicomAet": "ARCHIVE", "DicomPort": dicom, "HttpPort": http, "StorageDirectory": str(tmp_path / "o")}
+    settings |= {"IndexDirectory": str(tmp_path / "o"), "AuthenticationEnabled": False, "RemoteAccessAllowed": False}
+    (tmp_path / "orthanc.json").write_text(json.dumps(settings | {"Plugins": []}))
+
+    def ask(path: str) -> Any:
+        with urllib.request.urlopen(f"http://127.0.0.1:{http}{path}", timeout=10) as answer:
+            return answer.read()
+
+    def up() -> bool:
+        try:
+            return bool(ask("/system"))
+        except OSError:
+            return False
+
+    server = subprocess.Popen(
+        ["Orthanc", str(tmp_path / "orthanc.json")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        wait_for(up)
+        association = associate(dicom, ComputedRadiographyImageStorage, called="ARCHIVE")
+        assert association.send_c_store(pydicom.dcmread(film)).Status == 0
+        association.release()
+        with node(tmp_path / "spool", dicom, analyzer) as running:
+            assert store(running.port, pydicom.dcmread(film)) == 0
+            wait_for(lambda: len(json.loads(ask("/instances"))) == 5)
+        assert len(json.loads(ask("/studies"))) == len(json.loads(ask("/patients"))) == 1
+        assert len(json.loads(ask("/series"))) == 5
+        kinds = {}
+        for name in json.loads(ask("/instances")):
+            (tmp_path / "read.dcm").write_bytes(ask(f"/instances/{name}/file"))
+            dataset = pydicom.dcmread(tmp_path / "read.dcm")
+            kinds.setdefault(str(dataset.Modality), []).append(dataset)
+        assert {kind: len(found) for kind, found in kinds.items()} == {"CR": 1, "SEG": 2, "SR": 1, "OT": 1}
+        expected = dicom_results(read_source(film), analyzer.analyze(read_radiograph(film))).objects
+        lungs = next(found for found in kinds["SEG"] if found.SegmentationType == "BINARY")
+        assert lungs.PixelData == expected["lungs.seg"].PixelData
+    finally:
+        server.kill()
+        server.wait()
