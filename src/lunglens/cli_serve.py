@@ -1,4 +1,4 @@
-"""The command line's verbs for serving: the DICOM node."""
+"""The command line's verbs for serving: web page and API, DICOM node."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,6 +6,33 @@ from typing import Annotated
 import typer
 
 app = typer.Typer()
+
+
+@app.command()
+def serve(
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; others than this machine's need a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+    token_file: Annotated[
+        Path | None, typer.Option(help="File (chmod 600) with the token that clients must show.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Films analysed at a time.")] = 1,
+    keep_minutes: Annotated[float, typer.Option(min=0.1, help="How long results are kept.")] = 30,
+    most_queued: Annotated[int, typer.Option(min=1, help="Films that may wait.")] = 256,
+) -> None:
+    """Web page and API on this machine (extra 'serve'): nothing is sent anywhere, uploads are deleted after a while."""
+    import logging
+
+    from lunglens.serve.run import run
+    from lunglens.serve.settings import ServeSettings, read_token
+
+    token = None if token_file is None else read_token(token_file)
+    settings = ServeSettings(host, port, token, workers, most_queued, keep_s=60 * keep_minutes)
+    settings.check()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    typer.echo(f"LungLens: http://{host}:{port}/ (research use only, not a medical device)", err=True)
+    run(settings)
 
 
 @app.command()

@@ -26,3 +26,19 @@ def heat_on_film(heat: Floats, box: tuple[int, int, int, int], film_size: int, s
     square[top:bottom, left:right] = resize(heat, bottom - top, right - left)
     peak = float(square.max())
     return np.clip(resize(square / peak if peak > 0 else square, *shape), 0, 1)
+
+
+def view_on_film(view: Floats, box: tuple[float, float, float, float], shape: tuple[int, int]) -> Floats:
+    """What the classifier saw, (S, S), where it lies on a film of (H, W): black outside.
+
+    Args:
+        view: 0..1.
+        box: (top, left, bottom, right), shares 0..1 of the film's height and width.
+        shape: (H, W) to lay it on.
+    """
+    height, width = shape
+    top, bottom = (round(edge * height) for edge in (box[0], box[2]))
+    left, right = (round(edge * width) for edge in (box[1], box[3]))
+    film = np.zeros(shape, np.float32)
+    film[top:bottom, left:right] = resize(view, bottom - top, right - left)
+    return film

@@ -33,6 +33,7 @@ class Finding:
     heat_share_in_lungs: share of the heat that lies in the classifier's lung region, 0..1, None where there is no heat.
     region_share: share of the classifier's image which that region covers: what an even spread of heat would give.
     classifier_view: (S, S) float32, 0..1, what the classifier saw.
+    view_box: (top, left, bottom, right) of that view on the film, as shares 0..1 of its height and width.
     """
 
     radiograph: Radiograph
@@ -50,6 +51,7 @@ class Finding:
     heat_share_in_lungs: float | None = None
     region_share: float | None = None
     classifier_view: Floats | None = None
+    view_box: tuple[float, float, float, float] | None = None
     warnings: tuple[str, ...] = ()
     models: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)

@@ -116,6 +116,7 @@ class Analyzer:
             "heat_share_in_lungs": heat_share(outputs["heat"][0], lungs),
             "region_share": float(lungs.mean()),
             "classifier_view": seen,
+            "view_box": tuple(edge / view.film_size for edge in box),
         }
 
 

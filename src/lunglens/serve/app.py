@@ -1,0 +1,345 @@
+"""The web application: page, API, DICOMweb store, health and metrics."""
+
+import asyncio
+import io
+import json
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, FastAPI, File, Header, HTTPException, Query, Request, Response, UploadFile
+from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from lunglens import __version__
+from lunglens.finding import NOTICE
+from lunglens.package import ModelPackage, load_package, shipped_models
+from lunglens.report.sheet import Sheet, sheet_html, sheet_of, sheet_pdf
+from lunglens.report.sheet.content import PREVALENCE
+from lunglens.report.words import Line
+from lunglens.serve import stow
+from lunglens.serve.guard import Guard
+from lunglens.serve.metrics import Metrics
+from lunglens.serve.models import AboutModel, Accepted, AnalysisModel, ErrorModel, Problem, model_of
+from lunglens.serve.service import Analysis, QueueFullError, Service
+from lunglens.serve.settings import ServeSettings
+from lunglens.serve.uploads import Received, take
+from lunglens.serve.worker import TITLE, Answer, lines_of
+
+STATIC = {"app.js": "text/javascript", "viewer.js": "text/javascript", "app.css": "text/css"}
+PICTURES = ("film", "lungs", "heat", "seen", "panel")
+LONGEST_WAIT_S = 60.0
+_POLL_S = 0.02
+# The report is a page of its own: its style stands in it, its panel is in a data URI.
+_REPORT_CSP = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'"
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    code: {"model": ErrorModel} for code in (400, 401, 403, 404, 408, 409, 413, 422, 503)
+}
+
+Wait = Annotated[float, Query(ge=0, le=LONGEST_WAIT_S, description="seconds to wait for the answer")]
+Prevalence = Annotated[float, Query(gt=0, lt=1, description="share of COVID-19 among the reader's patients")]
+
+
+def create_app(settings: ServeSettings) -> Any:
+    """The ASGI application; its queue starts and stops with it.
+
+    Raises:
+        ConfigurationError: it would stand open to others.
+    """
+    settings.check()
+    metrics = Metrics()
+    packages = {name: load_package(shipped_models() / name) for name in ("lungs", "classifier")}
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        service = Service(settings, metrics.analysis)
+        # Uploads that are too large for memory are spooled to disk: within the private folder, not beside it.
+        before, tempfile.tempdir = tempfile.tempdir, str(service.folder)
+        app.state.service = service
+        service.start()
+        try:
+            yield
+            await run_in_threadpool(service.drain, settings.stop_s)
+        finally:
+            tempfile.tempdir = before
+            await run_in_threadpool(service.stop)
+
+    app = FastAPI(
+        title="LungLens",
+        version=__version__,
+        description=NOTICE,
+        lifespan=lifespan,
+        docs_url=None,  # it would fetch scripts from elsewhere
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+        responses=_ERRORS,
+    )
+    app.state.settings, app.state.metrics, app.state.packages = settings, metrics, packages
+    app.add_exception_handler(StarletteHTTPException, _told)
+    app.add_exception_handler(RequestValidationError, _not_valid)
+    app.include_router(_pages)
+    app.include_router(_api)
+    app.include_router(_stow)
+    return Guard(app, settings, metrics)
+
+
+_pages = APIRouter(include_in_schema=False)
+_api = APIRouter(prefix="/api", tags=["analyses"])
+_stow = APIRouter(tags=["DICOMweb"])
+
+
+@_pages.get("/")
+def page() -> Response:
+    """The one page."""
+    return HTMLResponse(_static("page.html"))
+
+
+@_pages.get("/static/{name}")
+def static(name: str) -> Response:
+    """The page's script and style."""
+    if name not in STATIC:
+        raise HTTPException(404, "no such file")
+    return Response(_static(name), media_type=STATIC[name])
+
+
+@_pages.get("/healthz")
+def health() -> Response:
+    """Whether the server answers."""
+    return PlainTextResponse("ok\n")
+
+
+@_pages.get("/readyz")
+def ready(request: Request) -> Response:
+    """Whether films are analysed."""
+    is_ready = _service(request).is_ready
+    return PlainTextResponse("ready\n" if is_ready else "not ready\n", 200 if is_ready else 503)
+
+
+@_pages.get("/metrics")
+def metrics_text(request: Request) -> Response:
+    """Prometheus metrics."""
+    return PlainTextResponse(request.app.state.metrics.text(_service(request)))
+
+
+@_api.get("/about")
+def about(request: Request) -> AboutModel:
+    """What answers here, and what may be sent."""
+    packages: dict[str, ModelPackage] = request.app.state.packages
+    settings: ServeSettings = request.app.state.settings
+    limits = ("most_request_bytes", "most_film_bytes", "most_films", "most_pixels", "keep_s", "film_s")
+    return AboutModel(
+        version=__version__,
+        notice=NOTICE,
+        models={name: package.name for name, package in packages.items()},
+        cards={name: package.card for name, package in packages.items()},
+        threshold=packages["classifier"].parameters["threshold"],
+        limits={name: getattr(settings, name) for name in limits},
+        dicom=find_spec("highdicom") is not None,
+    )
+
+
+@_api.post("/analyses", status_code=202)
+async def submit(
+    request: Request,
+    files: Annotated[list[UploadFile], File(description="DICOM, PNG, JPEG or TIFF films, or ZIP archives of them")],
+    response: Response,
+    wait: Wait = 0,
+) -> Accepted:
+    """Send films. 202: they are queued. With `wait` and all answered in time 200, or 422 if none could be read."""
+    service, received = _service(request), Received()
+    try:
+        for file in files:
+            await run_in_threadpool(take, file.file, file.filename or "", service, received)
+    except BaseException:
+        received.discard()
+        raise
+    problems = [Problem(label=label, reason=reason) for label, reason in received.problems]
+    if not received.films:
+        raise _Failed(422, "no film among the files", problems)
+    analyses = _queued(service, received)
+    await _until_done(analyses, wait)
+    if wait and all(analysis.is_done for analysis in analyses):
+        response.status_code = 200
+        if all(analysis.state == "failed" for analysis in analyses):
+            problems += [Problem(label=found.label, reason=found.reason or "") for found in analyses]
+            raise _Failed(422, "none of the films could be read", problems)
+    return Accepted(analyses=[_model(analysis) for analysis in analyses], problems=problems)
+
+
+@_api.get("/analyses/{id_}")
+async def state(request: Request, id_: str, wait: Wait = 0) -> AnalysisModel:
+    """An analysis: its state, and the finding when there is one."""
+    analysis = _found(request, id_)
+    await _until_done([analysis], wait)
+    return _model(analysis)
+
+
+@_api.delete("/analyses/{id_}", status_code=204)
+def forget(request: Request, id_: str) -> None:
+    """Delete an analysis, its film and its results now."""
+    _service(request).forget(_found(request, id_))
+
+
+@_api.get("/analyses/{id_}/pictures/{name}", response_class=FileResponse)
+def picture(request: Request, id_: str, name: str) -> Response:
+    """A PNG: film, lungs (outline), heat (colours with opacity), seen (what the classifier saw), panel."""
+    path = _done(request, id_).folder / f"{name}.png"
+    if name not in PICTURES or not path.is_file():
+        raise HTTPException(404, "no such picture of this film")
+    return FileResponse(path, media_type="image/png")
+
+
+@_api.get("/analyses/{id_}/report.html", response_class=HTMLResponse)
+def report_html(request: Request, id_: str, prevalence: Prevalence = PREVALENCE) -> Response:
+    """The report as a page that prints on one sheet."""
+    page = sheet_html(_sheet(request, id_, prevalence))
+    return HTMLResponse(page, headers={"content-security-policy": _REPORT_CSP})
+
+
+@_api.get("/analyses/{id_}/report.pdf", response_class=Response)
+def report_pdf(request: Request, id_: str, prevalence: Prevalence = PREVALENCE) -> Response:
+    """The report as PDF."""
+    return Response(sheet_pdf(_sheet(request, id_, prevalence)), media_type="application/pdf")
+
+
+@_api.get("/analyses/{id_}/dicom.zip", response_class=FileResponse)
+async def dicom(request: Request, id_: str) -> Response:
+    """Segmentations, structured report and secondary capture of a DICOM film. 409 where the film is no DICOM file."""
+    analysis = _done(request, id_)
+    path = analysis.folder / "dicom.zip"
+    if not path.is_file():
+        answers: list[Answer] = []
+        try:
+            _service(request).export_dicom(analysis, answers.append)
+        except QueueFullError as error:
+            raise _busy(error) from error
+        while not answers:
+            await asyncio.sleep(_POLL_S)
+        if answers[0].status != "done":
+            raise HTTPException(409, answers[0].reason or "no DICOM results")
+    return FileResponse(path, media_type="application/zip")
+
+
+@_stow.post("/studies", openapi_extra={"requestBody": {"content": {"multipart/related": {}}, "required": True}})
+@_stow.post("/studies/{study}", openapi_extra={"requestBody": {"content": {"multipart/related": {}}, "required": True}})
+async def store(request: Request, study: str | None = None, content_type: Annotated[str, Header()] = "") -> Response:
+    """STOW-RS: store DICOM films for analysis; each reference's RetrieveURL is its analysis."""
+    try:
+        boundary = stow.boundary_of(content_type)
+        parts = await run_in_threadpool(stow.parts_of, await request.body(), boundary)
+    except stow.NotStowError as error:
+        code = 415 if not content_type.startswith("multipart/related") else 400
+        raise HTTPException(code, str(error)) from error
+    return await run_in_threadpool(_store, request, parts, study)
+
+
+def _store(request: Request, parts: list[bytes], study: str | None) -> Response:
+    service, received = _service(request), Received()
+    stored: list[dict[str, Any]] = []
+    failed: list[tuple[dict[str, Any], int]] = []
+    for part in parts:
+        before = len(received.films)
+        take(io.BytesIO(part), "film.dcm", service, received)
+        taken = received.films[before:]
+        instance = stow.instance_of(taken[0][0] / "film") if len(taken) == 1 else None
+        if instance is None or (study is not None and instance["StudyInstanceUID"] != study):
+            failed.append((instance or {}, stow.CANNOT_UNDERSTAND))
+            for folder, _, _ in taken:
+                shutil.rmtree(folder, ignore_errors=True)
+            del received.films[before:]
+        else:
+            stored.append(instance)
+    analyses = _queued(service, received) if received.films else []
+    references = [(instance, analysis.id) for instance, analysis in zip(stored, analyses, strict=True)]
+    code = 409 if not references else 202 if failed else 200
+    content = stow.answer(references, failed, f"{str(request.base_url).rstrip('/')}/api/analyses")
+    return JSONResponse(content, code, media_type="application/dicom+json")
+
+
+class _Failed(HTTPException):
+    """An error with the files that caused it."""
+
+    def __init__(self, status: int, detail: str, problems: list[Problem]) -> None:
+        super().__init__(status, detail)
+        self.problems = problems
+
+
+async def _told(_: Request, error: Exception) -> Response:
+    """Every error in one form."""
+    assert isinstance(error, StarletteHTTPException)  # noqa: S101 - registered for nothing else
+    content = ErrorModel(detail=str(error.detail), problems=getattr(error, "problems", []))
+    return JSONResponse(content.model_dump(), error.status_code, headers=error.headers)
+
+
+async def _not_valid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for nothing else
+    said = "; ".join(f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors()[:5])
+    return JSONResponse(ErrorModel(detail=said).model_dump(), 422)
+
+
+def _busy(error: QueueFullError) -> HTTPException:
+    return HTTPException(503, "too many films are waiting; try again later", {"retry-after": str(error.retry_s)})
+
+
+def _queued(service: Service, received: Received) -> list[Analysis]:
+    try:
+        return service.submit(received.films)
+    except QueueFullError as error:
+        received.discard()
+        raise _busy(error) from error
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+def _found(request: Request, id_: str) -> Analysis:
+    analysis = _service(request).analyses.get(id_)
+    if analysis is None:
+        raise HTTPException(404, "no such analysis: it was deleted, or has never been")
+    return analysis
+
+
+def _done(request: Request, id_: str) -> Analysis:
+    analysis = _found(request, id_)
+    if analysis.state not in ("analyzed", "refused"):
+        raise HTTPException(409, f"there is no result: the analysis is {analysis.state}")
+    return analysis
+
+
+async def _until_done(analyses: list[Analysis], seconds: float) -> None:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    while loop.time() < deadline and not all(analysis.is_done for analysis in analyses):
+        await asyncio.sleep(_POLL_S)
+
+
+def _model(analysis: Analysis) -> AnalysisModel:
+    path = analysis.folder / "result.json"
+    has_result = analysis.state in ("analyzed", "refused") and path.is_file()
+    result = json.loads(path.read_text(encoding="utf-8")) if has_result else None
+    pictures = [name for name in PICTURES if (analysis.folder / f"{name}.png").is_file()] if has_result else []
+    return model_of(analysis, result, pictures)
+
+
+def _sheet(request: Request, id_: str, prevalence: float) -> Sheet:
+    analysis = _done(request, id_)
+    if not (analysis.folder / "lines.json").is_file():
+        raise HTTPException(409, f"there is no report: {analysis.reason}")
+    lines, version = lines_of(analysis.folder)
+    panel = (analysis.folder / "panel.png").read_bytes()
+    measured = request.app.state.packages["classifier"].measured
+    title = analysis.label or TITLE
+    return sheet_of(title, [Line(**line) for line in lines], panel, measured, version, prevalence)  # type: ignore[arg-type]
+
+
+def _static(name: str) -> bytes:
+    return (Path(str(files(__package__))) / "static" / name).read_bytes()

@@ -1,0 +1,127 @@
+"""What stands before every request: who asks, how much may come, how long it may take, and the headers of answers."""
+
+import asyncio
+import hmac
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from starlette.exceptions import HTTPException
+
+from lunglens.serve.metrics import Metrics
+from lunglens.serve.settings import ServeSettings
+
+log = logging.getLogger("lunglens.serve")
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+
+OPEN = ("/", "/static/", "/healthz", "/readyz")  # without a token: the page has no data in it
+HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+}
+_LOCAL = {"localhost", "127.0.0.1", "[::1]"}
+
+
+class _Refused(HTTPException):
+    """An answer instead of what was asked; the application passes it on when it reads a body."""
+
+
+class Guard:
+    """ASGI middleware around the whole application."""
+
+    def __init__(self, app: App, settings: ServeSettings, metrics: Metrics) -> None:
+        self.app, self.settings, self.metrics = app, settings, metrics
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Answer, or pass on to the application."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        started, status = time.monotonic(), 0
+
+        async def guarded_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                known = {name.lower() for name, _ in message.get("headers", [])}
+                more = [(n.encode(), v.encode()) for n, v in HEADERS.items() if n.encode() not in known]
+                message["headers"] = [*message.get("headers", []), *more]
+            await send(message)
+
+        try:
+            self._check(scope, headers)
+            await self.app(scope, self._limited(receive), guarded_send)
+        except _Refused as refused:
+            if status == 0:
+                await _answer(guarded_send, refused)
+        finally:
+            self.metrics.request(scope["method"], status)
+            # Paths hold random ids and nothing of a patient; queries are left out.
+            taken = time.monotonic() - started
+            log.info("%s %s %d %.3f s", scope["method"], scope["path"][:120], status, taken)
+
+    def _check(self, scope: MutableMapping[str, Any], headers: dict[str, str]) -> None:
+        host = headers.get("host", "")
+        if self.settings.token is None and host.rsplit(":", 1)[0] not in _LOCAL:
+            raise _Refused(403, "this host name is not served")  # a name that was rebound to this address
+        origin = headers.get("origin")
+        if origin is not None and origin.partition("://")[2] != host:
+            raise _Refused(403, "requests from other sites' pages are not served")
+        path = scope["path"]
+        is_open = path in OPEN or path.startswith("/static/")
+        if self.settings.token is not None and not is_open and not _shown(headers, self.settings.token):
+            raise _Refused(401, "show the token: Authorization: Bearer ...")
+        length = headers.get("content-length", "0")
+        if not length.isdigit():
+            raise _Refused(400, "content-length is no number")
+        if int(length) > self.settings.most_request_bytes:
+            raise _Refused(413, f"more than {self.settings.most_request_bytes:,} bytes")
+
+    def _limited(self, receive: Receive) -> Receive:
+        """The body, until it is too large or too slow."""
+        taken, deadline, complete = 0, time.monotonic() + self.settings.upload_s, False
+
+        async def limited() -> Message:
+            nonlocal taken, complete
+            if complete:  # what comes now is only the client's leaving
+                return await receive()
+            try:
+                message = await asyncio.wait_for(receive(), max(0.01, deadline - time.monotonic()))
+            except TimeoutError:
+                raise _Refused(408, f"the request took more than {self.settings.upload_s:g} s to come") from None
+            if message["type"] == "http.request":
+                taken += len(message.get("body", b""))
+                complete = not message.get("more_body", False)
+                if taken > self.settings.most_request_bytes:
+                    raise _Refused(413, f"more than {self.settings.most_request_bytes:,} bytes")
+            return message
+
+        return limited
+
+
+def _shown(headers: dict[str, str], token: str) -> bool:
+    kind, _, shown = headers.get("authorization", "").partition(" ")
+    return kind.lower() == "bearer" and hmac.compare_digest(shown.strip().encode(), token.encode())
+
+
+async def _answer(send: Send, refused: _Refused) -> None:
+    body = json.dumps({"detail": refused.detail, "problems": []}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    if refused.status_code == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    # The rest of the body is not read: the connection ends with this answer.
+    headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": refused.status_code, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,41 @@
+"""Prometheus metrics; none has a label that could tell one patient or client from another."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from lunglens.serve.service import Service
+
+_SECONDS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120)
+
+
+class Metrics:
+    """Counters of one server."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._analyses = Counter("lunglens_analyses", "Films by outcome", ["status"], registry=self._registry)
+        self._seconds = Histogram(
+            "lunglens_analysis_seconds", "From upload to answer", buckets=_SECONDS, registry=self._registry
+        )
+        self._requests = Counter(
+            "lunglens_requests", "Requests by status", ["method", "status"], registry=self._registry
+        )
+        self._waiting = Gauge("lunglens_waiting", "Films that nobody has begun", registry=self._registry)
+        self._kept = Gauge("lunglens_kept", "Analyses kept", registry=self._registry)
+        self._restarts = Gauge("lunglens_worker_restarts", "Analysing processes replaced", registry=self._registry)
+
+    def analysis(self, status: str, seconds: float) -> None:
+        """Count a film's outcome."""
+        self._analyses.labels(status).inc()
+        self._seconds.observe(seconds)
+
+    def request(self, method: str, status: int) -> None:
+        """Count a request; unknown methods are one."""
+        known = method if method in {"GET", "HEAD", "POST", "DELETE"} else "other"
+        self._requests.labels(known, str(status)).inc()
+
+    def text(self, service: Service) -> bytes:
+        """All of them in the text format."""
+        self._waiting.set(service.waiting)
+        self._kept.set(len(service.analyses))
+        self._restarts.set(service.restarts)
+        return generate_latest(self._registry)

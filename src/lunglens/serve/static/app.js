@@ -1,0 +1,305 @@
+// The work list, the finding, and everything that talks to the server. All text goes in as text, never as markup.
+"use strict";
+
+const $ = (id) => document.getElementById(id);
+const viewer = new Viewer($("canvas"));
+const analyses = new Map(); // id -> what the server last said, in the order of the uploads
+let current = null, about = null, token = sessionStorage.getItem("token");
+const UNDONE = ["queued", "running"];
+
+function element(name, text, attributes = {}) {
+  const made = document.createElement(name);
+  if (text !== undefined) made.textContent = text;
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+}
+
+async function ask(path, options = {}) {
+  for (;;) {
+    const headers = token ? { authorization: `Bearer ${token}` } : {};
+    const response = await fetch(path, { ...options, headers });
+    if (response.status !== 401) return response;
+    token = await askForToken();
+  }
+}
+
+function askForToken() {
+  const dialog = $("login");
+  if (!dialog.open) dialog.showModal();
+  return new Promise((resolve) => dialog.addEventListener("close", () => {
+    sessionStorage.setItem("token", $("token").value);
+    resolve($("token").value);
+  }, { once: true }));
+}
+
+const percent = (share) => `${(100 * share).toFixed(1)} %`;
+const say = (text) => { $("status").textContent = text; };
+
+// ---- sending films
+
+async function send(files) {
+  const kept = [...files].filter((file) => !file.name.startsWith("."));
+  if (!kept.length) return;
+  say(`Sending ${kept.length} file${kept.length > 1 ? "s" : ""} ...`);
+  const problems = [];
+  const most = about ? about.limits.most_films : 100;
+  for (let at = 0; at < kept.length; at += Math.min(20, most)) {
+    const form = new FormData();
+    for (const file of kept.slice(at, at + Math.min(20, most))) form.append("files", file, file.name);
+    problems.push(...await sendSome(form));
+  }
+  say(problems.length ? problems.map(({ label, reason }) => `${label}: ${reason}`).join("; ") : "");
+}
+
+async function sendSome(form) {
+  for (;;) {
+    let response;
+    try { response = await ask("/api/analyses", { method: "POST", body: form }); } catch (error) { return [{ label: "not sent", reason: String(error) }]; }
+    if (response.status === 503) {
+      say("The server is busy; trying again ...");
+      await new Promise((resolve) => setTimeout(resolve, 1000 * (Number(response.headers.get("retry-after")) || 2)));
+      continue;
+    }
+    const answer = await response.json();
+    for (const analysis of answer.analyses || []) { analyses.set(analysis.id, analysis); addToList(analysis); watch(analysis.id); }
+    if (!response.ok) return answer.problems.length ? answer.problems : [{ label: "not taken", reason: answer.detail }];
+    return answer.problems;
+  }
+}
+
+async function watch(id) {
+  for (;;) {
+    let response;
+    try { response = await ask(`/api/analyses/${id}?wait=20`); } catch { await new Promise((resolve) => setTimeout(resolve, 2000)); continue; }
+    const before = analyses.get(id);
+    const now = response.ok ? await response.json() : { ...before, state: "failed", reason: (await response.json()).detail };
+    analyses.set(id, now);
+    showInList(now);
+    if (UNDONE.includes(now.state)) continue;
+    if (now.pictures.includes("film")) showThumbnail(now);
+    if (current === null || current === id) choose(id);
+    return;
+  }
+}
+
+async function pictureOf(id, name) {
+  const response = await ask(`/api/analyses/${id}/pictures/${name}`);
+  return response.ok ? createImageBitmap(await response.blob()) : null;
+}
+
+// ---- work list
+
+function addToList(analysis) {
+  const item = element("li"), button = element("button", undefined, { type: "button", id: `film-${analysis.id}` });
+  button.append(element("span", undefined, { class: "thumb", "aria-hidden": "true" }), element("span"));
+  button.lastChild.append(element("b", analysis.label), element("small"));
+  button.addEventListener("click", () => choose(analysis.id));
+  item.append(button);
+  $("list").append(item);
+  showInList(analysis);
+}
+
+function showInList({ id, state, result, reason }) {
+  const small = $(`film-${id}`).querySelector("small");
+  small.className = state;
+  small.textContent = state === "analyzed" ? `COVID-19 ${percent(result.covid_probability)}` : state;
+  small.title = reason || "";
+}
+
+async function showThumbnail({ id }) {
+  const response = await ask(`/api/analyses/${id}/pictures/film`);
+  if (!response.ok) return;
+  const image = element("img", undefined, { alt: "" });
+  image.src = URL.createObjectURL(await response.blob());
+  image.onload = () => URL.revokeObjectURL(image.src);
+  $(`film-${id}`).firstChild.replaceWith(image);
+}
+
+function step(by) {
+  const ids = [...analyses.keys()];
+  if (ids.length) choose(ids[(Math.max(0, ids.indexOf(current)) + by + ids.length) % ids.length], true);
+}
+
+// ---- one film
+
+async function choose(id, focus = false) {
+  current = id;
+  for (const button of $("list").querySelectorAll("button")) button.setAttribute("aria-current", String(button.id === `film-${id}`));
+  if (focus) $(`film-${id}`).focus();
+  const analysis = analyses.get(id);
+  $("film-title").textContent = analysis.label;
+  showFinding(analysis);
+  const names = analysis.pictures.filter((name) => name !== "panel");
+  const found = await Promise.all(names.map((name) => pictureOf(id, name)));
+  if (current !== id) return;
+  viewer.open(Object.fromEntries(names.map((name, at) => [name, found[at]])));
+  $("tools").hidden = $("empty").hidden = names.length > 0 ? false : true;
+  $("empty").hidden = names.length > 0;
+  $("empty").textContent = names.length ? "" : "There is no picture of this file.";
+  for (const [control, picture] of [["heat", "heat"], ["cut", "seen"], ["outline", "lungs"]]) $(control).disabled = !names.includes(picture);
+  $("canvas").setAttribute("aria-label", analysis.state === "analyzed" ? `The film ${analysis.label} with the outline of its lungs and the heat-map` : `The film ${analysis.label}`);
+}
+
+function showFinding(analysis) {
+  const { result, state, reason } = analysis;
+  const parts = [];
+  if (state === "refused" || state === "failed") {
+    const box = element("div", undefined, { class: "box" });
+    box.append(element("strong", state === "refused" ? "Refused: " : "Failed: "), element("span", reason || "no reason was given"));
+    parts.push(box, element("p", "No lungs, no heat-map and no probability are given for this film.", { class: "muted" }));
+  } else if (state === "analyzed") {
+    parts.push(...answerOf(result));
+  } else {
+    parts.push(element("p", `The film is ${state}.`, { class: "muted" }));
+  }
+  if (result) parts.push(...factsOf(result));
+  if (!UNDONE.includes(state)) parts.push(...exportsOf(analysis));
+  $("answer").replaceChildren(...parts);
+}
+
+function answerOf(result) {
+  const meter = element("div", undefined, { class: result.decision === "covid" ? "meter over" : "meter", "aria-hidden": "true" });
+  const fill = element("i"), mark = element("b"), text = element("span", `threshold ${percent(result.threshold)}`);
+  fill.style.width = `${100 * result.covid_probability}%`;
+  mark.style.left = text.style.left = `${100 * result.threshold}%`;
+  meter.append(fill, mark, text);
+  return [
+    element("p", "COVID-19 probability", { class: "muted" }),
+    element("p", percent(result.covid_probability), { class: "big", id: "probability" }),
+    meter,
+    element("p", `Decision: ${result.decision} (threshold ${percent(result.threshold)})`, { id: "decision" }),
+    element("p", "It holds where half of the films are COVID-19, not for your patients.", { class: "muted" }),
+  ];
+}
+
+function factsOf(result) {
+  const list = element("dl");
+  const add = (name, text) => { if (text) list.append(element("dt", name), element("dd", text)); };
+  const lung = (side) => side && (side.area_cm2 === null ? `${side.area_px.toLocaleString("en")} px` : `${side.area_cm2.toFixed(0)} cm²`) + ` (${percent(side.share_of_film)} of the film)`;
+  add("Right lung", lung(result.lungs.right));
+  add("Left lung", lung(result.lungs.left));
+  if (result.heat_share_in_lungs !== null) add("Heat in lungs", `${percent(result.heat_share_in_lungs)}; even would be ${percent(result.lung_region_share_of_view)}`);
+  add("Gate", `score ${result.gate.frontal_score.toFixed(3)}${result.gate.polarity_inverted ? ", polarity corrected" : ""}`);
+  const film = result.film;
+  add("Film", [film.format, `${film.width_px} x ${film.height_px} px`, `${film.bits} bit`, film.view && `view ${film.view}`].filter(Boolean).join(", "));
+  add("Models", Object.values(result.models).join(", "));
+  add("Version", result.lunglens_version);
+  const parts = [list];
+  if (result.warnings.length) {
+    const warnings = element("ul", undefined, { class: "warnings", "aria-label": "Warnings" });
+    warnings.append(...result.warnings.map((text) => element("li", text)));
+    parts.unshift(element("h3", "Warnings"), warnings);
+  }
+  return parts;
+}
+
+function exportsOf(analysis) {
+  const parts = [element("h3", "Report and export")], row = element("div", undefined, { class: "row" });
+  if (analysis.result) {
+    const label = element("label", "Prevalence of COVID-19 among your patients, % "), input = element("input", undefined, { type: "number", id: "prevalence", min: "0.1", max: "99.9", step: "any", value: "5" });
+    label.append(input);
+    parts.push(label);
+    const share = () => Math.min(0.999, Math.max(0.001, Number(input.value) / 100 || 0.05));
+    const offer = (text, path, name) => { const button = element("button", text, { type: "button" }); button.addEventListener("click", () => save(path(), name)); row.append(button); };
+    const base = `/api/analyses/${analysis.id}`;
+    const open = element("button", "Open report", { type: "button", id: "open-report" });
+    open.addEventListener("click", () => openReport(`${base}/report.html?prevalence=${share()}`));
+    row.append(open);
+    offer("PDF", () => `${base}/report.pdf?prevalence=${share()}`, "report.pdf");
+    offer("PNG", () => `${base}/pictures/panel`, "panel.png");
+    offer("JSON", () => base, "result.json");
+    if (about && about.dicom && analysis.result.film.format === "DICOM") offer("DICOM", () => `${base}/dicom.zip`, "dicom.zip");
+  }
+  const remove = element("button", "Delete now", { type: "button" });
+  remove.addEventListener("click", () => forget(analysis.id));
+  row.append(remove);
+  return [...parts, row];
+}
+
+async function blobOf(path) {
+  const response = await ask(path);
+  if (response.ok) return response.blob();
+  say((await response.json()).detail);
+  return null;
+}
+
+async function save(path, name) {
+  const blob = await blobOf(path);
+  if (!blob) return;
+  const link = element("a", undefined, { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
+
+async function openReport(path) {
+  const tab = window.open("", "_blank"); // at once, or the browser takes it for a pop-up
+  const blob = await blobOf(path);
+  if (blob && tab) tab.location = URL.createObjectURL(blob);
+}
+
+async function forget(id) {
+  await ask(`/api/analyses/${id}`, { method: "DELETE" });
+  analyses.delete(id);
+  $(`film-${id}`).parentElement.remove();
+  current = null;
+  viewer.open({});
+  $("film-title").textContent = "No film chosen";
+  $("answer").replaceChildren(element("p", "Nothing yet.", { class: "muted" }));
+  $("tools").hidden = true;
+  step(0);
+}
+
+// ---- controls
+
+function control(id, value) {
+  const input = $(id), output = $(`${id}-value`);
+  const apply = () => { if (output) output.textContent = `${input.value} %`; viewer.set(id, value(input)); };
+  input.addEventListener("input", apply);
+  return (by) => { if (input.type === "checkbox") input.checked = !input.checked; else input.value = Number(input.value) + by; apply(); };
+}
+
+const share = (input) => Number(input.value) / 100, checked = (input) => input.checked;
+const change = { window: control("window", share), level: control("level", share), heat: control("heat", share), cut: control("cut", share), outline: control("outline", checked), invert: control("invert", checked) };
+const keys = {
+  j: () => step(1), k: () => step(-1), "+": () => viewer.zoomBy(1.25), "-": () => viewer.zoomBy(0.8), 0: () => viewer.reset(),
+  o: () => change.outline(), i: () => change.invert(), h: () => change.heat(10), g: () => change.heat(-10), c: () => change.cut(10), x: () => change.cut(-10),
+  w: () => change.window(-10), e: () => change.window(10), l: () => change.level(-5), d: () => change.level(5), "?": () => $("help").showModal(),
+};
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.matches("input[type=number], input[type=password]") || document.querySelector("dialog[open]");
+  if (!typing && !event.ctrlKey && !event.metaKey && !event.altKey && keys[event.key]) { event.preventDefault(); keys[event.key](); }
+});
+$("zoom-in").addEventListener("click", () => viewer.zoomBy(1.25));
+$("zoom-out").addEventListener("click", () => viewer.zoomBy(0.8));
+$("reset").addEventListener("click", () => viewer.reset());
+$("show-help").addEventListener("click", () => $("help").showModal());
+$("show-limits").addEventListener("click", () => $("limits").showModal());
+for (const id of ["files", "folder"]) $(id).addEventListener("change", (event) => { send(event.target.files); event.target.value = ""; });
+
+// ---- dropping files and folders
+
+async function filesOf(entry) {
+  if (entry.isFile) return [await new Promise((resolve, reject) => entry.file(resolve, reject))];
+  const reader = entry.createReader(), found = [];
+  for (;;) {
+    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+    if (!some.length) return found;
+    for (const child of some) found.push(...await filesOf(child));
+  }
+}
+
+for (const name of ["dragover", "dragleave", "drop"]) document.addEventListener(name, (event) => { event.preventDefault(); $("drop").classList.toggle("over", name === "dragover"); });
+document.addEventListener("drop", async (event) => {
+  const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry && item.webkitGetAsEntry()).filter(Boolean);
+  send(entries.length ? (await Promise.all(entries.map(filesOf))).flat() : event.dataTransfer.files);
+});
+
+(async () => {
+  about = await (await ask("/api/about")).json();
+  $("notice").textContent = about.notice;
+  for (const [name, card] of Object.entries(about.cards)) {
+    const details = element("details");
+    details.append(element("summary", about.models[name]), element("pre", card));
+    $("cards").append(details);
+  }
+})();

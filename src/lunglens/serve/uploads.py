@@ -1,0 +1,152 @@
+"""Uploaded files -> films in private folders: archives are unpacked within limits, no name from outside is a path."""
+
+import hashlib
+import shutil
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from lunglens.serve.service import Service, film_of
+from lunglens.serve.settings import ServeSettings
+
+_CHUNK = 256 * 1024
+_ZIP = b"PK\x03\x04"
+_EMPTY_ZIP = b"PK\x05\x06"
+_KNOWN = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\x00", b"MM\x00*")
+_MOST_RATIO = 200  # unpacked : packed bytes; radiographs pack 2 to 10 times
+_LABEL_LENGTH = 80
+
+
+@dataclass
+class Received:
+    """films: folder, label and SHA-256 of each. problems: label and reason of what is no film. bytes: taken so far."""
+
+    films: list[tuple[Path, str, str]] = field(default_factory=list)
+    problems: list[tuple[str, str]] = field(default_factory=list)
+    bytes: int = 0
+
+    def discard(self) -> None:
+        """Delete the films again."""
+        for folder, _, _ in self.films:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+class _TooLargeError(Exception):
+    """A file is over its limit; the message says which."""
+
+
+def take(stream: IO[bytes], name: str, service: Service, received: Received) -> None:
+    """Keep one uploaded file, or the films in one uploaded ZIP archive."""
+    label = label_of(name)
+    head = stream.read(132)
+    stream.seek(0)
+    if head[:4] in (_ZIP, _EMPTY_ZIP):
+        _unpack(stream, label, service, received)
+    else:
+        _keep(stream, label, service, received)
+
+
+def label_of(name: str) -> str:
+    """The last part of a file's name, printable and short: it is shown to whoever has sent it, and used for nothing."""
+    last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    clean = "".join(letter if letter.isprintable() else "?" for letter in last)
+    return clean[-_LABEL_LENGTH:] or "film"
+
+
+def _keep(stream: IO[bytes], label: str, service: Service, received: Received) -> None:
+    settings = service.settings
+    if len(received.films) >= settings.most_films:
+        received.problems.append((label, f"more than {settings.most_films} films in one request"))
+        return
+    folder = service.new_folder()
+    try:
+        digest = _write(stream, film_of(folder), settings, received)
+    except (_TooLargeError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        said = (
+            str(error) if isinstance(error, _TooLargeError) else "damaged in the archive, or packed in a way not read"
+        )
+        received.problems.append((label, said))
+        return
+    reason = _not_an_image(film_of(folder))
+    if reason:
+        shutil.rmtree(folder, ignore_errors=True)
+        received.problems.append((label, reason))
+    else:
+        received.films.append((folder, label, digest))
+
+
+def _write(stream: IO[bytes], path: Path, settings: ServeSettings, received: Received) -> str:
+    digest, size = hashlib.sha256(), 0
+    with path.open("wb") as target:
+        while chunk := stream.read(_CHUNK):
+            size += len(chunk)
+            received.bytes += len(chunk)
+            if size > settings.most_film_bytes:
+                raise _TooLargeError(f"larger than {settings.most_film_bytes:,} bytes")
+            if received.bytes > settings.most_request_bytes:
+                raise _TooLargeError(f"the request holds more than {settings.most_request_bytes:,} bytes unpacked")
+            digest.update(chunk)
+            target.write(chunk)
+    return digest.hexdigest()
+
+
+def _not_an_image(path: Path) -> str | None:
+    """Why a file cannot be a radiograph, by its first bytes; None where it may be one."""
+    with path.open("rb") as stream:
+        head = stream.read(132)
+    if not head:
+        return "the file is empty"
+    if head.startswith(_ZIP):
+        return "an archive within an archive; unpack it first"
+    if head[128:132] == b"DICM" or head.startswith(_KNOWN):
+        return None
+    # A DICOM file without its preamble begins with an element of a low group.
+    if len(head) >= 8 and head[1] == 0 and head[0] in (2, 8):
+        return None
+    return "it is no DICOM, PNG, JPEG, TIFF or ZIP file"
+
+
+def _unpack(stream: IO[bytes], label: str, service: Service, received: Received) -> None:
+    try:
+        with zipfile.ZipFile(stream) as archive:
+            members = list(_members(archive))
+            if not members:
+                received.problems.append((label, "no file in the archive"))
+            if len(members) > service.settings.most_films:
+                received.problems.append((label, f"more than {service.settings.most_films} files in the archive"))
+                return
+            for member in members:
+                _unpack_one(archive, member, service, received)
+    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, OSError):
+        received.problems.append((label, "it is no readable ZIP archive"))
+
+
+def _members(archive: zipfile.ZipFile) -> Iterator[zipfile.ZipInfo]:
+    """Files, without other programs' droppings."""
+    for member in archive.infolist():
+        parts = member.filename.replace("\\", "/").split("/")
+        if (
+            not member.is_dir()
+            and not parts[-1].startswith(".")
+            and "__MACOSX" not in parts
+            and parts[-1] != "DICOMDIR"
+        ):
+            yield member
+
+
+def _unpack_one(archive: zipfile.ZipFile, member: zipfile.ZipInfo, service: Service, received: Received) -> None:
+    label = label_of(member.filename)
+    if member.flag_bits & 1:
+        received.problems.append((label, "encrypted"))
+    elif member.file_size > _MOST_RATIO * max(member.compress_size, 1):
+        received.problems.append((label, f"unpacks to more than {_MOST_RATIO} times its size"))
+    elif member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        received.problems.append((label, "packed in another way than deflate; pack it anew"))
+    else:
+        # What a member says of its size is only its word: `_write` counts what comes out.
+        with archive.open(member) as content:
+            _keep(content, label, service, received)

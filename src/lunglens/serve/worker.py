@@ -1,0 +1,153 @@
+"""The process that analyses films for the server: a film that ends it ends nothing else.
+
+It gets tasks over a pipe and answers (status, reason); results are files in the analysis's own folder.
+"""
+
+import io
+import json
+import signal
+import zipfile
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from lunglens import __version__
+from lunglens.errors import LungLensError, NotAChestRadiographError
+from lunglens.explain import view_on_film
+from lunglens.files import readable, write_bytes, write_json
+from lunglens.finding import Finding
+from lunglens.pipeline import Analyzer
+from lunglens.preprocess import Floats, resize, stretch
+from lunglens.radiograph import Limits, Radiograph, read_radiograph
+from lunglens.report import colours
+from lunglens.report.drawing import outline_alpha
+from lunglens.report.panel import draw_panel
+from lunglens.report.words import panel_lines
+
+SHOWN_PX = 2048  # long side of the pictures in the viewer
+FILM = "film"  # the upload itself; it is removed when its analysis is
+TITLE = "Film"  # on pictures: never a file's name, which may hold the patient's
+
+
+class Task(NamedTuple):
+    """What to do with a film in its folder."""
+
+    kind: Literal["analyse", "dicom"]
+    folder: Path
+
+
+class Answer(NamedTuple):
+    """status "analyzed", "refused", "failed" or (of kind dicom) "done"; reason: why it is not the first."""
+
+    status: str
+    reason: str | None = None
+
+
+def work(connection: Connection, limits: Limits) -> None:
+    """Load the models, say so, then do tasks until the pipe closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which closes the pipe
+    analyzer = Analyzer.load()
+    connection.send(Answer("ready"))
+    kinds: dict[str, Callable[[Path, Analyzer, Limits], Answer]] = {"analyse": _analyse, "dicom": _dicom}
+    while True:
+        try:
+            task: Task = connection.recv()
+        except (EOFError, OSError):
+            return
+        connection.send(_answered(kinds[task.kind], task.folder, analyzer, limits))
+
+
+def _answered(
+    do: Callable[[Path, Analyzer, Limits], Answer], folder: Path, analyzer: Analyzer, limits: Limits
+) -> Answer:
+    try:
+        return do(folder, analyzer, limits)
+    except NotAChestRadiographError as error:
+        return Answer("refused", _reason(error))
+    except LungLensError as error:
+        return Answer("failed", _reason(error))
+    except MemoryError:
+        return Answer("failed", "not enough memory for this image")
+    except OSError as error:
+        return Answer("failed", f"the result could not be kept ({error.strerror})")
+
+
+def _reason(error: LungLensError) -> str:
+    """Without the name that the upload has on disk."""
+    return readable(error).removeprefix(f"{FILM}: ")
+
+
+def _analyse(folder: Path, analyzer: Analyzer, limits: Limits) -> Answer:
+    film = read_radiograph(folder / FILM, limits)
+    finding = analyzer.analyze(film)
+    lines = [line._asdict() for line in panel_lines(finding)]
+    write_json(folder / "result.json", finding.to_dict())
+    write_json(folder / "lines.json", {"lines": lines, "version": __version__})
+    for name, picture in _pictures(finding).items():
+        write_bytes(folder / f"{name}.png", _png(picture))
+    return Answer(finding.status, finding.reason)
+
+
+def _dicom(folder: Path, analyzer: Analyzer, limits: Limits) -> Answer:
+    """All DICOM objects as a ZIP archive; the film is analysed again, which is cheaper than keeping all its arrays."""
+    from lunglens.report.dicom import dicom_results, read_source
+
+    source = read_source(folder / FILM)
+    results = dicom_results(source, analyzer.analyze(read_radiograph(folder / FILM, limits))).files()
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, content in results.items():
+            archive.writestr(name, content)
+    write_bytes(folder / "dicom.zip", stream.getvalue())
+    return Answer("done")
+
+
+def _pictures(finding: Finding) -> dict[str, Image.Image]:
+    """film: gray; lungs: their outline; heat: its colours; seen: what the classifier saw, in its place; panel."""
+    shown = _shown(finding.radiograph)
+    if finding.inverted:
+        shown = 1 - shown
+    found = {"film": _gray(shown), "panel": draw_panel(finding, TITLE)}
+    height, width = shape = shown.shape
+    if finding.lungs is not None:
+        line = outline_alpha(finding.lungs, height, width, max(2.0, max(shape) / 500))
+        found["lungs"] = _layer(np.broadcast_to(np.array(colours.OUTLINE, np.float32), (*shape, 3)), line)
+    if finding.heat is not None:
+        heat = np.clip(resize(finding.heat, height, width), 0, 1)
+        found["heat"] = _layer(colours.inferno()[np.rint(heat * 255).astype(np.intp)], np.sqrt(heat))
+    if finding.classifier_view is not None and finding.view_box is not None:
+        found["seen"] = _gray(view_on_film(finding.classifier_view, finding.view_box, (height, width)))
+    return found
+
+
+def _shown(film: Radiograph) -> Floats:
+    """The film at the size of the viewer's pictures, at full contrast."""
+    height, width = film.pixels.shape
+    scale = min(1.0, SHOWN_PX / max(height, width))
+    return stretch(resize(film.pixels, max(1, round(height * scale)), max(1, round(width * scale))))
+
+
+def _gray(pixels: Floats) -> Image.Image:
+    return Image.fromarray(np.rint(pixels * 255).astype(np.uint8))
+
+
+def _layer(colour: Floats, alpha: Floats) -> Image.Image:
+    """(H, W, 3) colours 0..255 and (H, W) opacity 0..1 as an RGBA picture."""
+    pixels = np.concatenate([colour, np.clip(alpha, 0, 1)[..., None] * 255], axis=2)
+    return Image.fromarray(np.rint(pixels).astype(np.uint8), "RGBA")
+
+
+def _png(picture: Image.Image) -> bytes:
+    stream = io.BytesIO()
+    picture.save(stream, "PNG", compress_level=1)
+    return stream.getvalue()
+
+
+def lines_of(folder: Path) -> tuple[list[dict[str, str]], str]:
+    """What `_analyse` has left for the report: the finding in words, and LungLens's version."""
+    content = json.loads((folder / "lines.json").read_text(encoding="utf-8"))
+    return content["lines"], content["version"]
