@@ -70,10 +70,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--config", type=Path, default=Path("configs/held-out.toml"))
     parser.add_argument("--lungs", type=Path, default=shipped_models() / "lungs")
+    parser.add_argument("--only", action="append", choices=list(VARIANTS), help="only this variant (repeatable)")
     arguments = parser.parse_args()
     base = changed(load_config(arguments.config).classifier, SHORT)
     table = {}
-    for name, changes in VARIANTS.items():
+    for name in arguments.only or VARIANTS:
+        changes = VARIANTS[name]
         folder = arguments.out / "".join(c if c.isalnum() else "-" for c in name)
         if not (folder / "metrics.json").exists():
             classifier_stage(arguments.data, changed(base, changes), arguments.lungs, folder)

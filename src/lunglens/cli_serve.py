@@ -22,15 +22,14 @@ def serve(
     most_queued: Annotated[int, typer.Option(min=1, help="Films that may wait.")] = 256,
 ) -> None:
     """Web page and API on this machine (extra 'serve'): nothing is sent anywhere, uploads are deleted after a while."""
-    import logging
-
+    from lunglens.serve.logs import only_our_log
     from lunglens.serve.run import run
     from lunglens.serve.settings import ServeSettings, read_token
 
     token = None if token_file is None else read_token(token_file)
     settings = ServeSettings(host, port, token, workers, most_queued, keep_s=60 * keep_minutes)
     settings.check()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    only_our_log()
     typer.echo(f"LungLens: http://{host}:{port}/ (research use only, not a medical device)", err=True)
     run(settings)
 
@@ -45,7 +44,6 @@ def node(
     allow: Annotated[list[str] | None, typer.Option(help="A calling title that may store; all if not given.")] = None,
 ) -> None:
     """Take CR and DX films by C-STORE, analyse them, send SEG, SR and Secondary Capture on (extra 'serve')."""
-    import logging
     import signal
     import threading
 
@@ -53,10 +51,11 @@ def node(
 
     from lunglens.errors import OutputError
     from lunglens.pipeline import Analyzer
+    from lunglens.serve.logs import only_our_log
     from lunglens.serve.node import Node, NodeSettings, Peer
     from lunglens.serve.spool import Spool
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    only_our_log()
     settings = NodeSettings(ae, Peer.parse(send_to), host, port, tuple(allow or ()))
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -1,6 +1,7 @@
 """Model packages: a folder with the ONNX graph, its card, its parameters, checksums and a golden case (no torch)."""
 
 import json
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -60,8 +61,11 @@ class ModelPackage:
 
     @cached_property
     def _session(self) -> Any:
+        # From 1.29 on it reports to its makers, on Linux too, unless told not to before it is loaded.
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         import onnxruntime
 
+        onnxruntime.disable_telemetry_events()  # where somebody else has loaded it before
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         # One film at a time: the arena would only hold on to memory.

@@ -4,6 +4,7 @@ import asyncio
 import hmac
 import json
 import logging
+import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -31,6 +32,9 @@ HEADERS = {
     "cache-control": "no-store",
 }
 _LOCAL = {"localhost", "127.0.0.1", "[::1]"}
+_WORDS = {"", "about", "analyses", "api", "dicom.zip", "healthz", "metrics", "openapi.json", "pictures", "readyz"}
+_WORDS |= {"report.html", "report.pdf", "static", "studies", "film", "heat", "lungs", "panel", "seen"}
+_ID = re.compile(r"[\w-]{22}", re.ASCII)
 
 
 class _Refused(HTTPException):
@@ -68,9 +72,8 @@ class Guard:
                 await _answer(guarded_send, refused)
         finally:
             self.metrics.request(scope["method"], status)
-            # Paths hold random ids and nothing of a patient; queries are left out.
             taken = time.monotonic() - started
-            log.info("%s %s %d %.3f s", scope["method"], scope["path"][:120], status, taken)
+            log.info("%s %s %d %.3f s", scope["method"][:10], loggable(scope["path"]), status, taken)
 
     def _check(self, scope: MutableMapping[str, Any], headers: dict[str, str]) -> None:
         host = headers.get("host", "")
@@ -109,6 +112,11 @@ class Guard:
             return message
 
         return limited
+
+
+def loggable(path: str) -> str:
+    """A path without what a client may have put into it, such as a study's number; our random ids stay."""
+    return "/".join(part if part in _WORDS or _ID.fullmatch(part) else "(...)" for part in path[:200].split("/"))
 
 
 def _shown(headers: dict[str, str], token: str) -> bool:

@@ -1,6 +1,7 @@
 """Running the application: uvicorn, with patience only where it is deserved."""
 
 import asyncio
+import signal
 
 import h11
 import uvicorn
@@ -50,6 +51,8 @@ def run(settings: ServeSettings) -> None:
                 self._headers_due.cancel()
                 self._headers_due = None
 
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)  # uvicorn raises it again when it has stopped; then all is well
     uvicorn.run(
         app,
         host=settings.host,

@@ -84,7 +84,7 @@ class Service:
 
     def start(self) -> None:
         """Start the processes, and delete what killed servers have left."""
-        delete_leftovers()
+        delete_leftovers(self.folder.parent)
         for worker in self._workers:
             worker.thread.start()
         self._cleaner.start()
@@ -260,9 +260,9 @@ class _Worker:
             self._pipe.close()
 
 
-def delete_leftovers() -> None:
+def delete_leftovers(beside: Path) -> None:
     """Delete the folders of servers of ours that were killed: uploads must not outlive them."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
+    for folder in beside.glob(f"{PREFIX}*-*"):
         owner = folder.name.removeprefix(PREFIX).split("-")[0]
         with contextlib.suppress(OSError):
             if owner.isdigit() and folder.stat().st_uid == os.getuid() and not Path(f"/proc/{owner}").exists():

@@ -27,6 +27,7 @@ from lunglens.report import colours
 from lunglens.report.drawing import outline_alpha
 from lunglens.report.panel import draw_panel
 from lunglens.report.words import panel_lines
+from lunglens.serve.logs import only_our_log
 
 SHOWN_PX = 2048  # long side of the pictures in the viewer
 FILM = "film"  # the upload itself; it is removed when its analysis is
@@ -49,6 +50,7 @@ class Answer(NamedTuple):
 
 def work(connection: Connection, limits: Limits) -> None:
     """Load the models, say so, then do tasks until the pipe closes."""
+    only_our_log()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which closes the pipe
     analyzer = Analyzer.load()
     connection.send(Answer("ready"))

@@ -1,0 +1,17 @@
+"""What is logged, and that libraries log nothing: their lines may hold patients' data."""
+
+import logging
+import sys
+import warnings
+
+
+def only_our_log() -> None:
+    """Our lines go to stderr; those of libraries, and their warnings, go nowhere."""
+    warnings.simplefilter("ignore")
+    root = logging.getLogger()
+    root.handlers = [logging.NullHandler()]
+    ours = logging.getLogger("lunglens")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+    ours.handlers, ours.propagate = [handler], False
+    ours.setLevel(logging.INFO)
