@@ -38,7 +38,13 @@ _ID = re.compile(r"[\w-]{22}", re.ASCII)
 
 
 class _Refused(HTTPException):
-    """An answer instead of what was asked; the application passes it on when it reads a body."""
+    """An answer instead of what was asked; the application passes it on when it reads a body.
+
+    The rest of the body is not read: the connection ends with this answer.
+    """
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(status, detail, {"connection": "close"})
 
 
 class Guard:
@@ -129,7 +135,6 @@ async def _answer(send: Send, refused: _Refused) -> None:
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     if refused.status_code == 401:
         headers.append((b"www-authenticate", b"Bearer"))
-    # The rest of the body is not read: the connection ends with this answer.
     headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": refused.status_code, "headers": headers})
     await send({"type": "http.response.body", "body": body})

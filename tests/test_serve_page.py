@@ -1,0 +1,152 @@
+"""The page in a real browser: drop films, wait, move the sliders, open the report; it says what the library says."""
+
+import base64
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lunglens
+from tests.serving import Running, server
+
+DROP = """async (files) => {
+  const transfer = new DataTransfer();
+  for (const [name, content] of files) {
+    const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+    transfer.items.add(new File([bytes], name));
+  }
+  const how = { dataTransfer: transfer, bubbles: true, cancelable: true };
+  document.getElementById("drop").dispatchEvent(new DragEvent("drop", how));
+}"""
+SLIDE = """([name, value]) => {
+  const slider = document.getElementById(name);
+  slider.value = value;
+  slider.dispatchEvent(new Event("input"));
+}"""
+UNNAMED = """() => [...document.querySelectorAll("button, input, canvas, img")]
+  .filter((it) => !it.innerText && !it.getAttribute("aria-label") && !(it.labels && it.labels.length))
+  .filter((it) => !it.hasAttribute("alt")).map((it) => it.outerHTML)"""
+TOKEN = "0123456789abcdef-token"
+PIXELS = "() => document.getElementById('canvas').toDataURL()"
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with server(tmp_path_factory.mktemp("page")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        pytest.skip("there is no chromium on this machine")
+    with playwright.sync_playwright() as started:
+        launched = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(params=[(1440, 900), (820, 1180)], ids=["laptop", "tablet"])
+def page(request: pytest.FixtureRequest, browser: Any, running: Running) -> Iterator[Any]:
+    width, height = request.param
+    opened = browser.new_page(viewport={"width": width, "height": height})
+    opened.said = []
+    opened.on("console", lambda message: opened.said.append(message.text))
+    opened.on("pageerror", lambda error: opened.said.append(str(error)))
+    opened.goto(running.url)
+    yield opened
+    opened.close()
+
+
+def drop(page: Any, *paths: Path) -> None:
+    page.evaluate(DROP, [[path.name, base64.b64encode(path.read_bytes()).decode()] for path in paths])
+
+
+def slide(page: Any, name: str, value: int) -> None:
+    page.evaluate(SLIDE, [name, value])
+
+
+def test_a_film_and_a_leg_dropped_are_shown_as_the_library_sees_them(page: Any, rg_folder: Path) -> None:
+    drop(page, rg_folder / "RG1_UNCR.dcm", rg_folder / "RG3_UNCR.dcm")
+    page.wait_for_selector("#probability", timeout=60_000)
+    page.wait_for_selector("small.refused", timeout=60_000)
+    page.wait_for_selector("#list img")
+    expected = lunglens.analyze(rg_folder / "RG1_UNCR.dcm")
+    assert expected.covid_probability is not None and expected.left is not None and expected.threshold is not None
+    assert page.inner_text("#probability") == f"{100 * expected.covid_probability:.1f} %"
+    assert page.inner_text("#decision") == f"Decision: {expected.decision} (threshold {100 * expected.threshold:.1f} %)"
+    said = page.inner_text("#answer")
+    assert f"{expected.left.area_px:,} px" in said
+    assert all(warning in said for warning in expected.warnings)
+    # Every control changes what is seen, and a reset brings the first view back.
+    page.wait_for_function("() => !document.getElementById('tools').hidden")
+    before = page.evaluate(PIXELS)
+    seen = {before}
+    for name, value in (("window", 40), ("level", 30), ("heat", 90), ("cut", 50)):
+        slide(page, name, value)
+        assert page.inner_text(f"#{name}-value") == f"{value} %"
+        seen.add(page.evaluate(PIXELS))
+    for name in ("outline", "invert"):
+        page.click(f"#{name}")
+        seen.add(page.evaluate(PIXELS))
+    assert len(seen) == 7
+    zoomed = page.evaluate(PIXELS)
+    page.click("#zoom-in")
+    page.focus("#canvas")
+    page.keyboard.press("ArrowLeft")
+    assert page.evaluate(PIXELS) != zoomed
+    page.click("#reset")
+    assert page.evaluate(PIXELS) == zoomed
+    # The leg, by keyboard.
+    page.keyboard.press("j")
+    page.wait_for_selector("#answer .box")
+    assert "EXTREMITY" in page.inner_text("#answer")
+    assert "%" not in page.inner_text("#answer")
+    assert page.said == []
+    assert page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_the_report_the_limits_and_the_exports_are_in_reach(page: Any, rg_folder: Path, tmp_path: Path) -> None:
+    drop(page, rg_folder / "RG1_UNCR.dcm")
+    page.wait_for_selector("#probability", timeout=60_000)
+    page.fill("#prevalence", "20")
+    with page.expect_popup() as opened:
+        page.click("#open-report")
+    report = opened.value
+    report.wait_for_selector("table")
+    assert page.inner_text("#probability") in report.inner_text("body")
+    assert "where 20 % of the patients" in report.inner_text("body")
+    for name, start in (("PDF", b"%PDF"), ("PNG", b"\x89PNG"), ("JSON", b'{"id"'), ("DICOM", b"PK")):
+        with page.expect_download(timeout=60_000) as downloaded:
+            page.get_by_role("button", name=name, exact=True).click()
+        downloaded.value.save_as(tmp_path / name)
+        assert (tmp_path / name).read_bytes().startswith(start)
+    page.click("#show-limits")
+    page.click("#cards summary >> nth=0")
+    assert "Intended use" in page.inner_text("#cards")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Delete now").click()
+    page.wait_for_function("() => !document.querySelector('#list li')")
+
+
+def test_every_control_has_a_name_for_a_screen_reader(page: Any, rg_folder: Path) -> None:
+    drop(page, rg_folder / "RG1_UNCR.dcm")
+    page.wait_for_selector("#probability", timeout=60_000)
+    assert page.evaluate(UNNAMED) == []
+
+
+def test_a_token_is_asked_for_and_kept(browser: Any, rg_folder: Path, tmp_path: Path) -> None:
+    with server(tmp_path, token=TOKEN) as running:
+        page = browser.new_page()
+        page.goto(running.url)
+        page.wait_for_selector("#login[open]")
+        page.fill("#token", TOKEN)
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#login:not([open])", state="attached")
+        drop(page, rg_folder / "RG1_UNCR.dcm")
+        page.wait_for_selector("#probability", timeout=60_000)
+        page.close()
