@@ -28,7 +28,7 @@ SLIDE = """([name, value]) => {
 UNNAMED = """() => [...document.querySelectorAll("button, input, canvas, img")]
   .filter((it) => !it.innerText && !it.getAttribute("aria-label") && !(it.labels && it.labels.length))
   .filter((it) => !it.hasAttribute("alt")).map((it) => it.outerHTML)"""
-TOKEN = "0123456789abcdef-token"
+TOKEN = "-".join(["0123456789abcdef", "token"])
 PIXELS = "() => document.getElementById('canvas').toDataURL()"
 
 
