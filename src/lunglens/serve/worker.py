@@ -22,14 +22,15 @@ from lunglens.files import readable, write_bytes, write_json
 from lunglens.finding import Finding
 from lunglens.pipeline import Analyzer
 from lunglens.preprocess import Floats, resize, stretch
-from lunglens.radiograph import Limits, Radiograph, read_radiograph
+from lunglens.radiograph import Limits, read_radiograph
 from lunglens.report import colours
 from lunglens.report.drawing import outline_alpha
 from lunglens.report.panel import draw_panel
 from lunglens.report.words import panel_lines
 from lunglens.serve.logs import only_our_log
 
-SHOWN_PX = 2048  # long side of the pictures in the viewer
+SHOWN_PX = 2048  # long side of the film in the viewer
+LAYER_PX = 1024  # of what is laid over it: as fine as the networks' own grids, four times over
 FILM = "film"  # the upload itself; it is removed when its analysis is
 TITLE = "Film"  # on pictures: never a file's name, which may hold the patient's
 
@@ -110,14 +111,13 @@ def _dicom(folder: Path, analyzer: Analyzer, limits: Limits) -> Answer:
 
 def _pictures(finding: Finding) -> dict[str, Image.Image]:
     """film: gray; lungs: their outline; heat: its colours; seen: what the classifier saw, in its place; panel."""
-    shown = _shown(finding.radiograph)
-    if finding.inverted:
-        shown = 1 - shown
-    found = {"film": _gray(shown), "panel": draw_panel(finding, TITLE)}
-    height, width = shape = shown.shape
+    film = finding.radiograph.pixels
+    shown = stretch(resize(film, *_size(film.shape, SHOWN_PX)))
+    found = {"film": _gray(1 - shown if finding.inverted else shown), "panel": draw_panel(finding, TITLE)}
+    height, width = _size(film.shape, LAYER_PX)
     if finding.lungs is not None:
-        line = outline_alpha(finding.lungs, height, width, max(2.0, max(shape) / 500))
-        found["lungs"] = _layer(np.broadcast_to(np.array(colours.OUTLINE, np.float32), (*shape, 3)), line)
+        line = outline_alpha(finding.lungs, height, width, 2)
+        found["lungs"] = _layer(np.broadcast_to(np.array(colours.OUTLINE, np.float32), (height, width, 3)), line)
     if finding.heat is not None:
         heat = np.clip(resize(finding.heat, height, width), 0, 1)
         found["heat"] = _layer(colours.inferno()[np.rint(heat * 255).astype(np.intp)], np.sqrt(heat))
@@ -126,11 +126,10 @@ def _pictures(finding: Finding) -> dict[str, Image.Image]:
     return found
 
 
-def _shown(film: Radiograph) -> Floats:
-    """The film at the size of the viewer's pictures, at full contrast."""
-    height, width = film.pixels.shape
-    scale = min(1.0, SHOWN_PX / max(height, width))
-    return stretch(resize(film.pixels, max(1, round(height * scale)), max(1, round(width * scale))))
+def _size(shape: tuple[int, ...], longest: int) -> tuple[int, int]:
+    """Height and width of a picture of a film of (H, W), no larger than the film."""
+    scale = min(1.0, longest / max(shape))
+    return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
 
 
 def _gray(pixels: Floats) -> Image.Image:
