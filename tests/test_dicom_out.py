@@ -11,7 +11,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from lunglens.batch import Job, write_analysis_and_dicom
+from lunglens.batch import AnalysisWriter, Job
 from lunglens.finding import Finding
 from lunglens.gate.judge import lung_sides
 from lunglens.pipeline import Analyzer
@@ -136,11 +136,11 @@ def test_the_validator_finds_no_errors(film: Path, finding: Finding, tmp_path: P
 
 
 def test_the_batch_writes_them_and_says_why_not(film: Path, analyzer: Analyzer, tmp_path: Path) -> None:
-    done = write_analysis_and_dicom(Job(film, "rg1", "key"), tmp_path, analyzer)
+    done = AnalysisWriter(dicom=True)(Job(film, "rg1", "key"), tmp_path, analyzer)
     assert (done.status, done.reason) == ("analyzed", None)
     assert len(list(tmp_path.glob("rg1.*.dcm"))) == 4
     png = save_png(chest(1)[0], tmp_path / "chest.png")
-    done = write_analysis_and_dicom(Job(png, "chest", "key"), tmp_path, analyzer)
+    done = AnalysisWriter(dicom=True)(Job(png, "chest", "key"), tmp_path, analyzer)
     assert "no DICOM" in (done.reason or "")
     assert json.loads((tmp_path / "chest.json").read_text())["status"] == done.status
     assert not list(tmp_path.glob("chest.*.dcm"))

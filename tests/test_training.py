@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from lunglens import training
 from lunglens.config import Optimization
+from lunglens.errors import DataError
 from lunglens.training import EpochSampler, fit, optimizers
 
 SETTINGS = Optimization(optimizer="adamw", schedule="onecycle", epochs=4, batch_size=4, seed=3, keep="last")
@@ -81,3 +83,29 @@ def test_epochs_draw_differently_and_weights_are_kept() -> None:
     assert len(drawn) == 4000
     assert drawn.count(0) == 0
     assert drawn.count(2) / 4000 == pytest.approx(0.75, abs=0.03)
+
+
+def test_tensorboard_and_mlflow_are_used_where_the_user_has_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[tuple[str, dict[str, object]]] = []
+    for name in ("TensorBoardLogger", "MLFlowLogger"):
+        monkeypatch.setattr(training, name, lambda *_, name=name, **how: made.append((name, how)))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr(training, "find_spec", lambda _: None)
+    assert len(training.loggers(tmp_path / "run" / "folds" / "3", "start-0")) == 1
+    monkeypatch.setattr(training, "find_spec", lambda _: object())
+    assert len(training.loggers(tmp_path / "run" / "folds" / "3", "start-0")) == 2
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://localhost:5000")
+    assert len(training.loggers(tmp_path / "run" / "folds" / "3", "start-1")) == 3
+    assert made[-1] == (
+        "MLFlowLogger",
+        {"experiment_name": "lunglens", "run_name": "run/folds/3", "tracking_uri": "http://localhost:5000"},
+    )
+
+
+def test_fewer_films_than_a_batch_are_refused(tmp_path: Path) -> None:
+    data = TensorDataset(torch.zeros(3, 3), torch.zeros(3, 1))
+    loader = DataLoader(data, batch_size=4, sampler=EpochSampler(3, 1), drop_last=True)
+    with pytest.raises(DataError, match="lower batch_size"):
+        fit(Tiny(SETTINGS), loader, data, tmp_path, SETTINGS)

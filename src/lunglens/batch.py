@@ -14,6 +14,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from lunglens import __version__
 from lunglens.errors import LungLensError, NotAChestRadiographError, OutputError
 from lunglens.files import readable, write_atomically, write_bytes, write_json
 from lunglens.finding import Finding
@@ -21,6 +22,7 @@ from lunglens.pipeline import Analyzer
 from lunglens.radiograph import read_radiograph
 from lunglens.report.dicom import NoDicomSourceError, dicom_results, read_source
 from lunglens.report.panel import draw_panel, mask_image
+from lunglens.report.words import panel_lines
 
 ENDINGS = {".dcm", ".dicom", ".ima", ".png", ".jpg", ".jpeg", ".tif", ".tiff"}
 JOURNAL = ".lunglens-journal.jsonl"
@@ -95,25 +97,54 @@ def run_batch(
 Writer = Callable[[Job, Path, Analyzer], Outcome]
 
 
-def write_analysis(job: Job, out: Path, analyzer: Analyzer) -> Outcome:
-    """Analyse one film into `<name>.json`, `<name>.panel.png` and, if it was not refused, `<name>.lungs.png`."""
-    return _write_finding(job, out, analyzer.analyze(read_radiograph(job.path)))
+@dataclass(frozen=True)
+class AnalysisWriter:
+    """Analyses one film into `<name>.json`, `<name>.panel.png` and, if it was not refused, `<name>.lungs.png`.
 
-
-def write_analysis_and_dicom(job: Job, out: Path, analyzer: Analyzer) -> Outcome:
-    """The same, and DICOM objects: `<name>.lungs.seg.dcm`, `.heat.seg.dcm`, `.report.sr.dcm`, `.panel.sc.dcm`.
-
-    A film that is no DICOM file has only the other results, and the summary says why.
+    dicom: of DICOM films also `<name>.lungs.seg.dcm`, `.heat.seg.dcm`, `.report.sr.dcm` and `.panel.sc.dcm`; of others
+    the summary says why not. prevalence: also `<name>.report.html` and `<name>.report.pdf`, which reckon with it.
     """
-    finding = analyzer.analyze(read_radiograph(job.path))
-    try:
-        files = dicom_results(read_source(job.path), finding).files()
-    except NoDicomSourceError as error:
+
+    dicom: bool = False
+    prevalence: float | None = None
+
+    @property
+    def __name__(self) -> str:
+        """Decides, with film and models, whether a film is done already."""
+        return f"analysis dicom={self.dicom} prevalence={self.prevalence}"
+
+    def __call__(self, job: Job, out: Path, analyzer: Analyzer) -> Outcome:
+        """See `Writer`."""
+        finding = analyzer.analyze(read_radiograph(job.path))
+        no_dicom = self._write_dicom(job, out, finding) if self.dicom else None
+        if self.prevalence is not None:
+            _write_report(job, out, finding, analyzer, self.prevalence)
         outcome = _write_finding(job, out, finding)
-        return replace(outcome, reason="; ".join(filter(None, (outcome.reason, str(error)))))
-    for name, content in files.items():
-        write_bytes(out / f"{job.name}.{name}", content)
-    return _write_finding(job, out, finding)
+        return replace(outcome, reason="; ".join(filter(None, (outcome.reason, no_dicom))) or None)
+
+    def _write_dicom(self, job: Job, out: Path, finding: Finding) -> str | None:
+        try:
+            files = dicom_results(read_source(job.path), finding).files()
+        except NoDicomSourceError as error:
+            return str(error)
+        for name, content in files.items():
+            write_bytes(out / f"{job.name}.{name}", content)
+        return None
+
+
+write_analysis = AnalysisWriter()
+
+
+def _write_report(job: Job, out: Path, finding: Finding, analyzer: Analyzer, prevalence: float) -> None:
+    from lunglens.report.sheet import sheet_html, sheet_of, sheet_pdf
+
+    panel = io.BytesIO()
+    draw_panel(finding, job.path.name).save(panel, "PNG")
+    title = readable(job.path.name)
+    measured = analyzer.classifier.measured
+    sheet = sheet_of(title, panel_lines(finding), panel.getvalue(), measured, __version__, prevalence)
+    write_bytes(out / f"{job.name}.report.html", sheet_html(sheet).encode())
+    write_bytes(out / f"{job.name}.report.pdf", sheet_pdf(sheet))
 
 
 def _write_finding(job: Job, out: Path, finding: Finding) -> Outcome:

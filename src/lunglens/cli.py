@@ -54,16 +54,21 @@ def analyze(
     dicom: Annotated[
         bool, typer.Option("--dicom", help="Of DICOM films also SEG, SR and Secondary Capture (extra 'serve').")
     ] = False,
+    report: Annotated[bool, typer.Option("--report", help="Also a page as HTML and PDF (extra 'serve').")] = False,
+    prevalence: Annotated[
+        float, typer.Option(min=0.0001, max=0.9999, help="Share of COVID-19 among your patients, for the report.")
+    ] = 0.05,
 ) -> None:
     """Analyse films: JSON, panel and lung mask for each, and summary.csv for all.
 
     Exit code 0: all answered, 1: some refused or failed, 2: wrong use.
     """
-    from lunglens.batch import write_analysis, write_analysis_and_dicom
+    from lunglens.batch import AnalysisWriter
 
-    if dicom:
-        import highdicom  # noqa: F401 - says at once that the extra is missing
-    _run(paths, out, write_analysis_and_dicom if dicom else write_analysis, lungs, classifier)
+    if dicom or report:  # say at once that the extra is missing
+        import highdicom  # noqa: F401
+        import reportlab  # noqa: F401
+    _run(paths, out, AnalysisWriter(dicom, prevalence if report else None), lungs, classifier)
 
 
 @app.command()

@@ -1,15 +1,17 @@
 """What the two trainings share: the optimizer and schedule, a lightning run that can be killed and goes on."""
 
 import logging
+import os
 import warnings
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, RichProgressBar
-from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
@@ -110,7 +112,7 @@ def fit(
     trainer = L.Trainer(
         max_epochs=settings.epochs,
         precision=settings.precision,
-        logger=CSVLogger(folder, name="log", version=f"start-{starts}"),
+        logger=loggers(folder, f"start-{starts}"),
         callbacks=callbacks,
         default_root_dir=folder,
         log_every_n_steps=10,
@@ -128,6 +130,21 @@ def fit(
             weights_only=False,  # our own file; it holds the optimizer too
         )
     load_kept(module, folder, settings)
+
+
+def loggers(folder: Path, start: str) -> list[Logger]:
+    """The CSV log, and what the user has besides: TensorBoard, and MLflow where MLFLOW_TRACKING_URI names a server.
+
+    Events for TensorBoard go into `folder/tensorboard/<start>/`; MLflow's run is named after the last three folders.
+    """
+    found: list[Logger] = [CSVLogger(folder, name="log", version=start)]
+    if find_spec("tensorboard"):
+        found.append(TensorBoardLogger(folder, name="tensorboard", version=start))
+    address = os.environ.get("MLFLOW_TRACKING_URI")
+    if address and find_spec("mlflow"):
+        name = "/".join(folder.resolve().parts[-3:])
+        found.append(MLFlowLogger(experiment_name="lunglens", run_name=name, tracking_uri=address))
+    return found
 
 
 def load_kept(module: L.LightningModule, folder: Path, settings: Optimization) -> None:
