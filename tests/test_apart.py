@@ -74,6 +74,7 @@ def test_every_fold_s_model_is_tested_on_the_unseen_study(tmp_path: Path) -> Non
     study = load_study(study_folder(tmp_path / "study", 6, both=True))
     write_folds(study, FoldSettings(folds=2))
     unseen = renamed(study, "cd" * 32, apart_from=[study.description["fingerprint"]])
+    unseen.table.loc[:5, "group_id"] = ""  # of some, the patient is not known
     out = tmp_path / "run"
     first = crossval_classifier(study, QUICK, out, runner, CONSOLE)
     results = {path: path.stat().st_mtime_ns for path in out.glob("folds/*/result.json")}
@@ -85,6 +86,7 @@ def test_every_fold_s_model_is_tested_on_the_unseen_study(tmp_path: Path) -> Non
     far = predictions[predictions["fold"] == "external"]
     assert sorted(far.index) == sorted(unseen.table["image_id"])
     assert metrics["external"]["all"]["n"] == len(far) == 12
+    assert metrics["external"]["all"]["without_group"] == 6
     # Each unseen film has the mean of the two models' answers; one of them is the one that tested it in its fold.
     parts = [pd.read_csv(out / "unseen" / "folds" / fold / "predictions.csv").set_index("image_id") for fold in "01"]
     assert np.allclose(far["p_covid"], (parts[0]["p_covid"] + parts[1]["p_covid"])[far.index] / 2, atol=1e-6)

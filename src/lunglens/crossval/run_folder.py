@@ -64,10 +64,10 @@ def run_folds(jobs: Sequence[Job], runner: Runner, console: Console) -> list[Any
 
 
 def gather(out: Path, folds: Sequence[str], name: str = "predictions.csv") -> pd.DataFrame:
-    """The folds' tables under one another; `fold` and `group_id` stay text."""
+    """The folds' tables under one another; `fold` and `group_id` stay text ("": unknown)."""
     kinds = {"fold": str, "group_id": str, "image_id": str}
     tables = [pd.read_csv(out / "folds" / fold / name, dtype=kinds) for fold in folds]
-    return pd.concat(tables, ignore_index=True)
+    return pd.concat(tables, ignore_index=True).fillna({"group_id": ""})
 
 
 def _versions() -> dict[str, str]:
