@@ -38,6 +38,10 @@ class Running:
     def log(self) -> str:
         return self.log_file.read_text()
 
+    def kept(self) -> list[Path]:
+        """What uploads have left on disk."""
+        return [path for folder in self.scratch.iterdir() for path in folder.iterdir() if path.name != ".lock"]
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
         return self.process.wait(60)

@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 import subprocess
+import warnings
 from pathlib import Path
 
 import highdicom as hd
@@ -125,6 +126,44 @@ def test_a_refused_film_has_a_report_with_the_reason_and_nothing_of_covid(
     text = str(found["report.sr"])
     assert "Refused: " in text
     assert "Probability" not in text
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"PatientBirthDate": "19600000", "PatientSex": "male", "StudyTime": "99:99"},
+        {"PatientBirthDate": "01.02.1960", "StudyDate": "20200230"},
+        {"SpecificCharacterSet": ["", "ISO 2022 IR 87"]},
+        dict.fromkeys(["PatientID", "PatientName", "PatientBirthDate", "AccessionNumber", "StudyID", "StudyDate"]),
+    ],
+    ids=["bad date", "written date", "charset", "missing"],
+)
+def test_odd_headers_do_not_stop_the_results(
+    film: Path, finding: Finding, tmp_path: Path, odd: dict[str, str | list[str] | None]
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        dataset = pydicom.dcmread(film)
+        for name, value in odd.items():
+            if value is None:
+                del dataset[name]
+            else:
+                setattr(dataset, name, value)
+        dataset.save_as(tmp_path / "film.dcm")
+    files = dicom_results(read_source(tmp_path / "film.dcm"), finding).files()
+    assert len(files) == 4
+    if shutil.which("dciodvfy") is not None and "StudyDate" not in odd:
+        for name, content in files.items():
+            (tmp_path / name).write_bytes(content)
+            done = subprocess.run(["dciodvfy", str(tmp_path / name)], capture_output=True, text=True, check=False)
+            assert "Error" not in done.stderr + done.stdout, done.stderr
+
+
+def test_a_header_that_cannot_be_used_is_one_film_s_problem(film: Path, finding: Finding) -> None:
+    source = read_source(film)
+    del source.StudyInstanceUID
+    with pytest.raises(NoDicomSourceError, match="cannot be used"):
+        dicom_results(source, finding)
 
 
 @pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="needs dciodvfy (Debian: dicom3tools)")

@@ -25,7 +25,7 @@ from pynetdicom.sop_class import (
     Verification,
 )
 
-from lunglens.errors import ConfigurationError
+from lunglens.errors import ConfigurationError, UnreadableImageError
 from lunglens.pipeline import Analyzer
 from lunglens.radiograph import read_radiograph
 from lunglens.report.dicom import dicom_results, read_source
@@ -146,6 +146,37 @@ def test_a_film_that_cannot_be_analysed_stops_nothing(film: Path, analyzer: Anal
         wait_for(lambda: len(receiver.kept) == 4)
 
 
+def test_films_that_come_thick_and_fast_are_all_analysed(
+    film: Path, analyzer: Analyzer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    def quick(path: Path) -> Any:
+        seen.append(path.name)
+        raise UnreadableImageError("only counted")
+
+    monkeypatch.setattr("lunglens.serve.node.read_radiograph", quick)
+    small = pydicom.dcmread(film)
+    small.Rows = small.Columns = 64
+    small.PixelData = bytes(2 * 64 * 64)
+    with node(tmp_path, free_port(), analyzer) as running:
+        association = associate(running.port, small.SOPClassUID)
+        for _ in range(60):
+            assert association.send_c_store(small).Status == 0
+        association.release()
+        wait_for(lambda: len(set(seen)) == 60)
+        wait_for(lambda: not list((tmp_path / "incoming").iterdir()))
+
+
+def test_a_film_on_which_the_analysis_breaks_is_kept_aside(
+    film: Path, analyzer: Analyzer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lunglens.serve.node.read_radiograph", lambda _: 1 / 0)
+    with node(tmp_path, free_port(), analyzer) as running:
+        assert store(running.port, pydicom.dcmread(film)) == 0
+        wait_for(lambda: list((tmp_path / "rejected").rglob("film.dcm")))
+
+
 def test_a_full_spool_turns_films_away(film: Path, analyzer: Analyzer, tmp_path: Path) -> None:
     with node(tmp_path, free_port(), analyzer, most_waiting=0) as running:
         assert store(running.port, pydicom.dcmread(film)) == 0xA700
@@ -157,9 +188,10 @@ def test_results_wait_for_a_receiver_that_has_no_room_and_one_that_is_refused_bl
     spool = Spool(tmp_path)
     spool.receive(b"film")
     spool.answer(spool.waiting()[0], results)
-    with archive(answers=(0xA700, 0xC000, 0xB000)) as receiver, node(tmp_path, receiver.port, analyzer):
+    with archive(answers=(0xA700, 0x0110, 0xC000, 0xB000, 0x0111)) as receiver, node(tmp_path, receiver.port, analyzer):
         wait_for(lambda: not any(spool.outgoing.iterdir()))
-        assert len(receiver.kept) == 2  # one had been put aside, one was taken with a warning
+        # One was put aside, one taken with a warning, one was there already.
+        assert len(receiver.kept) == 1
     assert len(list(spool.rejected.rglob("*.dcm"))) == 1
 
 

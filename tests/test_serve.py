@@ -191,7 +191,7 @@ def test_results_are_forgotten_and_nothing_stays_on_disk(tmp_path: Path, film: b
         while client.get(f"/api/analyses/{found['id']}").status_code != 404:
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        assert not list(folder.iterdir())
+        assert not running.kept()
         running.stop()
         assert not list(running.scratch.iterdir())
 
@@ -231,11 +231,41 @@ def kept(client: httpx.Client) -> float:
 
 def test_a_full_queue_says_when_to_come_back(tmp_path: Path, film: bytes) -> None:
     with server(tmp_path, most_queued=2) as running, httpx.Client(base_url=running.url, timeout=90) as client:
-        answer = client.post("/api/analyses", files=[("files", (f"{number}.dcm", film)) for number in range(5)])
+        two = [("files", (f"{number}.dcm", film)) for number in range(2)]
+        taken = sum(client.post("/api/analyses", files=two).status_code == 202 for _ in range(2))
+        answer = client.post("/api/analyses", files=two)
         assert answer.status_code == 503
         assert int(answer.headers["retry-after"]) >= 1
-        assert len(list(next(running.scratch.iterdir()).iterdir())) == 0  # the films are not kept
-        assert analysed(client, ("film.dcm", film)).status_code == 200
+        assert len(running.kept()) == 2 * taken  # those that were turned away are not kept
+        assert client.post("/api/analyses", files=[("files", ("a.dcm", film))] * 3).status_code == 413  # never fits
+        deadline = time.monotonic() + 60
+        while analysed(client, ("film.dcm", film)).status_code == 503:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+
+def test_what_is_deleted_stays_deleted_whatever_is_at_work_on_it(tmp_path: Path, film: bytes) -> None:
+    with server(tmp_path) as running, httpx.Client(base_url=running.url, timeout=90) as client:
+        found = analysed(client, ("film.dcm", film)).json()["analyses"][0]
+        exports = threading.Thread(target=lambda: httpx.get(f"{running.url}/api/analyses/{found['id']}/dicom.zip"))
+        exports.start()
+        time.sleep(0.3)
+        assert client.delete(f"/api/analyses/{found['id']}").status_code == 204
+        exports.join()
+        queued = client.post("/api/analyses", files=[("files", ("film.dcm", film))] * 4).json()["analyses"]
+        assert client.delete(f"/api/analyses/{queued[-1]['id']}").status_code == 204
+        assert len(running.kept()) == 3  # the upload itself has gone at once
+        for analysis in queued[:-1]:
+            client.get(f"/api/analyses/{analysis['id']}?wait=60")
+            client.delete(f"/api/analyses/{analysis['id']}")
+        assert running.kept() == []
+
+
+def test_a_stop_that_cannot_wait_leaves_nothing_either(tmp_path: Path, film: bytes) -> None:
+    with server(tmp_path, stop_s=0) as running, httpx.Client(base_url=running.url, timeout=90) as client:
+        client.post("/api/analyses", files=[("files", ("film.dcm", film))] * 40)
+        running.stop()
+        assert not list(running.scratch.iterdir())
 
 
 def test_every_answer_is_json_that_names_the_error(client: httpx.Client) -> None:

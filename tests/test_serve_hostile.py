@@ -1,9 +1,11 @@
 """The server among the unfriendly: who may ask, what may be sent, how slowly, and that it stands afterwards."""
 
 import contextlib
+import io
 import json
 import os
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -11,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2 as httpx
+import pydicom
 import pytest
 
 from lunglens.errors import ConfigurationError
@@ -61,7 +64,7 @@ def test_hostile_uploads_are_answered_with_4xx_and_the_next_film_with_200(
         assert 400 <= answer.status_code < 500, (number, answer.status_code, answer.text)
         assert answer.json()["detail"]
     assert client.post("/api/analyses?wait=60", files={"files": ("film.dcm", film)}).status_code == 200
-    assert len(list(next(running.scratch.iterdir()).iterdir())) <= 120  # refused uploads are not kept
+    assert len(running.kept()) <= 120  # what was no film is not kept
     assert "Traceback" not in running.log
 
 
@@ -130,8 +133,36 @@ def test_stow_bodies_that_are_none(client: httpx.Client) -> None:
     assert client.post("/studies", content=parts, headers=kind).status_code == 400
 
 
+def test_a_deflated_part_is_not_inflated_in_the_server(client: httpx.Client, running: Running, film: bytes) -> None:
+    dataset = pydicom.dcmread(io.BytesIO(film))
+    dataset.PixelData = bytes(2 * 50_000_000)
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
+    stream = io.BytesIO()
+    pydicom.dcmwrite(stream, dataset)
+    body = b"--x\r\nContent-Type: application/dicom\r\n\r\n" + stream.getvalue() + b"\r\n--x--\r\n"
+    before = memory_mb(running)
+    kind = {"content-type": 'multipart/related; type="application/dicom"; boundary=x'}
+    assert client.post("/studies", content=body, headers=kind).status_code == 409
+    assert memory_mb(running) < before + 50
+
+
+def test_archives_whose_list_is_too_long_are_not_read(client: httpx.Client) -> None:
+    def with_end(entries: int, length: int) -> bytes:
+        return (
+            b"PK\x03\x04" + bytes(100) + b"PK\x05\x06" + struct.pack("<HHHHIIH", 0, 0, entries, entries, length, 0, 0)
+        )
+
+    for content in (with_end(60_000, 3_000_000), with_end(5, 5_000_000), with_end(0xFFFF, 0xFFFFFFFF), b"PK\x03\x04"):
+        answer = client.post("/api/analyses", files={"files": ("films.zip", content)})
+        assert answer.status_code == 422
+        assert len(answer.json()["problems"]) == 1
+
+
 def test_other_hosts_names_and_other_sites_pages_are_turned_away(client: httpx.Client) -> None:
-    assert client.get("/api/about", headers={"host": "evil.example"}).status_code == 403
+    for host in ("evil.example", "127.0.0.1.evil.example", "", "[::1].evil"):
+        assert client.get("/api/about", headers={"host": host}).status_code in (400, 403), host
+    for host in ("localhost", "127.0.0.1:8000", "[::1]", "[::1]:8000"):
+        assert client.get("/api/about", headers={"host": host}).status_code == 200, host
     assert client.get("/api/about", headers={"origin": "http://evil.example"}).status_code == 403
     assert client.get("/api/about", headers={"origin": str(client.base_url).rstrip("/")}).status_code == 200
     answer = client.options("/api/analyses", headers={"access-control-request-method": "POST"})

@@ -118,6 +118,8 @@ def test_the_report_the_limits_and_the_exports_are_in_reach(page: Any, rg_folder
         page.click("#open-report")
     report = opened.value
     report.wait_for_selector("table")
+    assert report.evaluate("() => document.querySelector('img').naturalWidth") == 1600
+    assert report.evaluate("() => getComputedStyle(document.querySelector('.notice')).fontWeight") == "600"
     assert page.inner_text("#probability") in report.inner_text("body")
     assert "where 20 % of the patients" in report.inner_text("body")
     for name, start in (("PDF", b"%PDF"), ("PNG", b"\x89PNG"), ("JSON", b'{"id"'), ("DICOM", b"PK")):

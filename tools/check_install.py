@@ -73,6 +73,11 @@ def main() -> int:
         help_text = subprocess.run([command, "--help"], capture_output=True, check=False)
         report(help_text.returncode == 0, f"lunglens --help, {run} run: {time.perf_counter() - started:.2f} s")
 
+    for verb in (["serve"], ["node", "--send-to", "A@localhost:104", "--spool", "spool"]):
+        done = subprocess.run([command, *verb], capture_output=True, text=True, check=False)
+        asks = done.returncode == 2 and "lunglens[serve]" in done.stderr and "Traceback" not in done.stderr
+        report(asks, f"lunglens {verb[0]} says which extra it needs")
+
     probe = f"import lunglens.pipeline, sys; print(*(name for name in {TRAINING_ONLY} if name in sys.modules))"
     result = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
     loaded = result.stdout.strip() or (result.stderr.strip().splitlines() or [""])[-1]

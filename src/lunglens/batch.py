@@ -20,7 +20,7 @@ from lunglens.files import readable, write_atomically, write_bytes, write_json
 from lunglens.finding import Finding
 from lunglens.pipeline import Analyzer
 from lunglens.radiograph import read_radiograph
-from lunglens.report.dicom import NoDicomSourceError, dicom_results, read_source
+from lunglens.report.dicom import DICOM_FILES, NoDicomSourceError, dicom_results, read_source
 from lunglens.report.panel import draw_panel, mask_image
 from lunglens.report.words import panel_lines
 
@@ -123,6 +123,8 @@ class AnalysisWriter:
         return replace(outcome, reason="; ".join(filter(None, (outcome.reason, no_dicom))) or None)
 
     def _write_dicom(self, job: Job, out: Path, finding: Finding) -> str | None:
+        for name in DICOM_FILES:  # of an earlier file of this name
+            (out / f"{job.name}.{name}").unlink(missing_ok=True)
         try:
             files = dicom_results(read_source(job.path), finding).files()
         except NoDicomSourceError as error:

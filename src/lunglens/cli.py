@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 TRAINING_MODULES = {"httpx2", "jinja2", "kornia", "lightning", "matplotlib", "onnx", "openpyxl", "pandas", "sklearn"}
 TRAINING_MODULES |= {"timm", "torch"}
-SERVING_MODULES = {"fastapi", "highdicom", "multipart", "prometheus_client", "pynetdicom", "reportlab", "uvicorn"}
+SERVING_MODULES = {"fastapi", "h11", "highdicom", "prometheus_client", "pynetdicom", "python_multipart", "reportlab"}
+SERVING_MODULES |= {"starlette", "uvicorn"}
 
 app = typer.Typer(
     name="lunglens",

@@ -30,7 +30,8 @@ def serve(
     settings = ServeSettings(host, port, token, workers, most_queued, keep_s=60 * keep_minutes)
     settings.check()
     only_our_log()
-    typer.echo(f"LungLens: http://{host}:{port}/ (research use only, not a medical device)", err=True)
+    name = f"[{host}]" if ":" in host else host
+    typer.echo(f"LungLens: http://{name}:{port}/ (research use only, not a medical device)", err=True)
     run(settings)
 
 

@@ -5,6 +5,7 @@ import io
 import json
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.resources import files
@@ -28,7 +29,7 @@ from lunglens.serve import stow
 from lunglens.serve.guard import Guard
 from lunglens.serve.metrics import Metrics
 from lunglens.serve.models import AboutModel, Accepted, AnalysisModel, ErrorModel, Problem, model_of
-from lunglens.serve.service import Analysis, QueueFullError, Service
+from lunglens.serve.service import Analysis, QueueFullError, Service, film_of
 from lunglens.serve.settings import ServeSettings
 from lunglens.serve.uploads import Received, take
 from lunglens.serve.worker import TITLE, Answer, lines_of
@@ -225,7 +226,10 @@ async def dicom(request: Request, id_: str) -> Response:
             _service(request).export_dicom(analysis, answers.append)
         except QueueFullError as error:
             raise _busy(error) from error
+        deadline = time.monotonic() + LONGEST_WAIT_S
         while not answers:
+            if time.monotonic() > deadline or await request.is_disconnected():
+                raise HTTPException(503, "the export takes too long; try again later", {"retry-after": "5"})
             await asyncio.sleep(_POLL_S)
         if answers[0].status != "done":
             raise HTTPException(409, answers[0].reason or "no DICOM results")
@@ -249,18 +253,22 @@ def _store(request: Request, parts: list[bytes], study: str | None) -> Response:
     service, received = _service(request), Received()
     stored: list[dict[str, Any]] = []
     failed: list[tuple[dict[str, Any], int]] = []
-    for part in parts:
-        before = len(received.films)
-        take(io.BytesIO(part), "film.dcm", service, received)
-        taken = received.films[before:]
-        instance = stow.instance_of(taken[0][0] / "film") if len(taken) == 1 else None
-        if instance is None or (study is not None and instance["StudyInstanceUID"] != study):
-            failed.append((instance or {}, stow.CANNOT_UNDERSTAND))
-            for folder, _, _ in taken:
-                shutil.rmtree(folder, ignore_errors=True)
-            del received.films[before:]
-        else:
-            stored.append(instance)
+    try:
+        for part in parts:
+            before = len(received.films)
+            take(io.BytesIO(part), "film.dcm", service, received)
+            taken = received.films[before:]
+            instance = stow.instance_of(film_of(taken[0][0])) if len(taken) == 1 else None
+            if instance is None or (study is not None and instance["StudyInstanceUID"] != study):
+                failed.append((instance or {}, stow.CANNOT_UNDERSTAND))
+                for folder, _, _ in taken:
+                    shutil.rmtree(folder, ignore_errors=True)
+                del received.films[before:]
+            else:
+                stored.append(instance)
+    except BaseException:
+        received.discard()
+        raise
     analyses = _queued(service, received) if received.films else []
     references = [(instance, analysis.id) for instance, analysis in zip(stored, analyses, strict=True)]
     code = 409 if not references else 202 if failed else 200
@@ -294,6 +302,9 @@ def _busy(error: QueueFullError) -> HTTPException:
 
 
 def _queued(service: Service, received: Received) -> list[Analysis]:
+    if len(received.films) > service.settings.most_queued:
+        received.discard()
+        raise HTTPException(413, f"more than {service.settings.most_queued} films, which are never taken at once")
     try:
         return service.submit(received.films)
     except QueueFullError as error:

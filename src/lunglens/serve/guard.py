@@ -31,7 +31,7 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
 }
-_LOCAL = {"localhost", "127.0.0.1", "[::1]"}
+_LOCAL = {"localhost", "127.0.0.1", "::1"}
 _WORDS = {"", "about", "analyses", "api", "dicom.zip", "healthz", "metrics", "openapi.json", "pictures", "readyz"}
 _WORDS |= {"report.html", "report.pdf", "static", "studies", "film", "heat", "lungs", "panel", "seen"}
 _ID = re.compile(r"[\w-]{22}", re.ASCII)
@@ -72,7 +72,7 @@ class Guard:
 
         try:
             self._check(scope, headers)
-            await self.app(scope, self._limited(receive), guarded_send)
+            await self.app(scope, self._limited(scope["path"], receive), guarded_send)
         except _Refused as refused:
             if status == 0:
                 await _answer(guarded_send, refused)
@@ -83,7 +83,7 @@ class Guard:
 
     def _check(self, scope: MutableMapping[str, Any], headers: dict[str, str]) -> None:
         host = headers.get("host", "")
-        if self.settings.token is None and host.rsplit(":", 1)[0] not in _LOCAL:
+        if self.settings.token is None and _name_of(host) not in {*_LOCAL, self.settings.host}:
             raise _Refused(403, "this host name is not served")  # a name that was rebound to this address
         origin = headers.get("origin")
         if origin is not None and origin.partition("://")[2] != host:
@@ -95,12 +95,16 @@ class Guard:
         length = headers.get("content-length", "0")
         if not length.isdigit():
             raise _Refused(400, "content-length is no number")
-        if int(length) > self.settings.most_request_bytes:
-            raise _Refused(413, f"more than {self.settings.most_request_bytes:,} bytes")
+        if int(length) > self._most_bytes(path):
+            raise _Refused(413, f"more than {self._most_bytes(path):,} bytes")
 
-    def _limited(self, receive: Receive) -> Receive:
+    def _most_bytes(self, path: str) -> int:
+        """A DICOMweb body is held in memory while it is taken apart, so it may be only as large as a film."""
+        return self.settings.most_film_bytes if path.startswith("/studies") else self.settings.most_request_bytes
+
+    def _limited(self, path: str, receive: Receive) -> Receive:
         """The body, until it is too large or too slow."""
-        taken, deadline, complete = 0, time.monotonic() + self.settings.upload_s, False
+        taken, deadline, complete, most = 0, time.monotonic() + self.settings.upload_s, False, self._most_bytes(path)
 
         async def limited() -> Message:
             nonlocal taken, complete
@@ -113,8 +117,8 @@ class Guard:
             if message["type"] == "http.request":
                 taken += len(message.get("body", b""))
                 complete = not message.get("more_body", False)
-                if taken > self.settings.most_request_bytes:
-                    raise _Refused(413, f"more than {self.settings.most_request_bytes:,} bytes")
+                if taken > most:
+                    raise _Refused(413, f"more than {most:,} bytes")
             return message
 
         return limited
@@ -123,6 +127,12 @@ class Guard:
 def loggable(path: str) -> str:
     """A path without what a client may have put into it, such as a study's number; our random ids stay."""
     return "/".join(part if part in _WORDS or _ID.fullmatch(part) else "(...)" for part in path[:200].split("/"))
+
+
+def _name_of(host: str) -> str:
+    """The name or address in a Host header, without its port and brackets; "" where it is of no such form."""
+    found = re.fullmatch(r"(?:\[([^\]]*)\]|([^:\[\]]*))(?::\d+)?", host)
+    return (found[1] or found[2] or "") if found else ""
 
 
 def _shown(headers: dict[str, str], token: str) -> bool:

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import threading
 import warnings
 
 
@@ -15,3 +16,5 @@ def only_our_log() -> None:
     handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
     ours.handlers, ours.propagate = [handler], False
     ours.setLevel(logging.INFO)
+    # A traceback's last line may hold what could not be read: a birth date, say.
+    threading.excepthook = lambda found: ours.error("a thread has ended: %s", found.exc_type.__name__)

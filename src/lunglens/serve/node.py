@@ -7,6 +7,7 @@ import logging
 import re
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,8 @@ SENT = (SegmentationStorage, ComprehensiveSRStorage, SecondaryCaptureImageStorag
 SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian, RLELossless, JPEGLosslessSV1]
 SYNTAXES += [JPEGLSLossless, JPEG2000Lossless, JPEG2000, JPEGBaseline8Bit]
 SUCCESS, OUT_OF_RESOURCES, CANNOT_UNDERSTAND = 0x0000, 0xA700, 0xC000
+PROCESSING_FAILURE, DUPLICATE = 0x0110, 0x0111
+MOST_SENDS = 8  # tries of a file on which the receiver breaks off
 MOST_FILM_BYTES = 512 * 1024**2
 _PEER = re.compile(r"(?P<aet>[^@\s\\]{1,16})@(?P<host>[^\s:@]+):(?P<port>\d{1,5})")
 
@@ -98,6 +101,7 @@ class Node:
         self.settings, self.spool, self.analyzer = settings, spool, analyzer
         self._stopping, self._films, self._results = (threading.Event() for _ in range(3))
         self._threads = [threading.Thread(target=target, daemon=True) for target in (self._analyse, self._deliver)]
+        self._spoilt: Counter[Path] = Counter()
         self._server: Any = None
 
     @property
@@ -131,10 +135,10 @@ class Node:
 
     def _store(self, event: evt.Event) -> int:
         """C-STORE: the film is on disk before the sender hears of success."""
-        if len(self.spool.waiting()) >= self.settings.most_waiting:
-            log.warning("a film was turned away: %d are waiting", self.settings.most_waiting)
-            return OUT_OF_RESOURCES
         try:
+            if len(self.spool.waiting()) >= self.settings.most_waiting:
+                log.warning("a film was turned away: %d are waiting", self.settings.most_waiting)
+                return OUT_OF_RESOURCES
             film = event.encoded_dataset()
             if len(film) > MOST_FILM_BYTES:
                 return CANNOT_UNDERSTAND
@@ -155,7 +159,11 @@ class Node:
             for film in films:
                 if self._stopping.is_set():
                     return
-                self._analyse_one(film)
+                try:
+                    self._analyse_one(film)
+                except OSError as error:  # a full disk, say: the film stays where it is
+                    log.error("%s: cannot be worked on: %s; tried again later", film.name.split(".")[0], error.strerror)
+                    self._stopping.wait(5.0)
 
     def _analyse_one(self, film: Path) -> None:
         name = film.name.split(".")[0]
@@ -172,7 +180,9 @@ class Node:
             # The reason names only the file, which is ours, and what is wrong with it.
             log.warning("%s: no result: %s", name, readable(error))
         except Exception as error:  # one film never stops the node
-            log.error("%s: no result: %s", name, type(error).__name__)
+            log.error("%s: no result, the film was put aside: %s", name, type(error).__name__)
+            self.spool.put_aside(begun)
+            return
         try:
             self.spool.answer(begun, results)
         except OSError as error:
@@ -190,7 +200,12 @@ class Node:
                 self._results.wait(1.0)
                 self._results.clear()
                 continue
-            if self._send(files):
+            try:
+                sent = self._send(files)
+            except Exception as error:  # an association can end in many ways; the results are still there
+                log.error("delivery broke off: %s", type(error).__name__)
+                sent = False
+            if sent:
                 pause = self.settings.retry_s[0]
                 continue
             log.warning("%d results wait: next try in %.0f s", len(files), pause)
@@ -201,7 +216,7 @@ class Node:
         """One association for all that waits; False where it must be tried again later."""
         entity = AE(ae_title=self.settings.aet)
         for kind in SENT:
-            entity.add_requested_context(kind, [ExplicitVRLittleEndian])
+            entity.add_requested_context(kind, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
         entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = self.settings.timeout_s
         entity.connection_timeout = self.settings.timeout_s
         peer = self.settings.peer
@@ -225,16 +240,27 @@ class Node:
             status = association.send_c_store(dcmread(file)).get("Status")
         except (ValueError, RuntimeError) as error:  # no presentation context, or the association has gone
             if not association.is_established:
-                return False
+                return self._failed(file)
             log.error("%s: not taken by the receiver: %s", name, type(error).__name__)
             self.spool.reject(file)
             return True
-        if status is None or 0xA700 <= status <= 0xA7FF:  # no answer, or out of resources
+        if status is not None and 0xA700 <= status <= 0xA7FF:  # out of resources: nobody's fault but time's
             return False
-        if status == SUCCESS or 0xB000 <= status <= 0xBFFF:  # success, or taken with a warning
+        if status is None or status == PROCESSING_FAILURE:  # no answer (an abort), or a passing fault
+            return self._failed(file)
+        if status in (SUCCESS, DUPLICATE) or 0xB000 <= status <= 0xBFFF:  # taken, perhaps with a warning, or there
             self.spool.delivered(file)
             log.info("%s: delivered", name)
         else:
             log.error("%s: not taken by the receiver (0x%04X): put aside", name, status)
             self.spool.reject(file)
         return True
+
+    def _failed(self, file: Path) -> bool:
+        """Count a try that this file may have spoilt; after MOST_SENDS of them it no longer blocks the others."""
+        self._spoilt[file] += 1
+        if self._spoilt[file] >= MOST_SENDS:
+            log.error("%s/%s: put aside after %d tries", file.parent.name, file.stem, MOST_SENDS)
+            self.spool.reject(file)
+            del self._spoilt[file]
+        return False

@@ -61,7 +61,7 @@ def run(settings: ServeSettings) -> None:
         ws="none",
         lifespan="on",
         access_log=False,  # our own has no queries
-        log_level="warning",
+        log_config=None,  # else its own log writes tracebacks
         server_header=False,
         limit_concurrency=MOST_CONNECTIONS,
         h11_max_incomplete_event_size=MOST_HEADER_BYTES,

@@ -5,7 +5,6 @@ Everything lies in a private temporary folder, a folder an analysis, and is dele
 
 import contextlib
 import logging
-import multiprocessing
 import os
 import queue
 import secrets
@@ -15,17 +14,19 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Literal
+
+from filelock import FileLock, Timeout
 
 from lunglens.radiograph import Limits
+from lunglens.serve.process import AnalysingProcess
 from lunglens.serve.settings import ServeSettings
-from lunglens.serve.worker import FILM, Answer, Task, work
+from lunglens.serve.worker import FILM, Answer, Task
 
 log = logging.getLogger("lunglens.serve")
 PREFIX = "lunglens-serve-"
-START_S = 60.0
+LOCK = ".lock"  # held while the server lives
 
 
 class QueueFullError(Exception):
@@ -41,7 +42,7 @@ class Analysis:
     """One film's way through the server.
 
     state: "queued", "running", then "analyzed", "refused" or "failed". label: what the client called the file, for the
-    client alone. created, finished: monotonic seconds.
+    client alone. created, finished: monotonic seconds. working: processes that are at work in its folder.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Analysis:
     reason: str | None = None
     created: float = field(default_factory=time.monotonic)
     finished: float | None = None
+    working: int = 0
 
     @property
     def is_done(self) -> bool:
@@ -59,11 +61,13 @@ class Analysis:
         return self.finished is not None
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class _Job:
-    task: Task
+    """kind: what to do with the film. done: called with the answer, also where the analysis was deleted before."""
+
+    kind: Literal["analyse", "dicom"]
+    analysis: Analysis
     done: Callable[[Answer], None]
-    begun: Callable[[], None]
 
 
 class Service:
@@ -72,32 +76,39 @@ class Service:
     def __init__(self, settings: ServeSettings, observe: Callable[[str, float], None] = lambda *_: None) -> None:
         """observe: called with the status and seconds of each analysis."""
         self.settings, self._observe = settings, observe
-        self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        self._held = FileLock(self.folder / LOCK)
+        self._held.acquire()
         self.analyses: dict[str, Analysis] = {}
-        self.restarts = 0
         self._queue: queue.Queue[_Job | None] = queue.Queue()
         self._lock = threading.RLock()
         self._waiting = 0
         self._stopping = threading.Event()
-        self._workers = [_Worker(self) for _ in range(settings.workers)]
+        limits = Limits(settings.most_film_bytes, settings.most_pixels)
+        self._processes = [AnalysingProcess(limits, settings.film_s) for _ in range(settings.workers)]
+        self._threads = [threading.Thread(target=self._work, args=(it,), daemon=True) for it in self._processes]
         self._cleaner = threading.Thread(target=self._clean, daemon=True)
 
     def start(self) -> None:
         """Start the processes, and delete what killed servers have left."""
         delete_leftovers(self.folder.parent)
-        for worker in self._workers:
-            worker.thread.start()
-        self._cleaner.start()
+        for thread in (*self._threads, self._cleaner):
+            thread.start()
 
     @property
     def is_ready(self) -> bool:
         """Whether a process has its models loaded and films are taken."""
-        return not self._stopping.is_set() and any(worker.is_ready for worker in self._workers)
+        return not self._stopping.is_set() and any(process.is_ready for process in self._processes)
 
     @property
     def waiting(self) -> int:
         """Films and exports that nobody has begun."""
         return self._waiting
+
+    @property
+    def restarts(self) -> int:
+        """Processes that were replaced."""
+        return sum(process.restarts for process in self._processes)
 
     def new_folder(self) -> Path:
         """A private folder for one upload."""
@@ -117,7 +128,7 @@ class Service:
             found = [Analysis(secrets.token_urlsafe(16), folder, label, digest) for folder, label, digest in films]
             self.analyses |= {analysis.id: analysis for analysis in found}
             for analysis in found:
-                self._put(_Job(Task("analyse", analysis.folder), *self._callbacks(analysis)))
+                self._put(_Job("analyse", analysis, self._finish(analysis)))
             self._forget_surplus()
         return found
 
@@ -129,13 +140,13 @@ class Service:
         """
         with self._lock:
             self._assert_room(1)
-            self._put(_Job(Task("dicom", analysis.folder), done, lambda: None))
+            self._put(_Job("dicom", analysis, done))
 
     def forget(self, analysis: Analysis) -> None:
-        """Delete an analysis and its files; one at work ends first, then its files go."""
+        """Delete an analysis and its files now; where a process is at work on it, as soon as that has ended."""
         with self._lock:
             self.analyses.pop(analysis.id, None)
-            if analysis.is_done:
+            if analysis.working == 0:
                 shutil.rmtree(analysis.folder, ignore_errors=True)
 
     def drain(self, seconds: float) -> None:
@@ -148,43 +159,57 @@ class Service:
     def stop(self) -> None:
         """End the processes and delete everything."""
         self._stopping.set()
-        for _ in self._workers:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._queue.get_nowait()
+        for process in self._processes:
+            process.end()
             self._queue.put(None)
-        for worker in self._workers:
-            worker.end()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(10)
+        self._held.release()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def next_job(self) -> _Job | None:
-        """For a worker: the next job, or None when the service stops."""
-        job = self._queue.get()
-        if job is not None:
+    def _work(self, process: AnalysingProcess) -> None:
+        """One thread a process: jobs in their order until the service stops."""
+        process.begin()
+        while (job := self._queue.get()) is not None:
+            if not self._begin(job):
+                job.done(Answer("failed", "it was deleted before its turn"))
+                continue
+            answer = process.do(Task(job.kind, job.analysis.folder))
             with self._lock:
-                self._waiting -= 1
-        return job
+                job.analysis.working -= 1
+                job.done(answer)
+                if job.analysis.id not in self.analyses:  # deleted meanwhile
+                    self.forget(job.analysis)
+
+    def _begin(self, job: _Job) -> bool:
+        with self._lock:
+            self._waiting -= 1
+            if job.analysis.id not in self.analyses:
+                return False
+            job.analysis.working += 1
+            if job.kind == "analyse":
+                job.analysis.state = "running"
+            return True
 
     def _assert_room(self, more: int) -> None:
         if self._stopping.is_set() or self._waiting + more > self.settings.most_queued:
-            raise QueueFullError(max(1, round(self._waiting * 0.3 / len(self._workers))))
+            raise QueueFullError(max(1, round(self._waiting * 0.3 / len(self._processes))))
 
     def _put(self, job: _Job) -> None:
         self._waiting += 1
         self._queue.put(job)
 
-    def _callbacks(self, analysis: Analysis) -> tuple[Callable[[Answer], None], Callable[[], None]]:
-        def begun() -> None:
-            analysis.state = "running"
-
+    def _finish(self, analysis: Analysis) -> Callable[[Answer], None]:
         def done(answer: Answer) -> None:
-            with self._lock:
-                analysis.reason = answer.reason
-                analysis.state = answer.status
-                analysis.finished = time.monotonic()
-                if analysis.id not in self.analyses:  # forgotten meanwhile
-                    shutil.rmtree(analysis.folder, ignore_errors=True)
+            analysis.reason, analysis.state, analysis.finished = answer.reason, answer.status, time.monotonic()
             log.info("%s: %s", analysis.id, answer.status)
             self._observe(answer.status, analysis.finished - analysis.created)
 
-        return done, begun
+        return done
 
     def _clean(self) -> None:
         while not self._stopping.wait(min(5.0, self.settings.keep_s / 4)):
@@ -199,73 +224,13 @@ class Service:
             self.forget(analysis)
 
 
-class _Worker:
-    """A thread that owns one analysing process, and replaces it when it dies or hangs."""
-
-    def __init__(self, service: Service) -> None:
-        self.service = service
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self._process: BaseProcess | None = None
-        self._pipe: Connection | None = None
-        self.is_ready = False
-
-    def end(self) -> None:
-        self._kill()
-        self.thread.join(5.0)
-
-    def _run(self) -> None:
-        self._begin()
-        while (job := self.service.next_job()) is not None:
-            job.begun()
-            job.done(self._do(job.task))
-
-    def _begin(self) -> bool:
-        """Start a process; False where it does not come up."""
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        limits = Limits(self.service.settings.most_film_bytes, self.service.settings.most_pixels)
-        self._process = context.Process(target=work, args=(theirs, limits), daemon=True)
-        self._process.start()
-        theirs.close()
-        try:
-            self.is_ready = self._pipe.poll(START_S) and self._pipe.recv().status == "ready"
-        except (EOFError, OSError):
-            self.is_ready = False
-        return self.is_ready
-
-    def _do(self, task: Task) -> Answer:
-        if not self.is_ready and not self._begin():
-            return Answer("failed", "the analysing process does not start; the server's log may say why")
-        assert self._pipe is not None  # noqa: S101 - made by _begin
-        try:
-            self._pipe.send(task)
-            if self._pipe.poll(self.service.settings.film_s):
-                answer: Answer = self._pipe.recv()
-                return answer
-            reason = f"took more than {self.service.settings.film_s:g} s"
-        except (EOFError, OSError):
-            reason = "it ended the process that read it: damaged, malicious or too large for the memory"
-        self._kill()
-        self.service.restarts += 1
-        log.warning("an analysing process was replaced")
-        self._begin()
-        return Answer("failed", reason)
-
-    def _kill(self) -> None:
-        self.is_ready = False
-        if self._process is not None:
-            self._process.kill()
-            self._process.join()
-        if self._pipe is not None:
-            self._pipe.close()
-
-
 def delete_leftovers(beside: Path) -> None:
-    """Delete the folders of servers of ours that were killed: uploads must not outlive them."""
-    for folder in beside.glob(f"{PREFIX}*-*"):
-        owner = folder.name.removeprefix(PREFIX).split("-")[0]
-        with contextlib.suppress(OSError):
-            if owner.isdigit() and folder.stat().st_uid == os.getuid() and not Path(f"/proc/{owner}").exists():
+    """Delete the folders of servers that were killed, whose locks nobody holds: uploads must not outlive them."""
+    for folder in beside.glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError, Timeout):
+            if folder.stat().st_uid != os.getuid() or not (folder / LOCK).exists():
+                continue
+            with FileLock(folder / LOCK, timeout=0):
                 shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -2,7 +2,7 @@
 
     SPOOL/incoming/<id>.<tries>.dcm   received, not yet analysed
     SPOOL/outgoing/<id>/*.dcm         results, not yet delivered
-    SPOOL/rejected/<id>/*.dcm         results that the receiver will not take, and films that ended the program
+    SPOOL/rejected/<id>/*.dcm         results that the receiver will not take, and films that cannot be analysed
 
 Everything appears by renaming. An id is random and says nothing of the patient; the folders are the owner's alone.
 """
@@ -10,6 +10,8 @@ Everything appears by renaming. An id is random and says nothing of the patient;
 import os
 import shutil
 import uuid
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from lunglens.files import write_bytes
@@ -40,15 +42,14 @@ class Spool:
         return name
 
     def waiting(self) -> list[Path]:
-        """Films to analyse, the oldest first."""
-        return sorted(self.incoming.glob("*.dcm"), key=lambda path: (path.stat().st_mtime_ns, path.name))
+        """Films to analyse, the oldest first; what is still being received is not among them."""
+        return _by_age(path for path in self.incoming.iterdir() if not path.name.startswith("."))
 
     def begin(self, film: Path) -> Path | None:
         """Note one more try; None where the film has ended the program too often and was put aside."""
         name, tries, _ = film.name.split(".")
         if int(tries) >= MOST_TRIES:
-            (self.rejected / name).mkdir(exist_ok=True)
-            film.rename(self.rejected / name / "film.dcm")
+            self.put_aside(film)
             return None
         return film.rename(film.with_name(f"{name}.{int(tries) + 1}.dcm"))
 
@@ -56,6 +57,7 @@ class Spool:
         """Put the results of a film into the outbox, whole or not at all, and forget the film."""
         name = film.name.split(".")[0]
         target, partial = self.outgoing / name, self.outgoing / f".partial-{name}"
+        shutil.rmtree(partial, ignore_errors=True)  # of an earlier try that had no room
         if results and not target.exists():
             partial.mkdir()
             for file, content in results.items():
@@ -66,11 +68,14 @@ class Spool:
 
     def undelivered(self) -> list[Path]:
         """Files to send, the oldest answer first."""
-        folders = sorted(
-            (path for path in self.outgoing.iterdir() if not path.name.startswith(".")),
-            key=lambda path: (path.stat().st_mtime_ns, path.name),
-        )
-        return [file for folder in folders for file in sorted(folder.glob("*.dcm"))]
+        folders = _by_age(path for path in self.outgoing.iterdir() if not path.name.startswith("."))
+        return [file for folder in folders for file in sorted(folder.glob("[!.]*.dcm"))]
+
+    def put_aside(self, film: Path) -> None:
+        """Keep a film that cannot be analysed where a person can look at it."""
+        folder = self.rejected / film.name.split(".")[0]
+        folder.mkdir(exist_ok=True)
+        film.rename(folder / "film.dcm")
 
     def delivered(self, file: Path) -> None:
         """Forget a file that the receiver has taken."""
@@ -85,6 +90,15 @@ class Spool:
         file.rename(folder / file.name)
         if not any(file.parent.iterdir()):
             file.parent.rmdir()
+
+
+def _by_age(paths: Iterable[Path]) -> list[Path]:
+    """Sorted by time of change; what has gone meanwhile is left out."""
+    aged = []
+    for path in paths:
+        with suppress(FileNotFoundError):
+            aged.append((path.stat().st_mtime_ns, path.name, path))
+    return [path for _, _, path in sorted(aged)]
 
 
 def _sync(folder: Path) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pydicom
+from pydicom.filereader import read_file_meta_info
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser
 
@@ -61,12 +63,18 @@ def parts_of(body: bytes, boundary: bytes) -> list[bytes]:
 
 
 def instance_of(path: Path) -> dict[str, Any] | None:
-    """A stored file's SOP class, instance and study as DICOM JSON items of a reference; None where it is no DICOM."""
+    """A stored file's SOP class, instance and study; None where it is no DICOM, or deflated.
+
+    A deflated data set would be inflated whole, without a limit, and in the process that serves.
+    """
+    names = ["SOPClassUID", "SOPInstanceUID", "StudyInstanceUID"]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True)
-            found = {name: str(dataset.get(name, "")) for name in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID")}
+            if read_file_meta_info(path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+                return None
+            dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=names)
+            found = {name: str(dataset.get(name, "")) for name in names}
     except Exception:  # damaged headers raise anything
         return None
     return found if found["SOPInstanceUID"] else None

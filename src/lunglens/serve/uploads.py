@@ -1,7 +1,9 @@
 """Uploaded files -> films in private folders: archives are unpacked within limits, no name from outside is a path."""
 
 import hashlib
+import io
 import shutil
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -16,6 +18,8 @@ _CHUNK = 256 * 1024
 _ZIP = b"PK\x03\x04"
 _EMPTY_ZIP = b"PK\x05\x06"
 _KNOWN = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\x00", b"MM\x00*")
+_END_BYTES = 22 + 65535  # the end record and its longest comment
+_MOST_LIST_BYTES = 4 * 1024**2
 _MOST_RATIO = 200  # unpacked : packed bytes; radiographs pack 2 to 10 times
 _LABEL_LENGTH = 80
 
@@ -66,11 +70,12 @@ def _keep(stream: IO[bytes], label: str, service: Service, received: Received) -
         digest = _write(stream, film_of(folder), settings, received)
     except (_TooLargeError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         shutil.rmtree(folder, ignore_errors=True)
-        said = (
-            str(error) if isinstance(error, _TooLargeError) else "damaged in the archive, or packed in a way not read"
-        )
-        received.problems.append((label, said))
+        too_large = isinstance(error, _TooLargeError)
+        received.problems.append((label, str(error) if too_large else "damaged in the archive"))
         return
+    except BaseException:  # a full disk: nothing of the film stays
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     reason = _not_an_image(film_of(folder))
     if reason:
         shutil.rmtree(folder, ignore_errors=True)
@@ -111,6 +116,10 @@ def _not_an_image(path: Path) -> str | None:
 
 
 def _unpack(stream: IO[bytes], label: str, service: Service, received: Received) -> None:
+    reason = _too_many_entries(stream, service.settings)
+    if reason is not None:
+        received.problems.append((label, reason))
+        return
     try:
         with zipfile.ZipFile(stream) as archive:
             members = list(_members(archive))
@@ -121,8 +130,25 @@ def _unpack(stream: IO[bytes], label: str, service: Service, received: Received)
                 return
             for member in members:
                 _unpack_one(archive, member, service, received)
-    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, OSError):
+    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, OverflowError, struct.error):
         received.problems.append((label, "it is no readable ZIP archive"))
+
+
+def _too_many_entries(stream: IO[bytes], settings: ServeSettings) -> str | None:
+    """Why an archive's list of contents is not read: `zipfile` would read it whole, however long it is."""
+    size = stream.seek(0, io.SEEK_END)
+    stream.seek(max(0, size - _END_BYTES))
+    tail = stream.read(_END_BYTES)
+    stream.seek(0)
+    at = tail.rfind(_EMPTY_ZIP)
+    if at < 0 or len(tail) - at < 22:
+        return "it is no readable ZIP archive"
+    entries, length = struct.unpack("<HI", tail[at + 10 : at + 16])
+    if entries == 0xFFFF or length == 0xFFFFFFFF:
+        return "a ZIP64 archive; pack fewer or smaller files"
+    if entries > 4 * settings.most_films or length > _MOST_LIST_BYTES:
+        return f"more than {settings.most_films} files in the archive"
+    return None
 
 
 def _members(archive: zipfile.ZipFile) -> Iterator[zipfile.ZipInfo]:

@@ -5,6 +5,7 @@ It gets tasks over a pipe and answers (status, reason); results are files in the
 
 import io
 import json
+import logging
 import signal
 import zipfile
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from PIL import Image
 from lunglens import __version__
 from lunglens.errors import LungLensError, NotAChestRadiographError
 from lunglens.explain import view_on_film
-from lunglens.files import readable, write_bytes, write_json
+from lunglens.files import readable
 from lunglens.finding import Finding
 from lunglens.pipeline import Analyzer
 from lunglens.preprocess import Floats, resize, stretch
@@ -28,6 +29,8 @@ from lunglens.report.drawing import outline_alpha
 from lunglens.report.panel import draw_panel
 from lunglens.report.words import panel_lines
 from lunglens.serve.logs import only_our_log
+
+log = logging.getLogger("lunglens.serve")
 
 SHOWN_PX = 2048  # long side of the film in the viewer
 LAYER_PX = 1024  # of what is laid over it: as fine as the networks' own grids, four times over
@@ -77,6 +80,9 @@ def _answered(
         return Answer("failed", "not enough memory for this image")
     except OSError as error:
         return Answer("failed", f"the result could not be kept ({error.strerror})")
+    except Exception as error:  # its text may hold what the file says of the patient
+        log.error("an analysis has failed: %s", type(error).__name__)
+        return Answer("failed", f"it could not be analysed ({type(error).__name__})")
 
 
 def _reason(error: LungLensError) -> str:
@@ -88,10 +94,11 @@ def _analyse(folder: Path, analyzer: Analyzer, limits: Limits) -> Answer:
     film = read_radiograph(folder / FILM, limits)
     finding = analyzer.analyze(film)
     lines = [line._asdict() for line in panel_lines(finding)]
-    write_json(folder / "result.json", finding.to_dict())
-    write_json(folder / "lines.json", {"lines": lines, "version": __version__})
+    # Written plainly: nobody reads before the answer, and a folder that was deleted meanwhile must not come back.
+    (folder / "result.json").write_text(json.dumps(finding.to_dict()), encoding="utf-8")
+    (folder / "lines.json").write_text(json.dumps({"lines": lines, "version": __version__}), encoding="utf-8")
     for name, picture in _pictures(finding).items():
-        write_bytes(folder / f"{name}.png", _png(picture))
+        (folder / f"{name}.png").write_bytes(_png(picture))
     return Answer(finding.status, finding.reason)
 
 
@@ -105,7 +112,7 @@ def _dicom(folder: Path, analyzer: Analyzer, limits: Limits) -> Answer:
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, content in results.items():
             archive.writestr(name, content)
-    write_bytes(folder / "dicom.zip", stream.getvalue())
+    (folder / "dicom.zip").write_bytes(stream.getvalue())
     return Answer("done")
 
 

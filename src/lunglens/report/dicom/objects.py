@@ -10,8 +10,12 @@ from pydicom.dataset import Dataset
 
 from lunglens.errors import LungLensError
 from lunglens.finding import Finding
+from lunglens.report.dicom.tidy import tidied
 
 _NEEDED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Rows", "Columns")
+
+
+DICOM_FILES = ("lungs.seg.dcm", "heat.seg.dcm", "report.sr.dcm", "panel.sc.dcm")
 
 
 class NoDicomSourceError(LungLensError):
@@ -44,11 +48,23 @@ def read_source(path: Path) -> Dataset:
         raise NoDicomSourceError(f"{path.name}: no DICOM file: DICOM results need one ({error})") from error
     if missing:
         raise NoDicomSourceError(f"{path.name}: no DICOM results: the film has no {', '.join(missing)}")
-    return source
+    return tidied(source)
 
 
 def dicom_results(source: Dataset, finding: Finding) -> DicomResults:
-    """Segmentations of lungs and heat (if the film was not refused), the structured report, the panel."""
+    """Segmentations of lungs and heat (if the film was not refused), the structured report, the panel.
+
+    Raises:
+        NoDicomSourceError: the film's header cannot be made part of results.
+    """
+    try:
+        return DicomResults(_objects(source, finding))
+    except Exception as error:  # of what a header can hold, highdicom refuses more than we know of
+        # Without the error's text, which may hold the value.
+        raise NoDicomSourceError(f"no DICOM results: the header cannot be used ({type(error).__name__})") from error
+
+
+def _objects(source: Dataset, finding: Finding) -> dict[str, Dataset]:
     # highdicom takes half a second to import, and comes with the extra `serve`.
     from lunglens.report.dicom.sc import panel_capture
     from lunglens.report.dicom.seg import heat_segmentation, lungs_segmentation
@@ -62,7 +78,7 @@ def dicom_results(source: Dataset, finding: Finding) -> DicomResults:
             found["heat.seg"] = heat_segmentation(source, finding)
         found["report.sr"] = report(source, finding)
         found["panel.sc"] = panel_capture(source, finding)
-    return DicomResults(found)
+    return found
 
 
 def _file(dataset: Dataset) -> bytes:

@@ -4,7 +4,7 @@
 const $ = (id) => document.getElementById(id);
 const viewer = new Viewer($("canvas"));
 const analyses = new Map(); // id -> what the server last said, in the order of the uploads
-let current = null, about = null, token = sessionStorage.getItem("token");
+let current = null, about = null, watching = false, prevalence = "5", token = sessionStorage.getItem("token");
 const UNDONE = ["queued", "running"];
 
 function element(name, text, attributes = {}) {
@@ -19,6 +19,7 @@ async function ask(path, options = {}) {
     const headers = token ? { authorization: `Bearer ${token}` } : {};
     const response = await fetch(path, { ...options, headers });
     if (response.status !== 401) return response;
+    $("login-said").textContent = token ? "That was not the token." : "";
     token = await askForToken();
   }
 }
@@ -61,25 +62,31 @@ async function sendSome(form) {
       continue;
     }
     const answer = await response.json();
-    for (const analysis of answer.analyses || []) { analyses.set(analysis.id, analysis); addToList(analysis); watch(analysis.id); }
+    for (const analysis of answer.analyses || []) { analyses.set(analysis.id, analysis); addToList(analysis); }
+    watch();
     if (!response.ok) return answer.problems.length ? answer.problems : [{ label: "not taken", reason: answer.detail }];
     return answer.problems;
   }
 }
 
-async function watch(id) {
+// One film after the other, as the server does them: a browser has few connections, and pictures need them too.
+async function watch() {
+  if (watching) return;
+  watching = true;
   for (;;) {
+    const next = [...analyses.values()].find(({ state }) => UNDONE.includes(state));
+    if (!next) break;
     let response;
-    try { response = await ask(`/api/analyses/${id}?wait=20`); } catch { await new Promise((resolve) => setTimeout(resolve, 2000)); continue; }
-    const before = analyses.get(id);
-    const now = response.ok ? await response.json() : { ...before, state: "failed", reason: (await response.json()).detail };
-    analyses.set(id, now);
+    try { response = await ask(`/api/analyses/${next.id}?wait=5`); } catch { await new Promise((resolve) => setTimeout(resolve, 2000)); continue; }
+    const now = response.ok ? await response.json() : { ...next, state: "failed", reason: (await response.json()).detail };
+    if (!analyses.has(next.id)) continue;
+    analyses.set(now.id, now);
     showInList(now);
     if (UNDONE.includes(now.state)) continue;
     if (now.pictures.includes("film")) showThumbnail(now);
-    if (current === null || current === id) choose(id);
-    return;
+    if (current === null || current === now.id) choose(now.id);
   }
+  watching = false;
 }
 
 async function pictureOf(id, name) {
@@ -129,11 +136,17 @@ async function choose(id, focus = false) {
   const analysis = analyses.get(id);
   $("film-title").textContent = analysis.label;
   showFinding(analysis);
+  viewer.open({}); // never one film's picture beside another film's finding
+  $("tools").hidden = true;
+  $("empty").hidden = false;
+  $("empty").textContent = "Loading ...";
   const names = analysis.pictures.filter((name) => name !== "panel");
-  const found = await Promise.all(names.map((name) => pictureOf(id, name)));
+  let found;
+  try { found = await Promise.all(names.map((name) => pictureOf(id, name))); } catch { found = null; }
   if (current !== id) return;
+  if (!found) { $("empty").textContent = "The pictures could not be loaded."; return; }
   viewer.open(Object.fromEntries(names.map((name, at) => [name, found[at]])));
-  $("tools").hidden = $("empty").hidden = names.length > 0 ? false : true;
+  $("tools").hidden = names.length === 0;
   $("empty").hidden = names.length > 0;
   $("empty").textContent = names.length ? "" : "There is no picture of this file.";
   for (const [control, picture] of [["heat", "heat"], ["cut", "seen"], ["outline", "lungs"]]) $(control).disabled = !names.includes(picture);
@@ -142,6 +155,7 @@ async function choose(id, focus = false) {
 
 function showFinding(analysis) {
   const { result, state, reason } = analysis;
+  $("spoken").textContent = `${analysis.label}: ${state === "analyzed" ? `COVID-19 ${percent(result.covid_probability)}, ${result.decision}` : state}`;
   const parts = [];
   if (state === "refused" || state === "failed") {
     const box = element("div", undefined, { class: "box" });
@@ -196,14 +210,17 @@ function factsOf(result) {
 function exportsOf(analysis) {
   const parts = [element("h3", "Report and export")], row = element("div", undefined, { class: "row" });
   if (analysis.result) {
-    const label = element("label", "Prevalence of COVID-19 among your patients, % "), input = element("input", undefined, { type: "number", id: "prevalence", min: "0.1", max: "99.9", step: "any", value: "5" });
+    const label = element("label", "Prevalence of COVID-19 among your patients, % "), input = element("input", undefined, { type: "number", id: "prevalence", min: "0.1", max: "99.9", step: "any", value: prevalence });
+    input.addEventListener("input", () => { prevalence = input.value; });
     label.append(input);
     parts.push(label);
     const share = () => Math.min(0.999, Math.max(0.001, Number(input.value) / 100 || 0.05));
     const offer = (text, path, name) => { const button = element("button", text, { type: "button" }); button.addEventListener("click", () => save(path(), name)); row.append(button); };
     const base = `/api/analyses/${analysis.id}`;
     const open = element("button", "Open report", { type: "button", id: "open-report" });
-    open.addEventListener("click", () => openReport(`${base}/report.html?prevalence=${share()}`));
+    // Opened by its own address, for a page that is handed over would have this page's policy. That sends no token.
+    const report = () => `${base}/report.html?prevalence=${share()}`;
+    open.addEventListener("click", () => token ? save(report(), "report.html") : window.open(report(), "_blank", "noopener"));
     row.append(open);
     offer("PDF", () => `${base}/report.pdf?prevalence=${share()}`, "report.pdf");
     offer("PNG", () => `${base}/pictures/panel`, "panel.png");
@@ -229,12 +246,6 @@ async function save(path, name) {
   const link = element("a", undefined, { href: URL.createObjectURL(blob), download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-}
-
-async function openReport(path) {
-  const tab = window.open("", "_blank"); // at once, or the browser takes it for a pop-up
-  const blob = await blobOf(path);
-  if (blob && tab) tab.location = URL.createObjectURL(blob);
 }
 
 async function forget(id) {
@@ -266,7 +277,7 @@ const keys = {
   w: () => change.window(-10), e: () => change.window(10), l: () => change.level(-5), d: () => change.level(5), "?": () => $("help").showModal(),
 };
 document.addEventListener("keydown", (event) => {
-  const typing = event.target.matches("input[type=number], input[type=password]") || document.querySelector("dialog[open]");
+  const typing = !$("letter-keys").checked || event.target.matches("input[type=number], input[type=password]") || document.querySelector("dialog[open]");
   if (!typing && !event.ctrlKey && !event.metaKey && !event.altKey && keys[event.key]) { event.preventDefault(); keys[event.key](); }
 });
 $("zoom-in").addEventListener("click", () => viewer.zoomBy(1.25));
