@@ -15,18 +15,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.utils.data import DataLoader
 
 from lunglens.augment import augment
 from lunglens.classify.models import Classifier
 from lunglens.classify.train import ViewImages
-from lunglens.config import View, load_config
-from lunglens.crossval.views import read_views, write_views
+from lunglens.config import load_config
+from lunglens.crossval.views import read_views, view_of, write_views
 from lunglens.curate.study_folder import load_study
 from lunglens.files import write_json
-from lunglens.preprocess import classifier_view, resize, resize_mask
 
 
 def main() -> None:
@@ -66,7 +64,7 @@ def main() -> None:
     rows = study.table.sample(batch * 5, random_state=0)
     started = time.perf_counter()
     for film, mask in zip(rows["film"], rows["mask"], strict=True):
-        decode(study.folder / film, study.folder / mask, config.view)
+        view_of(study.folder / film, study.folder / mask, config.view)
     decoding = (time.perf_counter() - started) / 5
     step = float(np.median(np.add(np.add(waiting, augmenting), computing)))
     found = {
@@ -81,16 +79,6 @@ def main() -> None:
     }
     print(found)
     write_json(arguments.out, found)
-
-
-def decode(film: Path, mask: Path, view: View) -> None:
-    """One film as a loader without a cache would read it."""
-    with Image.open(film) as image:
-        pixels = np.asarray(image, np.float32) / np.float32(255)
-    with Image.open(mask) as image:
-        lungs = np.asarray(image) > 0
-    size = view.film_size
-    classifier_view(resize(pixels, size, size), resize_mask(lungs, size, size), view)
 
 
 if __name__ == "__main__":

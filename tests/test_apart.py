@@ -16,7 +16,7 @@ from lunglens.crossval.classifier import crossval_classifier
 from lunglens.curate.apart import by_apart
 from lunglens.curate.folds import FoldSettings, write_folds
 from lunglens.curate.study_folder import Study, load_study
-from lunglens.errors import DataError
+from lunglens.errors import DataError, OutputError
 from lunglens.jobs import Job, Outcome, run_jobs
 from lunglens.preprocess import resize
 from tests.phantom import save_png
@@ -50,23 +50,26 @@ def test_copies_patients_and_cases_of_the_study_are_dropped_and_nothing_else(tmp
     known = np.asarray(Image.open(study.folder / study.table.loc[2, "film"])).astype(np.float32) / 255
     copy = save_png(known[12:-12, 12:-12] * 0.8, tmp_path / "copy.png")
     # Drawn chests are all alike, so these are none.
-    patient, fresh = (save_png(blobs(seed), tmp_path / f"{seed}.png") for seed in (1, 2))
+    patient, fresh, unknown = (save_png(blobs(seed), tmp_path / f"{seed}.png") for seed in (1, 2, 3))
     table = pd.DataFrame(
         {
-            "path": [str(copy), str(patient), str(fresh)],
-            "source": ["far", "here", "far"],
-            "patient_id": [None, "4", "4"],  # the fourth patient of another collection is somebody else
-            "group_id": ["", "here-4", "far-4"],
+            "path": [str(copy), str(patient), str(fresh), str(unknown)],
+            "source": ["far", "here", "far", "far"],
+            "patient_id": [None, "4", "4", None],  # the fourth patient of another collection is somebody else
+            "group_id": ["", "here-4", "far-4", ""],
             "case_url": None,
         },
-        index=[5, 7, 9],
+        index=[5, 7, 9, 11],
     )
     verdict = by_apart(table, [study], tmp_path / "cache", CONSOLE)
     assert verdict.reasons.to_dict() == {
         5: "tied to a film of another study",
         7: "tied to a film of another study",
         9: "",
+        11: "",
     }
+    # Of a patient nobody knows it cannot be told: that film is counted.
+    assert verdict.unknown_kept.to_dict() == {5: False, 7: False, 9: False, 11: True}
     assert "12 films" in verdict.words
 
 
@@ -104,3 +107,12 @@ def test_a_study_that_was_not_kept_apart_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="its classes"):
         crossval_classifier(study, QUICK, tmp_path / "run", runner, CONSOLE, others)
     assert not (tmp_path / "run").exists()
+
+
+def test_other_folds_of_the_study_are_another_run(tmp_path: Path) -> None:
+    study = load_study(study_folder(tmp_path / "study", 6, both=True))
+    write_folds(study, FoldSettings(folds=2))
+    crossval_classifier(study, QUICK, tmp_path / "run", runner, CONSOLE)
+    write_folds(study, FoldSettings(folds=2, seed=5))
+    with pytest.raises(OutputError, match="other folds"):
+        crossval_classifier(study, QUICK, tmp_path / "run", runner, CONSOLE)

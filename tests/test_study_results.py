@@ -114,6 +114,7 @@ def test_the_report_of_the_study_puts_all_results_on_one_page(
     changed = {row["what"]: (row["paper"], row["here"], row["runs"]) for row in numbers["differences"]}
     assert changed["classifier: view.input_size"] == ("512", str(QUICK.view.input_size), "")
     assert changed["classifier: view.cut"] == ("yes", "no", "uncut")
+    assert changed["classifier: backbone"] == ("hrnet_w18", QUICK.backbone, "")
     assert changed["Films"][1] == "6 covid + 6 other"
     # One file: nothing is fetched, and a study's own words are no code.
     assert not re.search(r"(src|href)=\"(?!data:|#)", text)
@@ -122,6 +123,10 @@ def test_the_report_of_the_study_puts_all_results_on_one_page(
     # Without runs there is only the data's page; a run of the wrong kind is refused.
     with pytest.raises(DataError, match="not classifier"):
         write_results_report(study, Inputs((tmp_path / "lungs",)))
+    about = json.loads((tmp_path / "heat" / "heat.json").read_text())
+    (tmp_path / "heat" / "heat.json").write_text(json.dumps(about | {"study": {"fingerprint": "x", "name": "other"}}))
+    with pytest.raises(DataError, match="another study"):
+        write_results_report(study, Inputs((uncut,), heat=tmp_path / "heat"))
 
 
 def test_heat_of_a_cropped_view_lies_where_the_view_was() -> None:

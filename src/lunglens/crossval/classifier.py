@@ -20,7 +20,7 @@ from lunglens.crossval.run_folder import RUN, Runner, describe, gather, run_fold
 from lunglens.crossval.views import read_views, write_views
 from lunglens.curate.folds import fold_names, parts_of, read_folds
 from lunglens.curate.study_folder import Study, save_csv
-from lunglens.errors import DataError
+from lunglens.errors import DataError, OutputError
 from lunglens.evaluate.measures import metrics_of
 from lunglens.evaluate.predictions import EXTERNAL, read_predictions
 from lunglens.files import write_json
@@ -71,6 +71,7 @@ def crossval_classifier(
         "seed": config.optimization.seed,
     }
     run = describe("classifier", content, out)
+    _assert_same_folds(table, out)
     save_csv(table, out / FILMS)
     write_views(study, list(table["image_id"]), config.view, out)
     # The fold's arguments name the data, so that another study's folds are never taken for these.
@@ -87,6 +88,7 @@ def crossval_classifier(
     ]
     run_folds(jobs, runner, console)
     tables = [gather(out, folds)]
+    run.pop("unseen", None)
     if unseen is not None:
         tables.append(_tested_on(unseen, config, out, folds, runner, console))
         run["unseen"] = {name: unseen.description[name] for name in ("name", "fingerprint")}
@@ -154,6 +156,13 @@ def cost_of(config: ClassifierConfig, outputs: int) -> dict[str, float]:
         "gflops": round(counter.get_total_flops() / 1e9, 3),
         "cpu_ms": round(1000 * float(np.median(seconds)), 1),
     }
+
+
+def _assert_same_folds(table: pd.DataFrame, out: Path) -> None:
+    """Folds that were finished must have trained and tested on the films that they are now said to have."""
+    path = out / FILMS
+    if path.exists() and not pd.read_csv(path, dtype=str, keep_default_na=False).equals(table.reset_index(drop=True)):
+        raise OutputError(f"{out}: holds a run on other folds of this study; choose another --out")
 
 
 def _assert_unseen(study: Study, unseen: Study) -> None:

@@ -1,5 +1,6 @@
 """A study's films as the classifier sees them, decoded once and memory-mapped: `images.npy` and `masks.npy`."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from lunglens.classify.data import Views, memory_map
 from lunglens.config import View
 from lunglens.curate.study_folder import Study
 from lunglens.files import write_bytes
-from lunglens.preprocess import classifier_view, resize, resize_mask
+from lunglens.preprocess import Floats, Mask, classifier_view, resize, resize_mask
 
 
 def write_views(study: Study, image_ids: Sequence[str], view: View, out: Path) -> None:
@@ -21,7 +22,8 @@ def write_views(study: Study, image_ids: Sequence[str], view: View, out: Path) -
     The cut is left to training and testing, where the mask may be grown or shrunk first.
     """
     stamp = out / "views.txt"
-    key = f"{study.description['fingerprint']} {view.model_copy(update={'cut': True}).model_dump_json()}"
+    films = hashlib.sha256("\n".join(image_ids).encode()).hexdigest()
+    key = f"{study.description['fingerprint']} {films} {view.model_copy(update={'cut': True}).model_dump_json()}"
     if stamp.exists() and stamp.read_text() == key:
         return
     stamp.unlink(missing_ok=True)
@@ -29,13 +31,19 @@ def write_views(study: Study, image_ids: Sequence[str], view: View, out: Path) -
     images, masks = (memory_map(out / f"{name}.npy", shape) for name in ("images", "masks"))
     names = study.table.set_index("image_id").loc[list(image_ids), ["film", "mask"]]
     for index, (film_name, mask_name) in enumerate(track(list(names.itertuples(index=False)), "reading films")):
-        film = _read(study.folder / str(film_name)).astype(np.float32) / np.float32(255)
-        film = np.rint(resize(film, view.film_size, view.film_size) * 255) / np.float32(255)
-        mask = resize_mask(_read(study.folder / str(mask_name)) > 0, view.film_size, view.film_size)
-        image, shown, _ = classifier_view(film.astype(np.float32), mask, view)
+        image, shown = view_of(study.folder / str(film_name), study.folder / str(mask_name), view)
         images[index], masks[index] = np.rint(image * 255), shown
     del images, masks  # writes them out, before the stamp says that they are whole
     write_bytes(stamp, key.encode())
+
+
+def view_of(film_path: Path, mask_path: Path, view: View) -> tuple[Floats, Mask]:
+    """The classifier's picture (S, S), 0..1, of a study's film, and its lung mask."""
+    film = _read(film_path).astype(np.float32) / np.float32(255)
+    film = np.rint(resize(film, view.film_size, view.film_size) * 255) / np.float32(255)
+    mask = resize_mask(_read(mask_path) > 0, view.film_size, view.film_size)
+    image, shown, _ = classifier_view(film.astype(np.float32), mask, view)
+    return image, shown
 
 
 def read_views(folder: Path) -> Views:

@@ -14,7 +14,16 @@ _TIES = ["path", "source", "patient_id", "group_id", "case_url"]
 
 
 def by_apart(table: pd.DataFrame, studies: Sequence[Study], cache: Path, console: Console) -> Verdict:
-    """Drops films that are tied to a film of the studies: a copy, the same patient, the same published case."""
+    """Drops films that are tied to a film of the studies: a copy, the same patient, the same published case.
+
+    Of films whose patient is unknown only copies can be told; those that stay are counted as unknown.
+
+    Args:
+        table: the films in question, and others that tie them (columns path, source, patient_id, group_id, case_url).
+        studies: what is to be kept away from.
+        cache: keeps what was computed of each file.
+        console: for progress.
+    """
     theirs = pd.concat([_films(study) for study in studies], ignore_index=True)
     both = pd.concat([table[_TIES], theirs[_TIES]], ignore_index=True)
     groups = tie_groups(both, find_duplicates(both, cache, console))
@@ -23,8 +32,9 @@ def by_apart(table: pd.DataFrame, studies: Sequence[Study], cache: Path, console
     reasons = pd.Series("", index=table.index, dtype=object)
     reasons[tied] = "tied to a film of another study"
     names = ", ".join(str(study.description["name"]) for study in studies)
-    words = f"no copy, patient or case of the study {names} ({len(theirs)} films)"
-    return Verdict(reasons, pd.Series(False, index=table.index), words)
+    words = f"no copy, patient or case of the study {names} ({len(theirs)} films); of unknown patients, no copy"
+    unknown = (table["group_id"].fillna("") == "") & (reasons == "")
+    return Verdict(reasons, unknown, words)
 
 
 def _films(study: Study) -> pd.DataFrame:

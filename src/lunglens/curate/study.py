@@ -47,6 +47,7 @@ class _Flow:
     exclusions: dict[str, str]
     console: Console
     table: pd.DataFrame = field(default_factory=pd.DataFrame)
+    considered: pd.DataFrame = field(default_factory=pd.DataFrame)  # the films before copies and small lungs went
     dropped: list[pd.DataFrame] = field(default_factory=list)
     counts: list[dict[str, Any]] = field(default_factory=list)
     problems: Problems = field(default_factory=list)
@@ -87,8 +88,9 @@ def curate(
         "config": config.model_dump(mode="json"),
         "exclusions": exclusions,
         "lungs": [lungs.name, lungs.description["checksums"]],
-        "apart_from": [study.description["fingerprint"] for study in apart_from],
     }
+    if apart_from:
+        begun["apart_from"] = [study.description["fingerprint"] for study in apart_from]
     partial = out.with_name(out.name + ".partial")
     with _alone(out):
         if (out / "study.json").exists():
@@ -96,16 +98,19 @@ def curate(
         if out.exists() and any(out.iterdir()):
             raise OutputError(f"{out}: holds something that is no study; choose another --out")
         flow = _Flow(data, partial, config, lungs, exclusions, console)
-        flow.table = _read(flow)
+        flow.table = flow.considered = _read(flow)
         _begin(partial, begun)
         _count_findings(flow)
         for criterion in config.criteria:
             _apply(flow, criterion)
+            if criterion.kind == "finding":
+                flow.considered = flow.table
         if not any(criterion.kind == "lungs" for criterion in config.criteria):
             _apply(flow, LungsCriterion(kind="lungs", min_area_px=0))
         if apart_from:
-            verdict = by_apart(flow.table, apart_from, partial / "descriptors", console)
-            _drop(flow, "apart", verdict, verdict.words)
+            # Films that went on the way tie too: a copy of a trained film, and another film of its patient.
+            verdict = by_apart(flow.considered, apart_from, partial / "descriptors", console)
+            _drop(flow, "apart", _of(verdict, flow.table.index), verdict.words)
         study = _finish(flow, begun)
         if out.exists():
             out.rmdir()
@@ -180,12 +185,18 @@ def _drop(flow: _Flow, kind: str, verdict: Verdict, words: str) -> None:
     _count(flow, kind, words, len(gone), int(verdict.unknown_kept.sum()))
 
 
+def _of(verdict: Verdict, rows: pd.Index) -> Verdict:
+    """The verdict on some of its films."""
+    return Verdict(verdict.reasons.loc[rows], verdict.unknown_kept.loc[rows], verdict.words)
+
+
 def _judge(flow: _Flow, criterion: Criterion, table: pd.DataFrame) -> Verdict:
     if isinstance(criterion, LungsCriterion):
         return _by_lungs(flow, criterion, table)
     if isinstance(criterion, DuplicatesCriterion):
         verdict, groups, pairs = by_copies(table, criterion, flow.folder / "descriptors", flow.console)
         flow.table.loc[groups.index, "group_id"] = groups
+        flow.considered = flow.table
         sides = {side: pairs[side].map(lambda name: _below(name, flow.data)) for side in ("first", "second")}
         save_csv(pairs.assign(**sides), flow.folder / "duplicates.csv")
         return verdict
@@ -262,7 +273,7 @@ def _finish(flow: _Flow, begun: dict[str, Any]) -> dict[str, Any]:
         "fingerprint": fingerprint(folder, table),
         "data_root": str(flow.data),
         "lungs_model": flow.lungs.name,
-        "apart_from": begun["apart_from"],
+        "apart_from": begun.get("apart_from", []),
         "seed": flow.config.seed,
         "versions": {name: version(name) for name in ("lunglens", "numpy", "onnxruntime", "pillow", "scipy")},
     }

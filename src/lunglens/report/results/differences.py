@@ -19,12 +19,12 @@ ALWAYS = (
     (
         "Uncertainty",
         "none",
-        "95 % bootstrap intervals by patient, for every figure",
+        "95 % bootstrap intervals by patient (by film where the patient is unknown), for every figure",
     ),
     (
-        "Sources never seen",
+        "Films of other collections",
         "not tested",
-        "every fold's model is tested on them where a study was kept apart for it",
+        "tested by every fold's model where a study was kept apart for it",
     ),
     (
         "Learning rate steps",
@@ -32,8 +32,8 @@ ALWAYS = (
         "as configured",
     ),
 )
-# Set by the study or meant to differ between the runs that are compared.
-_NOT_COMPARED = ("positive", "negative", "split", "backbone", "sources")
+# Set by the study.
+_NOT_COMPARED = ("positive", "negative", "split", "sources")
 
 
 def differences(study: str, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:

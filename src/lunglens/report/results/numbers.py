@@ -21,16 +21,23 @@ SHARES = {
 FACTS = ("model", "seed", "date", "parameters", "gflops", "cpu_ms", "hardware", "versions")
 
 
-def read_run(folder: Path, kind: str) -> Numbers:
+def read_run(folder: Path, kind: str, study: str | None = None) -> Numbers:
     """`run.json` and `metrics.json` of a finished run, with its folder's name.
 
     Raises:
-        DataError: it is not finished, or a run of another kind.
+        DataError: it is not finished, or a run of another kind or on another study.
     """
     about, metrics = read_json(folder / "run.json"), read_json(folder / "metrics.json")
     if about.get("kind") != kind:
         raise DataError(f"{folder}: a run of kind {about.get('kind')!r}, not {kind}")
+    check_study(folder, about.get("study", {}), study)
     return {"name": folder.name, "folder": folder, "about": about, "metrics": metrics}
+
+
+def check_study(folder: Path, found: Numbers, study: str | None) -> None:
+    """Raise DataError where a fingerprint is given and the folder's study has another."""
+    if study is not None and found.get("fingerprint") != study:
+        raise DataError(f"{folder}: is of another study ({found.get('name')}); give it as --control, or not at all")
 
 
 def run_row(run: Numbers) -> Numbers:
@@ -59,10 +66,16 @@ def measures_rows(run: Numbers) -> list[Numbers]:
     parts = [("cross-validated, all folds", metrics["pooled"])]
     parts += [(f"cross-validated, {name}", found) for name, found in metrics["by_source"].items()]
     parts += [
-        (f"never seen: {'all films' if name == 'all' else name}", found) for name, found in metrics["external"].items()
+        (f"not trained on: {'all films' if name == 'all' else name}", found)
+        for name, found in metrics["external"].items()
     ]
     return [
-        {"films": name, "n": found["n"], **{measure: _percents(found, measure) for measure in SHARES}}
+        {
+            "films": name,
+            "n": found["n"],
+            "without": found["without_group"],
+            **{measure: _percents(found, measure) for measure in SHARES},
+        }
         for name, found in parts
     ]
 
@@ -86,7 +99,7 @@ def headline(study: Numbers, runs: list[Numbers], controls: list[Numbers]) -> li
         else:
             said.append(
                 f"{row['model']} on {how}: AUROC {row['auroc']} and accuracy {row['accuracy']} % in cross-validation; "
-                f"on {row['unseen_n']:,} films of places it never saw AUROC {row['unseen_auroc']} and accuracy "
+                f"on {row['unseen_n']:,} films of other collections AUROC {row['unseen_auroc']} and accuracy "
                 f"{row['unseen_accuracy']} %."
             )
     guess = study["confounding"]["metadata_auc"]["file"]
@@ -97,10 +110,10 @@ def headline(study: Numbers, runs: list[Numbers], controls: list[Numbers]) -> li
         )
     for run in controls:
         row = run_row(run)
-        beyond = "" if row["unseen"] is None else f"; on the other hospital's films {row['unseen_auroc']}"
+        beyond = "" if row["unseen"] is None else f"; on films of elsewhere {row['unseen_auroc']}"
         classes = " against ".join(row["classes"])
         said.append(
-            f"Control without that confounding ({row['name']}: {classes}, same network and commands): AUROC "
+            f"Control ({row['name']}: {classes}, {row['model']}), where the source cannot give the class away: AUROC "
             f"{row['auroc']} in cross-validation{beyond}."
         )
     return said

@@ -14,6 +14,7 @@ from lunglens.report.results.numbers import (
     FACTS,
     SHARES,
     Numbers,
+    check_study,
     folds_rows,
     headline,
     lungs_rows,
@@ -23,7 +24,7 @@ from lunglens.report.results.numbers import (
 )
 from lunglens.report.study.page import write_study_report
 
-FIGURES = ("gap", "confusion", "roc", "precision-recall", "folds", "curves")
+FIGURES = ("gap", "confusion", "roc", "precision-recall", "curves")
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,14 @@ def write_results_report(study: Path, inputs: Inputs) -> Path:
         DataError: a folder is no finished run of its kind.
     """
     data = read_json(write_study_report(study).with_suffix(".json"))
-    runs, controls = ([read_run(path, "classifier") for path in paths] for paths in (inputs.runs, inputs.controls))
+    fingerprint = data["study"]["fingerprint"]
+    runs = [read_run(path, "classifier", fingerprint) for path in inputs.runs]
+    controls = [read_run(path, "classifier") for path in inputs.controls]
+    compared = None if inputs.compared is None else read_json(inputs.compared / "comparison.json")
+    heat = None if inputs.heat is None else read_json(inputs.heat / "heat.json")
+    for folder, found in ((inputs.compared, compared), (inputs.heat, heat)):
+        if folder is not None and found is not None:
+            check_study(folder, found["study"], fingerprint)
     lungs = [read_run(path, "lungs") for path in inputs.lungs]
     numbers = {
         "format": 1,
@@ -58,8 +66,8 @@ def write_results_report(study: Path, inputs: Inputs) -> Path:
         "summary": [run_row(run) for run in (*runs, *controls)],
         "runs": [_described(run) for run in (*runs, *controls)],
         "lungs": [{"name": run["name"], "rows": lungs_rows(run), **_facts(run)} for run in lungs],
-        "compared": None if inputs.compared is None else read_json(inputs.compared / "comparison.json"),
-        "heat": None if inputs.heat is None else read_json(inputs.heat / "heat.json"),
+        "compared": compared,
+        "heat": heat,
         "differences": differences(
             " + ".join(f"{n} {name}" for name, n in data["per_class"].items()),
             [run["about"] | {"name": run["name"]} for run in (*runs, *controls, *lungs)],
@@ -96,12 +104,16 @@ def _render(numbers: Numbers, data: Numbers, inputs: Inputs) -> str:
 
 def _pictures(inputs: Inputs) -> dict[str, Any]:
     found: dict[str, Any] = {
-        run.name: {name: data_uri(run / "figures" / f"{name}.svg") for name in FIGURES}
-        for run in (*inputs.runs, *inputs.controls)
+        "runs": [
+            {name: data_uri(run / "figures" / f"{name}.svg") for name in FIGURES}
+            for run in (*inputs.runs, *inputs.controls)
+        ],
+        "lungs": [
+            {name: data_uri(run / "figures" / f"{name}.svg") for name in ("dice", "curves")}
+            | {"worst": data_uri(run / "worst" / "worst-20.png")}
+            for run in inputs.lungs
+        ],
     }
-    for run in inputs.lungs:
-        found[run.name] = {name: data_uri(run / "figures" / f"{name}.svg") for name in ("dice", "folds", "curves")}
-        found[run.name]["worst"] = data_uri(run / "worst" / "worst-20.png")
     if inputs.compared is not None:
         names = ("measures", "confusion")
         found["compared"] = {name: data_uri(inputs.compared / "figures" / f"{name}.svg") for name in names}
