@@ -8,15 +8,13 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.resources import files
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, File, Header, HTTPException, Query, Request, Response, UploadFile
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from lunglens import __version__
@@ -29,6 +27,7 @@ from lunglens.serve import stow
 from lunglens.serve.guard import Guard
 from lunglens.serve.metrics import Metrics
 from lunglens.serve.models import AboutModel, Accepted, AnalysisModel, ErrorModel, Problem, model_of
+from lunglens.serve.pages import pages, service_of
 from lunglens.serve.service import Analysis, QueueFullError, Service, film_of
 from lunglens.serve.settings import ServeSettings
 from lunglens.serve.uploads import Received, take
@@ -90,48 +89,14 @@ def create_app(settings: ServeSettings) -> Any:
     app.state.settings, app.state.metrics, app.state.packages = settings, metrics, packages
     app.add_exception_handler(StarletteHTTPException, _told)
     app.add_exception_handler(RequestValidationError, _not_valid)
-    app.include_router(_pages)
+    app.include_router(pages)
     app.include_router(_api)
     app.include_router(_stow)
     return Guard(app, settings, metrics)
 
 
-_pages = APIRouter(include_in_schema=False)
 _api = APIRouter(prefix="/api", tags=["analyses"])
 _stow = APIRouter(tags=["DICOMweb"])
-
-
-@_pages.get("/")
-def page() -> Response:
-    """The one page."""
-    return HTMLResponse(_static("page.html"))
-
-
-@_pages.get("/static/{name}")
-def static(name: str) -> Response:
-    """The page's script and style."""
-    if name not in STATIC:
-        raise HTTPException(404, "no such file")
-    return Response(_static(name), media_type=STATIC[name])
-
-
-@_pages.get("/healthz")
-def health() -> Response:
-    """Whether the server answers."""
-    return PlainTextResponse("ok\n")
-
-
-@_pages.get("/readyz")
-def ready(request: Request) -> Response:
-    """Whether films are analysed."""
-    is_ready = _service(request).is_ready
-    return PlainTextResponse("ready\n" if is_ready else "not ready\n", 200 if is_ready else 503)
-
-
-@_pages.get("/metrics")
-def metrics_text(request: Request) -> Response:
-    """Prometheus metrics."""
-    return PlainTextResponse(request.app.state.metrics.text(_service(request)))
 
 
 @_api.get("/about")
@@ -159,7 +124,7 @@ async def submit(
     wait: Wait = 0,
 ) -> Accepted:
     """Send films. 202: they are queued. With `wait` and all answered in time 200, or 422 if none could be read."""
-    service, received = _service(request), Received()
+    service, received = service_of(request), Received()
     try:
         for file in files:
             await run_in_threadpool(take, file.file, file.filename or "", service, received)
@@ -190,7 +155,7 @@ async def state(request: Request, id_: str, wait: Wait = 0) -> AnalysisModel:
 @_api.delete("/analyses/{id_}", status_code=204)
 def forget(request: Request, id_: str) -> None:
     """Delete an analysis, its film and its results now."""
-    _service(request).forget(_found(request, id_))
+    service_of(request).forget(_found(request, id_))
 
 
 @_api.get("/analyses/{id_}/pictures/{name}", response_class=FileResponse)
@@ -223,7 +188,7 @@ async def dicom(request: Request, id_: str) -> Response:
     if not path.is_file():
         answers: list[Answer] = []
         try:
-            _service(request).export_dicom(analysis, answers.append)
+            service_of(request).export_dicom(analysis, answers.append)
         except QueueFullError as error:
             raise _busy(error) from error
         deadline = time.monotonic() + LONGEST_WAIT_S
@@ -250,7 +215,7 @@ async def store(request: Request, study: str | None = None, content_type: Annota
 
 
 def _store(request: Request, parts: list[bytes], study: str | None) -> Response:
-    service, received = _service(request), Received()
+    service, received = service_of(request), Received()
     stored: list[dict[str, Any]] = []
     failed: list[tuple[dict[str, Any], int]] = []
     try:
@@ -312,13 +277,8 @@ def _queued(service: Service, received: Received) -> list[Analysis]:
         raise _busy(error) from error
 
 
-def _service(request: Request) -> Service:
-    service: Service = request.app.state.service
-    return service
-
-
 def _found(request: Request, id_: str) -> Analysis:
-    analysis = _service(request).analyses.get(id_)
+    analysis = service_of(request).analyses.get(id_)
     if analysis is None:
         raise HTTPException(404, "no such analysis: it was deleted, or has never been")
     return analysis
@@ -355,7 +315,3 @@ def _sheet(request: Request, id_: str, prevalence: float) -> Sheet:
     measured = request.app.state.packages["classifier"].measured
     title = analysis.label or TITLE
     return sheet_of(title, [Line(**line) for line in lines], panel, measured, version, prevalence)  # type: ignore[arg-type]
-
-
-def _static(name: str) -> bytes:
-    return (Path(str(files(__package__))) / "static" / name).read_bytes()
