@@ -262,7 +262,9 @@ def write_gap() -> None:
         "tb-shenzhen": "control: tuberculosis, both classes from Shenzhen; then Montgomery",
         "tb-montgomery": "control: tuberculosis, both classes from Montgomery; then Shenzhen",
     }
-    lines = ["| trained and tested on | films | AUROC, ten folds | accuracy | films not trained on | AUROC | accuracy |"]
+    lines = [
+        "| trained and tested on | films | AUROC, ten folds | accuracy | films not trained on | AUROC | accuracy |"
+    ]
     lines.append("| --- " * 7 + "|")
     for name, words in runs.items():
         metrics = crossval(name)
@@ -346,7 +348,10 @@ def write_heat() -> None:
                 f"| {name} | {words} | {interval(row, 'heat_share')} | {row['area_share']:.3f} | {interval(row['hottest_pixel'], 'hits')} | {row['without_heat']} |"
             )
     paired = heat["all"]["cut_less_uncut"]
-    lines += ["", f"Cut less whole, on the {paired['n']} films where both have heat: {paired['difference']:+.3f} ({paired['difference_95_ci'][0]:+.3f} to {paired['difference_95_ci'][1]:+.3f}); of the COVID films {heat['classes']['covid']['cut_less_uncut']['difference']:+.3f} ({heat['classes']['covid']['cut_less_uncut']['difference_95_ci'][0]:+.3f} to {heat['classes']['covid']['cut_less_uncut']['difference_95_ci'][1]:+.3f})."]
+    lines += [
+        "",
+        f"Cut less whole, on the {paired['n']} films where both have heat: {paired['difference']:+.3f} ({paired['difference_95_ci'][0]:+.3f} to {paired['difference_95_ci'][1]:+.3f}); of the COVID films {heat['classes']['covid']['cut_less_uncut']['difference']:+.3f} ({heat['classes']['covid']['cut_less_uncut']['difference_95_ci'][0]:+.3f} to {heat['classes']['covid']['cut_less_uncut']['difference_95_ci'][1]:+.3f}).",
+    ]
     lines += ["", "| trained on | randomised | rank correlation with the trained map | SSIM |", "| --- " * 4 + "|"]
     for side, words in (("uncut", "whole films"), ("cut", "cut films")):
         lines += [

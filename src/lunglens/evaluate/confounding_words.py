@@ -83,7 +83,7 @@ _ELSEWHERE = (
 )
 _NOT_MEAN: dict[Verdict, str] = {
     "place": f"That a model recognises the disease, or will in another hospital. {_ELSEWHERE} Cutting the lungs out "
-    "lessens the problem and does not solve it.",
+    "does not solve the problem.",
     "mixed": f"That the same score will be reached in another hospital. {_ELSEWHERE}",
     "fair": "That the same score will be reached in another hospital, or on patients chosen otherwise. What metadata "
     "do not show (lettering, sharpness, who was X-rayed and why) can still tell the class.",
