@@ -4,20 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from lunglens.errors import DataError
+from lunglens.report.crossval.classifier import SHOWN
 from lunglens.report.crossval.drawing import percent, spread
 from lunglens.report.crossval.table6 import read_json
 
 Numbers = dict[str, Any]
-SHARES = {
-    "accuracy": "accuracy",
-    "sensitivity": "sensitivity",
-    "specificity": "specificity",
-    "ppv": "PPV",
-    "npv": "NPV",
-    "f1": "F1",
-    "auroc": "AUROC",
-    "auprc": "AUPRC",
-}
 FACTS = ("model", "seed", "date", "parameters", "gflops", "cpu_ms", "hardware", "versions")
 
 
@@ -74,7 +65,7 @@ def measures_rows(run: Numbers) -> list[Numbers]:
             "films": name,
             "n": found["n"],
             "without": found["without_group"],
-            **{measure: _percents(found, measure) for measure in SHARES},
+            **{measure: _percents(found, measure) for measure in SHOWN},
         }
         for name, found in parts
     ]
@@ -83,7 +74,7 @@ def measures_rows(run: Numbers) -> list[Numbers]:
 def folds_rows(run: Numbers) -> list[Numbers]:
     """Rows as in the paper's table 6."""
     return [
-        {"fold": fold, "n": found["n"], **{measure: percent(found[measure]) for measure in SHARES}}
+        {"fold": fold, "n": found["n"], **{measure: percent(found[measure]) for measure in SHOWN}}
         for fold, found in run["metrics"]["folds"].items()
     ]
 

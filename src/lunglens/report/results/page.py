@@ -7,12 +7,12 @@ from typing import Any
 
 from lunglens.evaluate.paper_words import paper_inconsistencies
 from lunglens.files import write_bytes, write_json
+from lunglens.report.crossval.classifier import SHOWN
 from lunglens.report.crossval.table6 import read_json
 from lunglens.report.pages import data_uri, environment
 from lunglens.report.results.differences import differences
 from lunglens.report.results.numbers import (
     FACTS,
-    SHARES,
     Numbers,
     check_study,
     folds_rows,
@@ -96,7 +96,7 @@ def _render(numbers: Numbers, data: Numbers, inputs: Inputs) -> str:
         **numbers,
         words=data["words"],
         flow=data["flow"],
-        shares=SHARES,
+        shares=SHOWN,
         pictures=_pictures(inputs),
         inconsistencies=paper_inconsistencies(),
     )
