@@ -275,7 +275,7 @@ def write_gap() -> None:
     run = crossval("paper-cut", "run")
     lines += [
         "",
-        f"{run['model']} at {run['config']['view']['input_size']} px, {run['config']['optimization']['epochs']} epochs, seed {run['seed']}, {run['date']}; study `{run['study']['fingerprint'][:12]}`, films of other collections `{run['unseen']['fingerprint'][:12]}`, by the mean answer of the ten folds' models; in brackets 95 % bootstrap intervals by patient, by film where nobody knows the patient.",
+        f"{run['model']} at {run['config']['view']['input_size']} px unless said, {run['config']['optimization']['epochs']} epochs, seed {run['seed']}, {run['date']}; study `{run['study']['fingerprint'][:12]}`, films of other collections `{run['unseen']['fingerprint'][:12]}`, by the mean answer of the ten folds' models; in brackets 95 % bootstrap intervals by patient, by film where nobody knows the patient.",
     ]
     lines += [
         "",
@@ -376,9 +376,15 @@ def write_lung_folds() -> None:
         "| run | tested on | films | Dice | median | 5th percentile | HD95, px | surface distance, px |",
         "| --- " * 8 + "|",
     ]
-    for run, words in (("lungs", "ten folds by patient"), ("lungs-cross-site", "trained on the other hospital only")):
-        metrics = crossval(run)
-        parts = {"all": metrics["pooled"], **metrics["by_source"]} if run == "lungs" else metrics["by_source"]
+    runs = {
+        "lungs": "ten folds by patient",
+        "lungs-cross-site": "trained on the other hospital only",
+        "lungs-cross-site-128": "trained on the other hospital only",
+    }
+    for run, words in runs.items():
+        metrics, config = crossval(run), crossval(run, "run")["config"]
+        words += f", {config['input_size']} px, {config['optimization']['epochs']} epochs"
+        parts = metrics["by_source"] if "cross-site" in run else {"all": metrics["pooled"], **metrics["by_source"]}
         for name, found in parts.items():
             dice = found["dice"]
             lines.append(
