@@ -380,6 +380,7 @@ def write_lung_folds() -> None:
     ]
     runs = {
         "lungs": "ten folds by patient",
+        "lungs-128": "ten folds by patient",
         "lungs-cross-site": "trained on the other hospital only",
         "lungs-cross-site-128": "trained on the other hospital only",
     }
