@@ -11,7 +11,6 @@ SCHEME, SCHEME_VERSION = "99LUNGLENS", "2"
 
 _MEANINGS = {
     # names: what is asked or measured
-    "film-quality": "Fitness of the film for this analysis",
     "gate": "Judgement of the film",
     "frontal-score": "Score of the check for frontal chest radiographs",
     "reason": "Reason of the refusal",

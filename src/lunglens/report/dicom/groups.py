@@ -59,7 +59,6 @@ def film_group(
     """
     group = MeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(**tracking),
-        finding_type=private("film-quality"),
         qualitative_evaluations=[QualitativeEvaluation(private("gate"), judgement)],
         source_images=[SourceImageForMeasurementGroup(source.SOPClassUID, source.SOPInstanceUID)],
         **more,

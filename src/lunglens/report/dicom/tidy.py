@@ -79,7 +79,7 @@ def tidied(header: Dataset, digest: Callable[[], str]) -> Source:
         raw = raw_value(header, name)
         said, sure = text.decoded(raw, encodings)
         value = rule(said) if sure or rule not in (_SH, _LO) else ""
-        if not value and raw.strip(b" \0"):
+        if not value and said.strip(" \0^=\\"):
             left_out.append(name)
         if value or name in _TYPE_2:
             setattr(found, name, value.split("\\") if rule is text.orientation else value)
