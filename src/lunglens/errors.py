@@ -10,7 +10,7 @@ class UnreadableImageError(LungLensError):
 
 
 class NotAChestRadiographError(LungLensError):
-    """The file says of itself that it is no single chest radiograph: another modality, body part, several frames."""
+    """The file says of itself that it is no single radiograph: another modality, raw detector data, several frames."""
 
 
 class ModelPackageError(LungLensError):

@@ -17,8 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lunglens.errors import LungLensError, UnreadableImageError
-from lunglens.reading.dicom_file import looks_like_dicom, parse, read_header, refuse_other_kinds
+from lunglens.reading.dicom_file import looks_like_dicom, parse
 from lunglens.reading.dicom_gray import to_gray
+from lunglens.reading.dicom_header import Plane, read_header
+from lunglens.reading.dicom_kind import refuse_other_kinds
 from lunglens.reading.dicom_pixels import read_stored
 from lunglens.reading.jsrt_img import BITS, SIDE_PX, SPACING_MM, looks_like_jsrt, read_jsrt
 from lunglens.reading.raster import raster_format, read_raster
@@ -45,10 +47,11 @@ class Radiograph:
     pixels: float32 (H, W) in 0..1, bright = dense (the sense of MONOCHROME2). PNG, JPEG and TIFF: linear over
     the stored range; DICOM: after the modality and VOI transformations.
     sha256: of the file's bytes, '' for an array. file_format: DICOM, PNG, JPEG, TIFF, JSRT or array. bits: bits stored.
-    spacing_mm: (between rows, between columns) in mm from the element `spacing_source`; ImagerPixelSpacing is
-    measured at the detector, so the body is smaller by the unknown magnification.
+    spacing_mm: (between rows, between columns) in mm from the element `spacing_source`. spacing_plane: where it holds;
+    at the detector the body shows larger than it is, by the unknown magnification. None where that is not said.
     view, laterality, sex, body_part, modality: as in the header, upper case; None where absent.
-    notes: what was done to the pixels, and what is odd.
+    doubt: what the header says against a frontal chest radiograph; the gate then asks more of the pixels.
+    warnings: what the reader should know of the header. notes: what was done to the pixels, and what is odd.
     """
 
     pixels: NDArray[np.float32]
@@ -57,12 +60,15 @@ class Radiograph:
     bits: int
     spacing_mm: tuple[float, float] | None = None
     spacing_source: str | None = None
+    spacing_plane: Plane | None = None
     view: str | None = None
     laterality: str | None = None
     age_years: float | None = None
     sex: str | None = None
     body_part: str | None = None
     modality: str | None = None
+    doubt: str | None = None
+    warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -73,7 +79,7 @@ def read_radiograph(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Radiog
     the pixels that are no padding, C.7.5.1.1.2) and then turns MONOCHROME1 round (C.7.6.3.1.2).
 
     Raises UnreadableImageError where the file cannot be read, and NotAChestRadiographError where its header says
-    that it is of another modality or body part, or has several frames. Nothing else, and nothing is printed.
+    that it is of another modality, raw detector data, or has several frames. Nothing else, and nothing is printed.
     """
     file = Path(path)
     try:
@@ -167,6 +173,6 @@ def _from_dicom(data: bytes, digest: str, limits: Limits) -> Radiograph:
     notes: list[str] = []
     dataset = parse(data, limits.max_bytes, notes)
     header = read_header(dataset, notes)
-    refuse_other_kinds(dataset, header, notes)
+    refuse_other_kinds(dataset, notes)
     pixels = to_gray(read_stored(dataset, data, limits.max_pixels, notes), dataset, notes)
     return Radiograph(pixels, digest, "DICOM", int(dataset.BitsStored), **vars(header), notes=tuple(notes))

@@ -1,18 +1,16 @@
-"""One DICOM file's bytes -> the data set, and the few header facts that LungLens uses.
+"""One DICOM file's bytes -> the data set of the few elements that LungLens uses.
 
 Only the elements in `_ELEMENTS` are ever read, so no patient name, number or date reaches the program.
 """
 
-import re
 import struct
 import zlib
-from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lunglens.errors import NotAChestRadiographError, UnreadableImageError
+from lunglens.errors import UnreadableImageError
 
 if TYPE_CHECKING:
     from pydicom.dataset import FileDataset
@@ -27,39 +25,11 @@ _ELEMENT_NAMES = (
     "ModalityLUTSequence RescaleSlope RescaleIntercept VOILUTSequence VOILUTFunction WindowCenter WindowWidth "
     "RedPaletteColorLookupTableDescriptor GreenPaletteColorLookupTableDescriptor "
     "BluePaletteColorLookupTableDescriptor RedPaletteColorLookupTableData GreenPaletteColorLookupTableData "
-    "BluePaletteColorLookupTableData ExtendedOffsetTable ExtendedOffsetTableLengths PixelData"
+    "BluePaletteColorLookupTableData ExtendedOffsetTable ExtendedOffsetTableLengths PixelData "
+    "AnatomicRegionSequence ViewCodeSequence PresentationIntentType PixelSpacingCalibrationType "
+    "NominalScannedPixelSpacing EstimatedRadiographicMagnificationFactor"
 )
 _ELEMENTS = _ELEMENT_NAMES.split()
-_RADIOGRAPHY = {"CR", "DX", "RG", "DR"}
-_UNSTATED_MODALITY = {"", "OT", "SC"}
-# Consulted only where Modality is absent (PS3.4 B.5, "Standard SOP Classes").
-_SOP_CLASS_MODALITY = {
-    "1.2.840.10008.5.1.4.1.1.2": "CT",
-    "1.2.840.10008.5.1.4.1.1.2.1": "CT",
-    "1.2.840.10008.5.1.4.1.1.4": "MR",
-    "1.2.840.10008.5.1.4.1.1.4.1": "MR",
-    "1.2.840.10008.5.1.4.1.1.6.1": "US",
-    "1.2.840.10008.5.1.4.1.1.3.1": "US",
-    "1.2.840.10008.5.1.4.1.1.1.2": "MG",
-    "1.2.840.10008.5.1.4.1.1.20": "NM",
-    "1.2.840.10008.5.1.4.1.1.128": "PT",
-}
-_CHEST_WORDS = ("CHEST", "THORAX", "LUNG", "TORAX", "TORACE")
-_UNSTATED_PART = {"", "UNKNOWN", "OTHER", "NONE", "UNDEFINED"}
-
-
-@dataclass(frozen=True)
-class Header:
-    """What the header says; None where it is silent, or where what it says makes no sense."""
-
-    spacing_mm: tuple[float, float] | None
-    spacing_source: str | None
-    view: str | None
-    laterality: str | None
-    age_years: float | None
-    sex: str | None
-    body_part: str | None
-    modality: str | None
 
 
 def looks_like_dicom(data: bytes) -> bool:
@@ -148,59 +118,3 @@ def integer(dataset: Any, keyword: str, default: int | None = None) -> int:
             raise UnreadableImageError(f"the DICOM element {keyword} is missing or malformed. Export the file again.")
         return default
     return int(found)
-
-
-def _text(dataset: Any, keyword: str) -> str | None:
-    found = value(dataset, keyword)
-    return re.sub(r"[^\x20-\x7e]", "?", str(found)).strip().upper()[:64] or None if found is not None else None
-
-
-def read_header(dataset: Any, notes: list[str]) -> Header:
-    """Read what the header says of the radiograph; adds to `notes`."""
-    spacing, source = _spacing(dataset, notes)
-    sex = _text(dataset, "PatientSex")
-    return Header(
-        spacing_mm=spacing,
-        spacing_source=source,
-        view=_text(dataset, "ViewPosition"),
-        laterality=_text(dataset, "ImageLaterality") or _text(dataset, "Laterality"),
-        age_years=_age_years(_text(dataset, "PatientAge")),
-        sex=sex if sex in ("M", "F", "O") else None,
-        body_part=_text(dataset, "BodyPartExamined"),
-        modality=_text(dataset, "Modality"),
-    )
-
-
-def _age_years(text: str | None) -> float | None:
-    """Age in years from an Age String (PS3.5 6.2: nnnD, nnnW, nnnM or nnnY)."""
-    match = re.fullmatch(r"(\d{1,3})([DWMY])", text or "")
-    return int(match[1]) / {"D": 365.25, "W": 52.18, "M": 12.0, "Y": 1.0}[match[2]] if match else None
-
-
-def _spacing(dataset: Any, notes: list[str]) -> tuple[tuple[float, float] | None, str | None]:
-    for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
-        try:
-            row, column = (float(part) for part in dataset.get(keyword) or ())
-        except Exception:  # absent, of one value, or malformed in a way that pydicom raises on
-            row = column = 0.0
-        if 0 < row < 100 and 0 < column < 100:
-            notes.append(f"pixel spacing from {keyword}")
-            return (row, column), keyword
-        if keyword in dataset:
-            notes.append(f"{keyword} is not usable and was ignored")
-    return None, None
-
-
-def refuse_other_kinds(dataset: Any, header: Header, notes: list[str]) -> None:
-    """Raise NotAChestRadiographError where the header says that it is something else; adds to `notes`."""
-    modality = header.modality or _SOP_CLASS_MODALITY.get(str(value(dataset, "SOPClassUID")), "")
-    if modality in _UNSTATED_MODALITY:
-        notes.append(f"the header does not say that this is a radiograph (modality {modality or 'absent'})")
-    elif modality not in _RADIOGRAPHY:
-        raise NotAChestRadiographError(f"its header says modality {modality}. Give a chest radiograph (CR or DX).")
-    frames = integer(dataset, "NumberOfFrames", 1)
-    if frames > 1:
-        raise NotAChestRadiographError(f"it holds {frames} frames. Give one single-frame chest radiograph.")
-    part = header.body_part or ""
-    if part not in _UNSTATED_PART and not any(word in part for word in _CHEST_WORDS):
-        raise NotAChestRadiographError(f"its header says body part {part}. Give a chest radiograph.")
