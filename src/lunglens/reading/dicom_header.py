@@ -6,6 +6,7 @@ radiograph is only a doubt: the pixels decide, and the doubt is shown.
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -93,9 +94,12 @@ def _raw(dataset: Any, keyword: str) -> bytes:
     found = None if element is None else element.value
     if isinstance(found, bytes):
         return found
-    several = not isinstance(found, str) and hasattr(found, "__iter__")
+    several = isinstance(found, Iterable) and not isinstance(found, str)
     text = "\\".join(map(str, found)) if several else str("" if found is None else found)
-    return text.encode("latin-1" if text.isascii() or max(text) <= "\xff" else "utf-8")
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode()
 
 
 def _text(dataset: Any, keyword: str) -> str | None:
