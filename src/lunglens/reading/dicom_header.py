@@ -94,8 +94,8 @@ def _raw(dataset: Any, keyword: str) -> bytes:
     found = None if element is None else element.value
     if isinstance(found, bytes):
         return found
-    several = isinstance(found, Iterable) and not isinstance(found, str)
-    text = "\\".join(map(str, found)) if several else str("" if found is None else found)
+    values = found if isinstance(found, Iterable) and not isinstance(found, str) else [found or ""]
+    text = "\\".join(map(str, values))
     try:
         return text.encode("latin-1")
     except UnicodeEncodeError:
