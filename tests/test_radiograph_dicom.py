@@ -142,18 +142,18 @@ def test_colour_secondary_capture(tmp_path: Path) -> None:
 
 def test_header_facts(tmp_path: Path) -> None:
     facts = {"PatientAge": "006M", "PatientSex": "f", "ViewPosition": "ll", "ImageLaterality": "L"}
-    dataset = dataset_of(gradient(), PixelSpacing=[0.2, 0.1], BodyPartExamined="Chest pa", **facts)
+    dataset = dataset_of(gradient(), PixelSpacing=[2.0, 1.0], BodyPartExamined="Chest pa", **facts)
     found = read_radiograph(saved(tmp_path, encoded(dataset)))
-    assert (found.spacing_mm, found.spacing_source) == ((0.2, 0.1), "PixelSpacing")
+    assert (found.spacing_mm, found.spacing_source) == ((2.0, 1.0), "PixelSpacing")
     assert (found.age_years, found.sex, found.view, found.laterality) == (0.5, "F", "LL", "L")
     assert found.body_part == "CHEST PA"
     assert "Never" not in repr(found)
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("age", ["", "abc", "45", "999999Y", "-1Y"])
+@pytest.mark.parametrize("age", ["", "abc", "999Y", "999999Y", "-1Y"])
 def test_odd_facts_never_fail(age: str, tmp_path: Path) -> None:
-    dataset = dataset_of(gradient(), PatientAge=age, ImagerPixelSpacing=[0.15, 0.15], Modality=None)
+    dataset = dataset_of(gradient(), PatientAge=age, ImagerPixelSpacing=[1.5, 1.5], Modality=None)
     found = read_radiograph(saved(tmp_path, encoded(dataset)))
     assert found.age_years is None
     assert found.spacing_source == "ImagerPixelSpacing"

@@ -24,8 +24,6 @@ from tests.pictures import DEEP, GRAY, picture, saved
         ({"Modality": "MR"}, "modality MR"),
         ({"Modality": "US"}, "modality US"),
         ({"Modality": None, "SOPClassUID": "1.2.840.10008.5.1.4.1.1.2"}, "modality CT"),
-        ({"BodyPartExamined": "HAND"}, "body part HAND"),
-        ({"BodyPartExamined": "LEG"}, "body part LEG"),
         ({"NumberOfFrames": 2}, "2 frames"),
     ],
 )

@@ -11,11 +11,11 @@ from functools import cache
 
 # Stems, accents folded: each stands for all words that hold it (THORA: thorax, thoracic, thoracale, thorakas ...).
 _CHEST_STEMS = """
-    CHEST CHST CXR THORA THX TORAX TORAC TORAK TRUNK TRONC TORSO RUMPF RIB COSTILLA COSTE COSTAL COTES RIPPE ZEBRA ZEBER
-    STERNUM STERNAL ESTERNO BREASTBONE LUNG PULMO POUMON POLMON LONGEN PLUCA PLUCN PLIC KEUHKO AKCIGER PHOI PARU TUDO
-    PLEUR MEDIAST HEART CARDI HERZ COEUR CORAZON CORACAO CUORE SERCE SRDCE KALP PECHO PEITO PETTO POITRINE BRUST BORST
-    BRYST BROST RINTA PIERS HRUDNI GRUD PRSNI MELLKAS GOGUS DADA NGUC ΘΩΡΑΚ ΠΝΕΥΜ ΣΤΗΘ ГРУД ТОРАКС ЛЕГК ЛЕГЕН РЕБР ОГК
-    СЕРДЦ 胸 肺 キョウブ 가슴 흉 폐 صدر חזה छाती ทรวงอก
+    CHEST CHST CXR THORA THX TORAX TORAC TORAK TRUNK TRONC TORSO RUMPF RIB RIBS COSTIL COSTE COSTAL COTES RIPPE ZEBRA
+    ZEBER STERNUM STERNAL ESTERNO BREASTBONE LUNG PULMO POUMON POLMON LONGEN PLUCA PLUCN PLIC KEUHKO AKCIGER PHOI PARU
+    TUDO PLEUR MEDIAST HEART CARDI HERZ COEUR CORAZON CORACAO CUORE SERCE SRDCE KALP PECHO PEITO PETTO POITRINE BRUST
+    BORST BRYST BROST RINTA PIERS HRUDNI GRUD PRSNI MELLKAS GOGUS DADA NGUC ΘΩΡΑΚ ΠΝΕΥΜ ΣΤΗΘ ГРУД ТОРАКС ЛЕГК ЛЕГЕН РЕБР
+    ОГК СЕРДЦ 胸 肺 キョウブ 가슴 흉 폐 صدر חזה छाती ทรวงอก
 """  # noqa: RUF001 - not Latin letters by mistake
 _SPINE_STEMS = (
     "SPINE SPINA COLUMN COLONN WIRBEL RACHIS VERTEB WERVEL BROSTRYGG LUMBA LOMBA KREGO PATER OMURGA ПОЗВ 椎 척추"
@@ -39,7 +39,11 @@ def is_chest(text: bytes) -> bool:
 
 def is_silent(text: bytes) -> bool:
     """Whether the text names no part of the body at all: empty, "UNKNOWN", only signs or digits."""
-    return set(_SILENT_WORDS.split()).issuperset(re.findall(r"[^\W\d_]+", _fold(readable(text))))
+    try:
+        readings = [_fold(text.decode())]
+    except UnicodeDecodeError:
+        readings = _readings(text)[1:]
+    return set(_SILENT_WORDS.split()).issuperset(re.findall(r"[^\W\d_]+", " ".join(readings)))
 
 
 def is_not_frontal(text: bytes) -> bool:
@@ -64,7 +68,7 @@ def _fold(text: str) -> str:
 
 def _readings(text: bytes) -> list[str]:
     """All that the text may mean, folded; first with each run of what is no plain letter as one broken letter."""
-    found = [re.sub("[^A-Z]+", BROKEN, text.decode("latin-1").upper())]
+    found = [re.sub("[^A-Z]+", BROKEN, text.upper().decode("latin-1"))]
     for codec in _CODECS.split():
         try:
             found.append(_fold(text.decode(codec)))

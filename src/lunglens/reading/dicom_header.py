@@ -16,7 +16,7 @@ from lunglens.reading.dicom_kind import doubted_kind
 
 ADULT_YEARS = 18
 OLDEST_YEARS = 120
-FILM_SIDE_MM = (100.0, 600.0)  # a newborn's film cut to the chest, and more than the largest detector's 430 mm
+FILM_SIDE_MM = (50.0, 600.0)  # a premature baby's film cut to the chest, and more than the largest detector's 430 mm
 MOST_MAGNIFIED = 2.0
 CHEST_CODES = {
     *("51185008", "816094009", "39607008", "43799004", "72410000", "80891009", "113197003", "56873002"),  # SNOMED CT

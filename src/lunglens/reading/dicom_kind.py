@@ -30,7 +30,8 @@ def refuse_other_kinds(dataset: Any, notes: list[str]) -> None:
         raise NotAChestRadiographError(f"its header says modality {modality}. {_ADVICE}")
     if _of_modality(modality) is None:
         if _of_class(sop_class) == "other":
-            raise NotAChestRadiographError(f"its header says that it is of the kind {sop_class}. {_ADVICE}")
+            said = re.sub("(.*) Image.*", r"modality \1", sop_class)
+            raise NotAChestRadiographError(f"its header says {said}. {_ADVICE}")
         notes.append(f"the header does not say that this is a radiograph (modality {modality or 'absent'})")
     elif modality in {"RF", "XA", "PX"}:
         notes.append(f"modality {modality}: read as a radiograph")
@@ -83,4 +84,4 @@ def _sop_class(dataset: Any) -> str:
 
     stated = value(dataset, "SOPClassUID") or value(getattr(dataset, "file_meta", {}), "MediaStorageSOPClassUID")
     uid = UID(str(stated or "").strip("\0 "))
-    return uid.name.replace(" Storage", "") if uid.type == "SOP Class" else ""
+    return "".join(uid.name.rpartition(" Storage")[::2]) if uid.type == "SOP Class" else ""
