@@ -161,7 +161,7 @@ def _decode(data: bytes, limits: Limits) -> Radiograph:
     file_format = raster_format(data)
     if file_format is None and looks_like_jsrt(data):
         check_size(SIDE_PX, SIDE_PX, limits.max_pixels)
-        return Radiograph(read_jsrt(data), digest, "JSRT", BITS, (SPACING_MM, SPACING_MM), "JSRT database")
+        return Radiograph(read_jsrt(data), digest, "JSRT", BITS, (SPACING_MM, SPACING_MM), "JSRT database", "detector")
     if file_format is None:
         raise UnreadableImageError("it is no DICOM, PNG, JPEG or TIFF file. Export the radiograph as one of these.")
     notes: list[str] = []
