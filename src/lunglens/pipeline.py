@@ -20,7 +20,7 @@ from lunglens.segment.segmenter import Segmentation, segment_film, segment_squar
 
 # Montgomery's 138 films, whose pixels are known to be 0.0875 mm: masks of 149 to 599 cm2, both lungs, at the detector.
 PLAUSIBLE_CM2 = (100, 800)
-MOST_UNEQUAL = 2.0  # larger : smaller lung; 1.18 in the median and above 2 on 12 of 473 accepted adult films
+MOST_UNEQUAL = 2.0  # larger : smaller lung; above it 7 of 415 accepted adult films (benchmarks/doubted_films.py)
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from scipy import ndimage
 from lunglens.preprocess import Floats, Mask
 from lunglens.segment.segmenter import Segmentation
 
-# Of 473 adult frontal films of eight sources, 4 fall between the gate's own threshold and this one; of 40 upper thirds
-# of films, which show the neck and no whole lung, 3 of the 4 that pass the first (benchmark: docs/compatibility.md).
+# Of 415 adult frontal films of seven sources, 4 fall between the gate's own threshold and this one; of 40 upper thirds
+# of films, which show the neck and no whole lung, 7 of the 12 that pass the first (benchmarks/doubted_films.py).
 MIN_DOUBTED_SCORE = 0.6
 MIN_FILM_SPREAD = 0.02  # standard deviation of the stored values, 0..1: below it there is nothing to see
 
