@@ -287,8 +287,9 @@ def test_a_malformed_spacing_is_ignored_with_a_note(text: str) -> None:
     assert notes == ["PixelSpacing is not usable and was ignored"]
 
 
-def test_a_comma_is_a_decimal_point() -> None:
-    assert raw_spacing(PixelSpacing="0,5\\0,4")[0].spacing_mm == (0.5, 0.4)
+@pytest.mark.parametrize("text", ["0,5\\0,4", "0.5,0.4", " 0.5\\0.4 "])
+def test_commas_are_understood(text: str) -> None:
+    assert raw_spacing(PixelSpacing=text)[0].spacing_mm == (0.5, 0.4)
 
 
 @pytest.mark.parametrize("useless", [[1, 1], [0, 0], [0.001, 0.001], [50, 50]])

@@ -179,9 +179,10 @@ def _spacing(
 
 
 def _pair(dataset: Any, keyword: str) -> tuple[float, float] | None:
-    """Two positive numbers; a comma is taken for the decimal point."""
+    """Two positive numbers; a comma is the decimal point, or else stands between them."""
+    text = _raw(dataset, keyword).strip(b"\0 ")
     try:
-        row, column = (float(part) for part in _raw(dataset, keyword).replace(b",", b".").strip(b"\0 ").split(b"\\"))
+        row, column = map(float, text.replace(b",", b".").split(b"\\") if b"\\" in text else text.split(b","))
     except ValueError:
         return None
     return (row, column) if 0 < row < math.inf and 0 < column < math.inf else None
