@@ -10,8 +10,6 @@ from scipy import ndimage
 from lunglens.preprocess import Floats, Mask
 from lunglens.segment.segmenter import Segmentation
 
-MIN_FILM_SPREAD = 0.02  # standard deviation of the stored values, 0..1: below it there is nothing to see
-
 
 @dataclass(frozen=True)
 class LinearCheck:
@@ -63,7 +61,7 @@ def judge(pixels: Floats, segmentation: Segmentation, frontal: LinearCheck) -> G
     size = segmentation.mask.fields.size
     score = frontal.score(gate_features(segmentation))
     shares = float(left.sum() / size), float(right.sum() / size)
-    reason = _blank(pixels) or _implausible(*shares) or _not_frontal(score, frontal.threshold)
+    reason = _blank(pixels, segmentation.film) or _implausible(*shares) or _not_frontal(score, frontal.threshold)
     return GateResult(reason is None, reason, score, *shares)
 
 
@@ -112,8 +110,9 @@ def _spans_both_sides(fields: Mask) -> bool:
     return bool(np.ptp(np.flatnonzero(fields.any(axis=0))) > 0.45 * fields.shape[1])
 
 
-def _blank(pixels: Floats) -> str | None:
-    if float(pixels.std()) < MIN_FILM_SPREAD:
+def _blank(pixels: Floats, film: Floats) -> str | None:
+    """Whether the values hardly differ: all the same, or all but the few that the stretch leaves out."""
+    if np.ptp(pixels) == 0 or np.ptp(film) == 0:
         return "the film is blank: its values hardly differ"
     return None
 
