@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from lunglens.preprocess import Floats, Mask
+from lunglens.preprocess import STRETCH_PERCENTILES, Floats, Mask
 from lunglens.segment.segmenter import Segmentation
 
 
@@ -61,7 +61,7 @@ def judge(pixels: Floats, segmentation: Segmentation, frontal: LinearCheck) -> G
     size = segmentation.mask.fields.size
     score = frontal.score(gate_features(segmentation))
     shares = float(left.sum() / size), float(right.sum() / size)
-    reason = _blank(pixels, segmentation.film) or _implausible(*shares) or _not_frontal(score, frontal.threshold)
+    reason = _blank(pixels) or _implausible(*shares) or _not_frontal(score, frontal.threshold)
     return GateResult(reason is None, reason, score, *shares)
 
 
@@ -110,11 +110,10 @@ def _spans_both_sides(fields: Mask) -> bool:
     return bool(np.ptp(np.flatnonzero(fields.any(axis=0))) > 0.45 * fields.shape[1])
 
 
-def _blank(pixels: Floats, film: Floats) -> str | None:
-    """Whether the values hardly differ: all the same, or all but the few that the stretch leaves out."""
-    if np.ptp(pixels) == 0 or np.ptp(film) == 0:
-        return "the film is blank: its values hardly differ"
-    return None
+def _blank(pixels: Floats) -> str | None:
+    """Whether the values hardly differ, whatever their scale: all but the outermost hundredth are the same."""
+    low, high = np.percentile(pixels[::4, ::4], STRETCH_PERCENTILES)
+    return "the film is blank: its values hardly differ" if low == high else None
 
 
 def _implausible(left: float, right: float) -> str | None:
