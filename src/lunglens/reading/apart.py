@@ -58,6 +58,12 @@ def decode_apart(kind: str, data: bytes, how: dict[str, Any]) -> tuple[NDArray[A
             return _the_process().decode(kind, data, how)
 
 
+def prepare() -> None:
+    """Start the decoding process while something else is done, such as loading models."""
+    with _LOCK:
+        _the_process()
+
+
 class _DecodingProcess:
     """A child that decodes; used by one thread at a time."""
 

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from lunglens.errors import LungLensError, UnreadableImageError
 from lunglens.reading.apart import _HEADER, SECONDS
@@ -30,6 +31,7 @@ def main() -> None:
     with suppress(AttributeError, ValueError):  # Ctrl-C is for the program, which closes the pipe
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     _limit_memory()
+    Image.preinit()  # before the first question comes
     with suppress(EOFError, BrokenPipeError):
         while True:
             _answer(questions, answers)
