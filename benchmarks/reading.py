@@ -2,9 +2,9 @@
 
     python benchmarks/reading.py --out results/reading.json SRC [SRC ...]
 
-Each SRC is a folder that holds `lunglens/` (`git worktree add` gives one of an earlier state). Measured in a process of
-each tree, warm: reading the RG1 film of pydicom-data uncompressed and as JPEG 2000 (lossless); and `lunglens analyze` of
-100 JPEG files (the film at 512 px, with noise of its own each) and of the one film, cold. Medians of the rounds, and
+Each SRC is a folder that holds `lunglens/` (`git worktree add` gives one of an earlier state). Measured in a process
+of each tree, warm: reading the RG1 film of pydicom-data uncompressed and as JPEG 2000 (lossless); `lunglens analyze`
+of 100 JPEG files (the film at 512 px, with noise of its own each) and of the one film, cold. Medians of the rounds, and
 their range.
 """
 

@@ -1,5 +1,7 @@
 """Pixel Data as real writers leave them: what is whole is read, with a note; what is not is said in words."""
 
+import shutil
+import subprocess
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -52,6 +54,19 @@ def notes_of(film: Radiograph) -> str:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_missing_delimiter(kind: str, cut: int, tmp_path: Path) -> None:
     found = read(tmp_path, transcoded(dataset_of(TWELVE), kind, tmp_path)[:-cut])
+    np.testing.assert_allclose(found.pixels, TWELVE / 4095, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_but_padding_at_the_end(kind: str, tmp_path: Path) -> None:
+    found = read(tmp_path, transcoded(dataset_of(TWELVE), kind, tmp_path)[:-8] + bytes(30))
+    np.testing.assert_allclose(found.pixels, TWELVE / 4095, atol=1e-6)
+
+
+@pytest.mark.parametrize("length", [1, 8, 0xFFFFFFFF])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_delimiter_with_a_length(kind: str, length: int, tmp_path: Path) -> None:
+    found = read(tmp_path, transcoded(dataset_of(TWELVE), kind, tmp_path)[:-4] + length.to_bytes(4, "little"))
     np.testing.assert_allclose(found.pixels, TWELVE / 4095, atol=1e-6)
 
 
@@ -144,6 +159,19 @@ def test_an_8_bit_stream_under_a_12_bit_header(tmp_path: Path) -> None:
     np.testing.assert_allclose(found.pixels, GRAY / 255, atol=0.03)
     assert "8 bits, not the 12" in notes_of(found)
     assert found.bits == 8
+
+
+@pytest.mark.skipif(shutil.which("dcmcjpeg") is None, reason="dcmtk is not installed")
+def test_jpeg_extended_of_12_bits(tmp_path: Path) -> None:
+    plain, extended, back = (tmp_path / f"{name}.dcm" for name in ("plain", "extended", "back"))
+    dataset = dataset_of(TWELVE)
+    dataset.StudyInstanceUID = dataset.SeriesInstanceUID = "1.2.3"
+    plain.write_bytes(encoded(dataset))
+    subprocess.run(["dcmcjpeg", "--encode-extended", plain, extended], check=True)
+    subprocess.run(["dcmdjpeg", extended, back], check=True)
+    assert dcmread(extended).file_meta.TransferSyntaxUID == uid.JPEGExtended12Bit
+    np.testing.assert_array_equal(read_radiograph(extended).pixels, read_radiograph(back).pixels)
+    np.testing.assert_allclose(read_radiograph(extended).pixels, TWELVE / 4095, atol=0.02)
 
 
 @pytest.mark.parametrize("kind", ["jpeg-lossless", "jpeg-ls", "jpeg2000"])
