@@ -114,7 +114,7 @@ class _DecodingProcess:
         self._answers.close()
 
     def _died(self, error: Exception) -> DecoderDiedError:
-        log.warning("the decoding process ended (%s, code %s)", type(error).__name__, self._child.returncode)
+        log.info("the decoding process ended (%s, code %s)", type(error).__name__, self._child.returncode)
         if isinstance(error, TimeoutError) or self._child.returncode == -_ALARM:
             return DecodingTimeoutError(f"its decoding took more than {SECONDS} s. Copy or export it again.")
         return DecoderDiedError("it ended the program that decodes it: it is damaged. Copy or export it again.")
