@@ -7,13 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from lunglens.preprocess import Floats, Mask
+from lunglens.preprocess import STRETCH_PERCENTILES, Floats, Mask
 from lunglens.segment.segmenter import Segmentation
 
 # Of 415 adult frontal films of seven sources, 4 fall between the gate's own threshold and this one; of 40 upper thirds
 # of films, which show the neck and no whole lung, 7 of the 12 that pass the first (benchmarks/doubted_films.py).
 MIN_DOUBTED_SCORE = 0.6
-MIN_FILM_SPREAD = 0.02  # standard deviation of the stored values, 0..1: below it there is nothing to see
 
 
 @dataclass(frozen=True)
@@ -124,9 +123,9 @@ def _spans_both_sides(fields: Mask) -> bool:
 
 
 def _blank(pixels: Floats) -> str | None:
-    if float(pixels.std()) < MIN_FILM_SPREAD:
-        return "the film is blank: its values hardly differ"
-    return None
+    """Whether the values hardly differ, whatever their scale: all but the outermost hundredth are the same."""
+    low, high = np.percentile(pixels[::4, ::4], STRETCH_PERCENTILES)
+    return "the film is blank: its values hardly differ" if low == high else None
 
 
 def _implausible(left: float, right: float) -> str | None:

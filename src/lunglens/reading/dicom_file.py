@@ -5,6 +5,7 @@ Only the elements in `_ELEMENTS` are ever read, so no patient name, number or da
 
 import struct
 import zlib
+from collections.abc import MutableSequence
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 IMPLICIT, EXPLICIT, BIG_ENDIAN = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
 _DEFLATED = "1.2.840.10008.1.2.1.99"
+_PIXEL_DATA, _SEQUENCE_END = b"\xe0\x7f\x10\x00", b"\xfe\xff\xdd\xe0\0\0\0\0"
 
 _ELEMENT_NAMES = (
     "SOPClassUID Modality BodyPartExamined ViewPosition ImageLaterality Laterality PatientAge PatientSex "
@@ -29,7 +31,8 @@ _ELEMENT_NAMES = (
     "AnatomicRegionSequence ViewCodeSequence PresentationIntentType PixelSpacingCalibrationType "
     "NominalScannedPixelSpacing EstimatedRadiographicMagnificationFactor"
 )
-_ELEMENTS = _ELEMENT_NAMES.split()
+_OVERLAY_BIT_POSITION = 0x60000102  # of the first of sixteen overlays, which have no keyword
+_ELEMENTS: list[Any] = [*_ELEMENT_NAMES.split(), _OVERLAY_BIT_POSITION]
 
 
 def looks_like_dicom(data: bytes) -> bool:
@@ -51,7 +54,13 @@ def parse(data: bytes, max_bytes: int, notes: list[str]) -> "FileDataset":
         data, syntax = _inflate(data[start:], max_bytes), EXPLICIT
     elif data[128:132] != b"DICM":
         notes.append("DICOM data without the file preamble")
-    dataset = dcmread(BytesIO(data), force=True, specific_tags=list(_ELEMENTS))
+    dataset = dcmread(BytesIO(data), force=True, specific_tags=_ELEMENTS)
+    if "PixelData" not in dataset and _PIXEL_DATA in data:
+        # pydicom gives up on fragments that nothing ends: this ends them, and what is missing shows when they are read.
+        mended = dcmread(BytesIO(data + _SEQUENCE_END), force=True, specific_tags=_ELEMENTS)
+        if "PixelData" in mended:
+            notes.append("the end of the Pixel Data was missing")
+            dataset = mended
     if not syntax:
         implicit, little = dataset.original_encoding
         syntax = IMPLICIT if implicit else EXPLICIT if little else BIG_ENDIAN
@@ -108,6 +117,27 @@ def number(dataset: Any, keyword: str) -> float | None:
     except (TypeError, ValueError):
         return None
     return found if np.isfinite(found) else None
+
+
+def numbers(dataset: Any, keyword: str) -> list[float]:
+    """Return all values of an element as finite numbers; none where it is absent or malformed."""
+    try:
+        found = dataset.get(keyword)
+        several = [float(part) for part in (found if isinstance(found, MutableSequence) else [found])]
+    except Exception:  # see value
+        return []
+    return several if np.isfinite(several).all() else []
+
+
+def overlay_bit(dataset: Any) -> int:
+    """Return the bit of the pixels' cells that holds a drawing (retired, PS3.3 C.9.2); 0 where there is none."""
+    element = dataset.get(_OVERLAY_BIT_POSITION)
+    return element.value if element is not None and isinstance(element.value, int) else 0
+
+
+def photometric(dataset: Any) -> str:
+    """Photometric interpretation, upper case; '' where absent."""
+    return str(value(dataset, "PhotometricInterpretation") or "").strip().upper()
 
 
 def integer(dataset: Any, keyword: str, default: int | None = None) -> int:
