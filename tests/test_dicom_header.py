@@ -334,6 +334,27 @@ def test_a_plausible_magnification_corrects_the_detector_s_spacing(factor: float
 # Never an exception
 
 
+@pytest.mark.parametrize("representation", ["SQ", "OB", "US", "FD", "UN", "LT", "AT"])
+@pytest.mark.parametrize("preamble", [True, False])
+def test_facts_of_the_wrong_type_are_none(representation: str, preamble: bool) -> None:
+    values = {"SQ": code("1", "Roe^Jane"), "OB": b"\xff\x00\xd3", "US": [7, 9], "FD": [1.5, 1e300], "UN": b"AB"}
+    dataset = dataset_of(SMALL)
+    for keyword in ("BodyPartExamined", "ViewPosition", "PatientAge", "PatientSex", "PixelSpacing", "Modality"):
+        if keyword in dataset:
+            del dataset[keyword]
+        dataset.add_new(
+            keyword, representation, values.get(representation, "" if representation == "LT" else 0x00100010)
+        )
+    if not preamble:
+        del dataset.file_meta
+    implicit = {} if preamble else {"implicit_vr": False, "little_endian": True}
+    parsed = parse(encoded(dataset, preamble, **implicit), 10**8, [])
+    header = read_header(parsed, [])
+    refuse_other_kinds(parsed, [])
+    assert (header.spacing_mm, header.sex) == (None, None)
+    assert "Roe" not in repr(header)
+
+
 WORDS = st.one_of(st.text(max_size=16), st.binary(max_size=16).map(lambda data: data.decode("latin-1")))
 
 

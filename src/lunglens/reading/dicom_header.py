@@ -84,14 +84,14 @@ def _doubt(dataset: Any, part: bytes, view: bytes) -> str | None:
 
 
 def _raw(dataset: Any, keyword: str) -> bytes:
-    """An element's bytes as they are in the file, all values; b'' where it is absent.
+    """An element's bytes as they are in the file, all values; b'' where it is absent or no text.
 
     pydicom decodes a value when it is asked for, which can raise, or lose what it takes for another character set.
     """
     from pydicom.tag import Tag
 
     element = dataset.get_item(Tag(keyword))
-    found = None if element is None else element.value
+    found = None if element is None or element.VR == "SQ" else element.value
     if isinstance(found, bytes):
         return found
     values = found if isinstance(found, Iterable) and not isinstance(found, str) else [found or ""]
