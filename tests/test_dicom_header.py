@@ -337,7 +337,7 @@ def test_a_plausible_magnification_corrects_the_detector_s_spacing(factor: float
 @pytest.mark.parametrize("representation", ["SQ", "OB", "US", "FD", "UN", "LT", "AT"])
 @pytest.mark.parametrize("preamble", [True, False])
 def test_facts_of_the_wrong_type_are_none(representation: str, preamble: bool) -> None:
-    values = {"SQ": code("1", "Roe^Jane"), "OB": b"\xff\x00\xd3", "US": [7, 9], "FD": [1.5, 1e300], "UN": b"AB"}
+    values = {"SQ": code("1", "Roe^Jane"), "OB": b"\xff\x00\xd3", "US": [7, 9], "FD": [1.5, 1e300], "UN": b"12"}
     dataset = dataset_of(SMALL)
     for keyword in ("BodyPartExamined", "ViewPosition", "PatientAge", "PatientSex", "PixelSpacing", "Modality"):
         if keyword in dataset:
