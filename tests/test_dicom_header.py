@@ -309,6 +309,7 @@ def test_the_detector_s_spacing_is_the_second_choice(useless: list[float]) -> No
         ({"PixelSpacing": [0.4, 0.4]}, None),
         ({"PixelSpacing": [0.4, 0.4], "ImagerPixelSpacing": [0.4, 0.4]}, "detector"),
         ({"PixelSpacing": [0.4, 0.4], "ImagerPixelSpacing": [0.42, 0.42]}, "patient"),
+        ({"PixelSpacing": [0.4, 0.4], "ImagerPixelSpacing": [1, 1]}, None),
         ({"PixelSpacing": [0.4, 0.4], "PixelSpacingCalibrationType": "GEOMETRY"}, "patient"),
         ({"ImagerPixelSpacing": [0.4, 0.4]}, "detector"),
         ({"NominalScannedPixelSpacing": [0.4, 0.4]}, "detector"),

@@ -166,6 +166,7 @@ def _spacing(
         notes.append(f"pixel spacing from {keyword}")
         if keyword == "PixelSpacing":
             detector = found.get("ImagerPixelSpacing")
+            detector = detector if detector and _fits_a_film(dataset, detector) else None
             calibrated = value(dataset, "PixelSpacingCalibrationType") or (detector and detector != pair)
             return pair, keyword, "patient" if calibrated else "detector" if detector else None
         factor = number(dataset, "EstimatedRadiographicMagnificationFactor") or 1.0
