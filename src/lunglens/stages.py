@@ -21,7 +21,7 @@ from lunglens.files import write_atomically, write_json
 from lunglens.gate.fit import fit_gate, gather
 from lunglens.gate.judge import LinearCheck, judge
 from lunglens.manifest import manifest, split_by_group
-from lunglens.package import ModelPackage, load_package
+from lunglens.package import ModelPackage, load_package, write_description
 from lunglens.preprocess import resize_mask
 from lunglens.radiograph import read_radiograph
 from lunglens.segment.masks import read_mask
@@ -60,10 +60,12 @@ def gate_stage(data: Path, lungs: Path) -> None:
     table = _gate_films(data, per_source=600)
     parameters, rates = fit_gate(gather(table, package, seed=0), seed=0)
     console.print_json(data=rates)
-    description = package.description
-    description["parameters"] = package.parameters | {"gate": parameters}
-    description["provenance"] = description["provenance"] | {"gate": {"out_of_fold": rates, "films": len(table)}}
-    write_json(lungs / "package.json", description)
+    fitted = {"gate": {"out_of_fold": rates, "films": len(table)}}
+    changes = {
+        "parameters": package.parameters | {"gate": parameters},
+        "provenance": package.description.get("provenance", {}) | fitted,
+    }
+    write_description(lungs, package.description | changes)
 
 
 def classifier_stage(data: Path, config: ClassifierConfig, lungs: Path, out: Path) -> None:
