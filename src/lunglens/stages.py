@@ -22,6 +22,7 @@ from lunglens.gate.fit import fit_gate, gather
 from lunglens.gate.judge import LinearCheck, judge
 from lunglens.manifest import manifest, split_by_group
 from lunglens.package import ModelPackage, load_package, write_description
+from lunglens.precision import settled
 from lunglens.preprocess import resize_mask
 from lunglens.radiograph import read_radiograph
 from lunglens.segment.masks import read_mask
@@ -38,6 +39,7 @@ def lungs_stage(data: Path, config: LungsConfig, out: Path) -> None:
     """Train, export to `out/package`, measure the packaged model on the held-out patients into `out/metrics.json`."""
     table = manifest(row for row in read_sources(data, config.sources) if row.mask_path)
     table["part"] = split_by_group(table, config.split)
+    config = settled(config, out / "config.json", console)
     _save_inputs(table, config.model_dump_json(indent=2), out)
     unet = train_lungs(table, config, out)
     provenance = _provenance(table, config.model_dump(mode="json"))
@@ -72,6 +74,7 @@ def classifier_stage(data: Path, config: ClassifierConfig, lungs: Path, out: Pat
     """Train, export to `out/package`, and measure by source: `out/predictions.csv` and `out/metrics.json`."""
     usable = manifest(row for row in read_sources(data) if row.exclude is None and row.label not in (None, "other"))
     table = _classifier_table(usable, config)
+    config = settled(config, out / "config.json", console)
     _save_inputs(table, config.model_dump_json(indent=2), out)
     cache = build_film_cache(usable, config, load_package(lungs), out.parent / f"films-{config.view.film_size}")
     views = build_views(cache, table.index.to_numpy(), config.view, out)
