@@ -108,6 +108,7 @@ def test_a_reader_that_dies_or_leaks_is_noticed(tmp_path: Path, monkeypatch: pyt
     assert result(raising("x.bin: damaged (struct.error: unpack requires 4 bytes)")) == ["leaked"]
     assert result(raising("x.bin: bad magic number here", ValueError("bad magic number"))) == ["leaked"]
     assert result(raising(f"{tmp_path}/x.bin: damaged")) == ["leaked"]
+    assert result(raising("x.bin: the film's RGB's web's planes differ. Export it again.")) == []
     assert result(raising("x.bin: \x1b[31m")) == ["unprintable"]
     assert result(wrong) == ["unforeseen"]
     assert result(printing) == ["printed"]

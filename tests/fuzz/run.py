@@ -45,8 +45,8 @@ class Reader:
         """What came of one file; "killed" where the process ended or did not answer."""
         if self.process is None:
             self._start()
-        self.pipe.send(str(path))
         try:
+            self.pipe.send(str(path))
             if self.pipe.poll(SECONDS + GRACE_SECONDS):
                 return self.pipe.recv()  # type: ignore[no-any-return]
             said, faults = "no answer", ["killed", "slow"]

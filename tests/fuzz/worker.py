@@ -18,7 +18,7 @@ MESSAGE_CHARACTERS = 600
 _DIED = getattr(errors, "DecoderDiedError", ())
 # What an exception's own text, an address, a path of the program or a Python value looks like in a message.
 _LEAK = re.compile(
-    r"\w(Error|Exception|Warning)\b|Traceback|0x[0-9a-f]{5,}|site-packages|\.py\b|/tmp/|<class|<_io|b'|\[Errno|NoneType"
+    r"\w(Error|Exception|Warning)\b|Traceback|0x[0-9a-f]{5,}|site-packages|\.py\b|/tmp/|<class|<_io|\bb'|\[Errno|NoneType"
     r"|unpack requires|buffer size|index out of range|not enough values|invalid literal|codec can't|object has no"
 )
 
@@ -77,7 +77,7 @@ def _judged(path: Path) -> tuple[str, str, list[str]]:
 def _of_text(error: Exception, path: Path) -> list[str]:
     text = str(error)
     cause = str(error.__cause__ or "")
-    leaked = _LEAK.search(text.replace(path.name, "")) or (len(cause) > 8 and cause[:40] in text)
+    leaked = _LEAK.search(text.replace(path.name, "")) or (len(cause) > 14 and cause[:40] in text)
     if isinstance(error.__cause__, errors.LungLensError):  # its words are ours
         leaked = _LEAK.search(text.replace(path.name, ""))
     found = ["leaked"] if leaked or str(path.parent) in text else []
@@ -91,7 +91,9 @@ def _of_film(film: Radiograph) -> list[str]:
     good = pixels.dtype == np.float32 and pixels.ndim == 2 and bool(np.isfinite(pixels).all())
     good = good and float(pixels.min()) >= 0 and float(pixels.max()) <= 1
     texts = " ".join((*film.notes, *getattr(film, "warnings", ())))
-    return ([] if good else ["bad pixels"]) + ([] if texts.isprintable() else ["unprintable"])
+    found = [] if good else ["bad pixels"]
+    found += [] if texts.isprintable() else ["unprintable"]
+    return found + (["leaked"] if _LEAK.search(texts) else [])
 
 
 def _into(noise: Path) -> None:
