@@ -110,6 +110,7 @@ def test_a_reader_that_dies_or_leaks_is_noticed(tmp_path: Path, monkeypatch: pyt
     assert result(raising(f"{tmp_path}/x.bin: damaged")) == ["leaked"]
     assert result(raising("x.bin: the film's RGB's web's planes differ. Export it again.")) == []
     assert result(raising("x.bin: \x1b[31m")) == ["unprintable"]
+    assert result(raising("x.bin: transfer syntax 1.2\\PN\\Never^Read is not supported.")) == ["patient"]
     assert result(wrong) == ["unforeseen"]
     assert result(printing) == ["printed"]
 

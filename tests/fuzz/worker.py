@@ -16,6 +16,7 @@ from lunglens.radiograph import Radiograph, read_radiograph
 MEMORY_BYTES = 8 * 1024**3  # the worker's own: an input that wants more must not take the machine down
 MESSAGE_CHARACTERS = 600
 _DIED = getattr(errors, "DecoderDiedError", ())
+_NAME = "Never"  # of the patient "Never^Read" in the seeds' headers
 # What an exception's own text, an address, a path of the program or a Python value looks like in a message.
 _LEAK = re.compile(
     r"\w(Error|Exception|Warning)\b|Traceback|0x[0-9a-f]{5,}|site-packages|\.py\b|/tmp/|<class|<_io|\bb'|\[Errno|NoneType"
@@ -81,6 +82,7 @@ def _of_text(error: Exception, path: Path) -> list[str]:
     if isinstance(error.__cause__, errors.LungLensError):  # its words are ours
         leaked = _LEAK.search(text.replace(path.name, ""))
     found = ["leaked"] if leaked or str(path.parent) in text else []
+    found += ["patient"] if _NAME in text else []
     if not text.isprintable() or len(text) > MESSAGE_CHARACTERS:
         found.append("unprintable" if not text.isprintable() else "long")
     return found
