@@ -35,10 +35,13 @@ class Analyzer:
         """Load packages; `None` is the one that ships.
 
         Raises:
-            ModelPackageError: a package is missing or damaged.
+            ModelPackageError: a package is missing, damaged or of the other kind.
         """
         models = shipped_models()
-        return cls(load_package(lungs or models / "lungs"), load_package(classifier or models / "classifier"))
+        return cls(
+            load_package(lungs or models / "lungs", "lungs"),
+            load_package(classifier or models / "classifier", "classifier"),
+        )
 
     def analyze(self, film: Radiograph) -> Finding:
         """The whole answer for one film; a film the gate refuses gives a finding without a probability."""
