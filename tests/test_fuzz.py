@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lunglens.errors import UnreadableImageError
 from lunglens.radiograph import read_radiograph
 from tests.fuzz import dicom_bytes, jpeg, png
 from tests.fuzz.mutate import fuzz_input
@@ -19,6 +20,7 @@ from tests.fuzz.seeds import seeds
 COUNT, SEED = 200, 12
 # Seeds that are whole, and refused as what they are.
 REFUSED = {"tiff pages": "several frames"}
+KILLERS = (2029, 3133)  # of the long run's seed
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +42,17 @@ def test_damaged_files_give_a_film_or_an_error_in_words(reader: Reader, part: in
         path.unlink()
 
 
+@pytest.mark.parametrize("number", KILLERS)
+def test_what_has_ended_a_decoder_ends_no_more_than_that(number: int, tmp_path: Path) -> None:
+    """In this process, which would be gone if GDCM ran in it."""
+    path = tmp_path / "killer.dcm"
+    path.write_bytes(fuzz_input(1, number).data)
+    with pytest.raises(UnreadableImageError, match=r"^killer.dcm: "):
+        read_radiograph(path)
+    path.write_bytes(seeds()["dicom jpeg-lossless"])
+    assert read_radiograph(path).pixels.shape == (128, 128)
+
+
 def test_the_whole_files_are_read(reader: Reader, tmp_path: Path) -> None:
     for kind, data in seeds().items():
         path = tmp_path / "whole.bin"
@@ -47,7 +60,7 @@ def test_the_whole_files_are_read(reader: Reader, tmp_path: Path) -> None:
         outcome = reader.read(path)
         if kind in REFUSED:
             assert (outcome.result, REFUSED[kind] in outcome.said) == ("refused", True), kind
-        elif kind != "dicom jpeg-extended-12":  # needs a decoder for 12 bits
+        else:
             assert outcome.result == "read", (kind, outcome)
     assert read_radiograph(path).file_format == "JSRT"
 
