@@ -98,14 +98,12 @@ def test_the_heat_is_written_in_steps_of_1_255(finding: Finding, results: dict[s
     assert np.abs(dataset.pixel_array.astype(float) / 255 - finding.heat).max() <= 0.5 / 255 + 1e-6
 
 
-def test_a_film_with_spacing_has_areas_in_cm2_and_measures(film: Path, analyzer: Analyzer, tmp_path: Path) -> None:
+def test_a_film_with_spacing_has_areas_in_cm2(film: Path, analyzer: Analyzer, tmp_path: Path) -> None:
     dataset = pydicom.dcmread(film)
     dataset.PixelSpacing = [0.2, 0.2]
     dataset.save_as(tmp_path / "film.dcm")
     finding = analyzer.analyze(read_radiograph(tmp_path / "film.dcm"))
     found = dicom_results(read_source(tmp_path / "film.dcm"), finding).objects
-    measures = found["lungs.seg"].SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
-    assert [float(value) for value in measures.PixelSpacing] == [0.2, 0.2]
     assert finding.left is not None and finding.left.area_cm2 is not None
     assert f"{finding.left.area_cm2:.2f}" in str(found["report.sr"])
 

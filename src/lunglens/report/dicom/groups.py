@@ -115,7 +115,7 @@ def _lung(
     """One lung's size, tied to its segment by the tracking UID and by reference."""
     areas = [Measurement(codes.SCT.Area, lung.area_px, _PIXELS)]
     if lung.area_cm2 is not None:
-        at_detector = finding.radiograph.spacing_source == "ImagerPixelSpacing"
+        at_detector = finding.radiograph.spacing_plane == "detector"
         method = private("detector-plane") if at_detector else None
         area = Measurement(codes.SCT.Area, round(lung.area_cm2, 2), codes.UCUM.SquareCentimeter, method=method)
         areas.append(area)
@@ -143,7 +143,8 @@ def _segment_of(segmentation: Dataset, site: Code, source: Source) -> Referenced
 def _say(group: Group, texts: list[tuple[str, str]]) -> None:
     """Append whole sentences (TEXT has no limit of 64 characters, as code meanings have)."""
     for name, words in texts:
-        item = TextContentItem(private(name), printable(words), relationship_type=RelationshipTypeValues.CONTAINS)
+        said = printable(words) or "(no words)"  # TEXT may not be empty
+        item = TextContentItem(private(name), said, relationship_type=RelationshipTypeValues.CONTAINS)
         group[0].ContentSequence.append(item)
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from highdicom import AlgorithmIdentificationSequence, PixelMeasuresSequence
+from highdicom import AlgorithmIdentificationSequence
 from highdicom.color import CIELabColor
 from highdicom.seg import (
     SegmentAlgorithmTypeValues,
@@ -127,7 +127,7 @@ def _segmentation(
         **stem.instance(kind),
         **more,
     )
-    _mend(found, source, finding)
+    _mend(found, source)
     dimensions = stem.uid(kind, "dimensions")
     for item in (*found.DimensionOrganizationSequence, *found.DimensionIndexSequence):
         item.DimensionOrganizationUID = dimensions
@@ -135,14 +135,14 @@ def _segmentation(
     return found
 
 
-def _mend(found: Segmentation, source: Source, finding: Finding) -> None:
+def _mend(found: Segmentation, source: Source) -> None:
     """What highdicom leaves open for films, which have no place in a frame of reference, though perhaps its UID."""
     found.PatientOrientation = source.get("PatientOrientation")  # type 2C: empty where the film does not say
-    shared, film = found.SharedFunctionalGroupsSequence[0], finding.radiograph
+    shared = found.SharedFunctionalGroupsSequence[0]
     if "PixelMeasuresSequence" in shared:
-        del shared.PixelMeasuresSequence  # it would say 0 mm
-    if film.spacing_mm is not None and film.spacing_source == "PixelSpacing":  # not in the plane of the detector
-        shared.PixelMeasuresSequence = PixelMeasuresSequence(film.spacing_mm, slice_thickness=None)
+        del (
+            shared.PixelMeasuresSequence
+        )  # of patient-relative coordinates alone (A.51.5); the film it lies on has its own
 
 
 def _algorithm(finding: Finding, model: str) -> AlgorithmIdentificationSequence:
