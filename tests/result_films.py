@@ -116,6 +116,7 @@ FILMS: dict[str, Callable[[Path], bytes]] = {
     "spacing": lambda _: changed(PixelSpacing=[0.5, 0.4]),
     "spacing at the detector": lambda _: digital(PixelSpacing=None, ImagerPixelSpacing=[0.5, 0.5]),
     "mirrored": lambda _: mirrored(),
+    "fluoroscopy": lambda _: changed(SOPClassUID=uid.XRayRadiofluoroscopicImageStorage, Modality="RF"),
     "private class": lambda _: changed(SOPClassUID="1.2.826.0.1.3680043.8.498.99.1"),
     "de-identified, no dates": lambda _: changed(
         PatientIdentityRemoved="YES", StudyDate="", SeriesDate=None, AcquisitionDate=None, ContentDate=None

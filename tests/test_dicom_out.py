@@ -56,7 +56,9 @@ def test_they_join_the_film_s_study_and_keep_its_patient(film: Path, results: di
 
 
 def test_the_same_answer_is_the_same_file(film: Path, finding: Finding) -> None:
-    first = dicom_results(read_source(film), finding).files()
+    source = read_source(film)
+    first = dicom_results(source, finding).files()
+    assert dicom_results(source, finding).files() == first
     time.sleep(1.1)  # no clock is in them
     assert dicom_results(read_source(film), replace(finding, seconds={"lungs": 9.0})).files() == first
 

@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from pydicom.uid import ComputedRadiographyImageStorage
 from lunglens.errors import LungLensError
 from lunglens.finding import Finding
 from lunglens.reading.dicom_file import looks_like_dicom
+from lunglens.report.dicom.common import Stem, stem_of_finding, stem_of_refusal
 from lunglens.report.dicom.tidy import COPIED, Source, raw_value, tidied
 
 DICOM_FILES = ("lungs.seg.dcm", "heat.seg.dcm", "report.sr.dcm", "panel.sc.dcm")
@@ -66,7 +68,8 @@ def dicom_results(source: Source, finding: Finding) -> DicomResults:
     Raises:
         NoDicomSourceError: the film's header cannot be made part of results.
     """
-    return _made(source, lambda known: _objects(known, finding))
+    stem = stem_of_finding(source, finding)
+    return _made(source, lambda film: _objects(film, finding, stem))
 
 
 def refusal_results(source: Source, reason: str, code: str = "not-a-chest-radiograph") -> DicomResults:
@@ -81,17 +84,16 @@ def refusal_results(source: Source, reason: str, code: str = "not-a-chest-radiog
     Raises:
         NoDicomSourceError: the film's header cannot be made part of results.
     """
-    return _made(source, lambda known: _refusal(known, reason, code))
+    stem = stem_of_refusal(source, reason, code)
+    return _made(source, lambda film: _refusal(film, reason, code, stem))
 
 
-def _objects(source: Source, finding: Finding) -> dict[str, Dataset]:
+def _objects(source: Source, finding: Finding, stem: Stem) -> dict[str, Dataset]:
     # highdicom takes half a second to import, and comes with the extra `serve`.
-    from lunglens.report.dicom.common import stem_of_finding
     from lunglens.report.dicom.sc import panel_capture
     from lunglens.report.dicom.seg import heat_segmentation, lungs_segmentation
     from lunglens.report.dicom.sr import report
 
-    stem = stem_of_finding(source, finding)
     found: dict[str, Dataset] = {}
     if finding.status == "analyzed":
         found["lungs.seg"] = lungs_segmentation(source, finding, stem)
@@ -101,26 +103,19 @@ def _objects(source: Source, finding: Finding) -> dict[str, Dataset]:
     return found
 
 
-def _refusal(source: Source, reason: str, code: str) -> dict[str, Dataset]:
-    from lunglens.report.dicom.common import stem_of_refusal
+def _refusal(source: Source, reason: str, code: str, stem: Stem) -> dict[str, Dataset]:
     from lunglens.report.dicom.sr import refusal_report
 
-    return {"report.sr": refusal_report(source, reason, code, stem_of_refusal(source, reason, code))}
+    return {"report.sr": refusal_report(source, reason, code, stem)}
 
 
 def _made(source: Source, make: Callable[[Source], dict[str, Dataset]]) -> DicomResults:
-    """Make objects; highdicom knows no private SOP classes, so a film of one passes for a CR image meanwhile."""
+    """Make objects; highdicom knows no private classes and asks more of some others: to it any film is a CR image."""
     try:
         with _quiet():
-            from highdicom._standard_utils import get_sop_class_iod_map
-
-            true_class = source.SOPClassUID
-            if true_class not in get_sop_class_iod_map():
-                source.SOPClassUID = ComputedRadiographyImageStorage
-            try:
-                found = make(source)
-            finally:
-                source.SOPClassUID = true_class
+            film = deepcopy(source)
+            film.SOPClassUID = ComputedRadiographyImageStorage
+            found = make(film)
             for dataset in found.values():
                 _name_class(dataset, source)
             return DicomResults(found)
