@@ -73,7 +73,7 @@ def _document(
     )
     found.CodingSchemeIdentificationSequence = [scheme_identification()]
     found.ManufacturerModelName, found.SoftwareVersions = MODEL, __version__
-    finish(found, source, "measurements")
+    finish(found, source, "report")
     return found
 
 
