@@ -209,8 +209,5 @@ def test_zero_bytes_in_the_character_set(value: bytes, implicit: bool, tmp_path:
     head = b"\x08\x00\x05\x00" + (b"" if implicit else b"CS")
     whole = head + (10).to_bytes(4 if implicit else 2, "little") + b"ISO_IR 100"
     assert whole in data
-    np.testing.assert_allclose(
-        read_radiograph(saved(tmp_path, data.replace(whole, head + length + value))).pixels,
-        gradient() / 4095,
-        atol=1e-6,
-    )
+    found = read_radiograph(saved(tmp_path, data.replace(whole, head + length + value)))
+    np.testing.assert_allclose(found.pixels, gradient() / 4095, atol=1e-6)

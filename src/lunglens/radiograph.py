@@ -88,7 +88,7 @@ def read_radiograph(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Radiog
         with _quiet():
             return _decode(_read_bytes(file, limits.max_bytes), limits)
     except LungLensError as error:
-        raise type(error)(f"{file.name}: {error}") from error.__cause__
+        raise type(error)(f"{file.name}: {error}", **vars(error)) from error.__cause__
     except Exception as error:  # pydicom can throw anything at damaged data: struct.error, KeyError, RecursionError
         log.debug("%s while reading", type(error).__name__)
         raise UnreadableImageError(

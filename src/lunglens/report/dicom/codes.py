@@ -38,7 +38,6 @@ _REFUSALS = {
     "not-frontal": ("refused-view", "Refused: not like a frontal chest radiograph"),
     "not-a-chest-radiograph": ("refused-kind", "Refused: by its header no chest radiograph"),
     "modality": ("refused-modality", "Refused: by its header of another modality"),
-    "body-part": ("refused-bodypart", "Refused: by its header of another body part"),
     "frames": ("refused-frames", "Refused: more than one frame"),
     "raw-data": ("refused-raw", "Refused: raw data of the detector"),
     "unreadable": ("refused-unread", "Refused: the film cannot be read"),
