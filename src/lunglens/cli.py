@@ -1,15 +1,22 @@
 """The command line: one verb a stage. Everything heavy is imported inside the verb that needs it."""
 
+import os
 import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
+from lunglens import __version__
 from lunglens.cli_crossval import app as crossval_app
 from lunglens.cli_crossval import compare, explain
 from lunglens.cli_serve import app as serve_app
 from lunglens.cli_study import app as study_app
+from lunglens.files import readable
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -21,15 +28,40 @@ TRAINING_MODULES |= {"timm", "torch"}
 SERVING_MODULES = {"fastapi", "h11", "highdicom", "prometheus_client", "pynetdicom", "python_multipart", "reportlab"}
 SERVING_MODULES |= {"starlette", "uvicorn"}
 
+
+class _Group(TyperGroup):
+    """What is wrong with a command line is told without what of it would command the terminal."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """As the base class."""
+        with _told_readably():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        """As the base class."""
+        with _told_readably():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _told_readably() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        tell = getattr(error, "format_message", None)  # typer's own errors have it, whose base class it hides
+        if tell is not None:
+            error.format_message = lambda: readable(tell())  # type: ignore[attr-defined]
+        raise
+
+
 app = typer.Typer(
     name="lunglens",
-    help="A chest X-ray in; lung fields, a probability of COVID-19, a heat-map and how far to trust them out. "
-    "Research use only, not a medical device.",
+    cls=_Group,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-train_app = typer.Typer(help="Train models (needs the extra: pip install 'lunglens[train]').", no_args_is_help=True)
+train_app = typer.Typer(help="Train models (needs the extra: pip install 'lunglens\\[train]').", no_args_is_help=True)
 evaluate_app = typer.Typer(help="Measure packaged models on data (needs the extra 'train').", no_args_is_help=True)
 app.add_typer(study_app)
 app.add_typer(serve_app)
@@ -44,10 +76,32 @@ Out = Annotated[Path, typer.Option("--out", help="Folder for the results; run ag
 Data = Annotated[Path, typer.Option("--data", envvar="LUNGLENS_DATA", help="Folder that holds the data sets.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file; without it, the paper's settings.")]
 Package = Annotated[Path | None, typer.Option(help="Model package to use instead of the one that ships.")]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Also do those films again that have failed before.")]
+ListSkipped = Annotated[
+    bool, typer.Option("--list-skipped", help="Name each file of a folder that is no film, and say why.")
+]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"lunglens {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def lunglens(
+    version: Annotated[
+        bool, typer.Option("--version", help="Say which version this is.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """A chest X-ray in; lung fields, a probability of COVID-19, a heat-map and how far to trust them out.
+
+    Research use only, not a medical device.
+    """
 
 
 @app.command()
-def analyze(
+def analyze(  # noqa: PLR0913, PLR0917 - an option each
     paths: Films,
     out: Out,
     lungs: Package = None,
@@ -59,6 +113,8 @@ def analyze(
     prevalence: Annotated[
         float, typer.Option(min=0.0001, max=0.9999, help="Share of COVID-19 among your patients, for the report.")
     ] = 0.05,
+    retry_failed: RetryFailed = False,
+    list_skipped: ListSkipped = False,
 ) -> None:
     """Analyse films: JSON, panel and lung mask for each, and summary.csv for all.
 
@@ -69,15 +125,23 @@ def analyze(
     if dicom or report:  # say at once that the extra is missing
         import highdicom  # noqa: F401
         import reportlab  # noqa: F401
-    _run(paths, out, AnalysisWriter(dicom, prevalence if report else None), lungs, classifier)
+    films = _films(paths, list_skipped)
+    write = AnalysisWriter(dicom, prevalence if report else None)
+    _run(films, out, write, (lungs, classifier), retry_failed)
 
 
 @app.command()
-def segment(paths: Films, out: Out, lungs: Package = None) -> None:
+def segment(
+    paths: Films,
+    out: Out,
+    lungs: Package = None,
+    retry_failed: RetryFailed = False,
+    list_skipped: ListSkipped = False,
+) -> None:
     """Write the lung masks of films, and nothing else."""
     from lunglens.batch import write_segmentation
 
-    _run(paths, out, write_segmentation, lungs, None)
+    _run(_films(paths, list_skipped), out, write_segmentation, (lungs, None), retry_failed)
 
 
 @app.command()
@@ -92,7 +156,8 @@ def verify(
         package = load_package(folder)
         problems = verify_package(package)
         bad = bad or bool(problems)
-        typer.echo("\n".join(problems) if problems else f"{package.name}: good", err=bool(problems))
+        for line in problems or [f"{package.name}: good"]:
+            typer.echo(readable(line), err=bool(problems))
     raise typer.Exit(1 if bad else 0)
 
 
@@ -152,10 +217,12 @@ def main() -> None:
     """Entry point: errors that LungLens raises on purpose are one line, not a traceback."""
     from lunglens.errors import LungLensError, OutputError
 
+    # Processes that this one starts would else import what lies in the current folder: a numpy.py, say.
+    os.environ["PYTHONSAFEPATH"] = "1"
     try:
         app()
     except LungLensError as error:
-        typer.echo(f"lunglens: {error}", err=True)
+        typer.echo(f"lunglens: {readable(error)}", err=True)
         sys.exit(1 if isinstance(error, OutputError) else 2)
     except KeyboardInterrupt:
         typer.echo("lunglens: stopped; run the same command again to go on", err=True)
@@ -169,28 +236,55 @@ def main() -> None:
         sys.exit(2)
 
 
-def _run(paths: list[Path], out: Path, write: "Writer", lungs: Path | None, classifier: Path | None) -> None:
-    from lunglens.batch import find_films, run_batch
+def _films(paths: list[Path], list_skipped: bool) -> tuple[list[Path], str]:
+    """The films among the files and folders, and a line about what is none (empty where all are)."""
+    from lunglens.batch import find_films
+
+    skipped: Counter[str] = Counter()
+
+    def on_passed_over(path: str, why: str) -> None:
+        skipped[why] += 1
+        if list_skipped:
+            typer.echo(f"{readable(path)}: passed over: {why}")
+
+    films = find_films(paths, on_passed_over)
+    kinds = ", ".join(f"{count} {why}" for why, count in skipped.most_common())
+    line = f"{skipped.total()} {'file' if skipped.total() == 1 else 'files'} passed over: {kinds}" if skipped else ""
+    return films, line
+
+
+def _run(
+    found: tuple[list[Path], str],
+    out: Path,
+    write: "Writer",
+    packages: tuple[Path | None, Path | None],
+    retry_failed: bool,
+) -> None:
+    from lunglens.batch import SUMMARY, run_batch
     from lunglens.pipeline import Analyzer
 
-    films = find_films(paths)
+    films, passed_over = found
     if not films:
         typer.echo("lunglens: no image files there (DICOM, PNG, JPEG or TIFF)", err=True)
+        if passed_over:
+            typer.echo(passed_over, err=True)
         raise typer.Exit(2)
-    analyzer = Analyzer.load(lungs, classifier)
+    analyzer = Analyzer.load(*packages)
     with _progress() as progress:
         task = progress.add_task("films", total=len(films))
 
         def on_done(outcome: "Outcome") -> None:
             progress.advance(task)
             if outcome.status != "analyzed":
-                progress.console.print(
-                    f"{outcome.path}: {outcome.status}: {outcome.reason}", markup=False, soft_wrap=True
-                )
+                line = readable(f"{outcome.path}: {outcome.status}: {outcome.reason}")
+                progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-        outcomes = run_batch(films, out, analyzer, write, on_done)
+        outcomes = run_batch(films, out, analyzer, write, on_done, retry_failed)
     counts = {status: sum(o.status == status for o in outcomes) for status in ("analyzed", "refused", "failed")}
-    typer.echo(", ".join(f"{count} {status}" for status, count in counts.items()) + f"; see {out / 'summary.csv'}")
+    said = ", ".join(f"{count} {status}" for status, count in counts.items())
+    typer.echo(f"{said}; see {readable(out / SUMMARY)}")
+    if passed_over:
+        typer.echo(passed_over)
     raise typer.Exit(0 if counts["analyzed"] == len(outcomes) else 1)
 
 

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from lunglens.files import readable
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -45,7 +47,7 @@ def get(
 @app.command()
 def curate(
     data: Data,
-    config: Annotated[Path, typer.Option("--config", help="TOML file with a [study], such as configs/paper.toml.")],
+    config: Annotated[Path, typer.Option("--config", help="TOML file with a \\[study], such as configs/paper.toml.")],
     out: Annotated[Path, typer.Option("--out", help="Study folder to make; run again to go on.")],
     without: Annotated[list[str] | None, typer.Option(help="Leave out a source that you do not have.")] = None,
     apart_from: Annotated[
@@ -84,7 +86,8 @@ def duplicates(
     table = manifest(read_sources(data.resolve(), problems=problems))
     pairs = find_duplicates(table, out / "descriptors", _console(), problems)
     page = write_report(pairs, out)
-    typer.echo("\n".join(map(str, problems)), err=True)
+    for problem in problems:
+        typer.echo(readable(problem), err=True)
     counts = ", ".join(f"{n} {kind}" for kind, n in pairs["kind"].value_counts().items()) or "no"
     typer.echo(f"{len(table)} films: {counts} pairs; see {page}")
     raise typer.Exit(1 if any(problem.row is None and problem.column is None for problem in problems) else 0)

@@ -9,6 +9,10 @@ class UnreadableImageError(LungLensError):
     """The file cannot be read as one radiograph."""
 
 
+class DecoderDiedError(UnreadableImageError):
+    """The file's pixels ended the process that decodes them, or kept it busy for too long."""
+
+
 class NotAChestRadiographError(LungLensError):
     """The file says of itself that it is no single chest radiograph: another modality, body part, several frames."""
 

@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lunglens.errors import LungLensError, UnreadableImageError
-from lunglens.reading.dicom_file import looks_like_dicom, parse, read_header, refuse_other_kinds
+from lunglens.reading.dicom_file import parse, read_header, refuse_other_kinds
 from lunglens.reading.dicom_gray import to_gray
 from lunglens.reading.dicom_pixels import read_stored
 from lunglens.reading.jsrt_img import BITS, SIDE_PX, SPACING_MM, looks_like_jsrt, read_jsrt
-from lunglens.reading.raster import raster_format, read_raster
+from lunglens.reading.kinds import looks_like_dicom, raster_format
+from lunglens.reading.raster import read_raster
 from lunglens.reading.values import check_size, luma, scale
 
 _NOISY_LOGGERS = ("pydicom", "PIL", "openjpeg", "jpeg_ls")

@@ -15,20 +15,6 @@ from lunglens.reading.values import check_size, scale
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_SIGNATURES = {
-    b"\x89PNG\r\n\x1a\n": "PNG",
-    b"\xff\xd8\xff": "JPEG",
-    b"II*\x00": "TIFF",
-    b"MM\x00*": "TIFF",
-    b"II+\x00": "TIFF",
-    b"MM\x00+": "TIFF",
-}
-
-
-def raster_format(data: bytes) -> str | None:
-    """PNG, JPEG or TIFF by the first bytes; None for anything else."""
-    return next((kind for signature, kind in _SIGNATURES.items() if data.startswith(signature)), None)
-
 
 def read_raster(data: bytes, file_format: str, max_pixels: int, notes: list[str]) -> tuple[NDArray[np.float32], int]:
     """Decode one picture: its gray pixels (H, W) in 0..1 and the bits stored; adds to `notes`.

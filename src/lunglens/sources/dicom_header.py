@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from lunglens.errors import NotAChestRadiographError, UnreadableImageError
-from lunglens.reading.dicom_file import Header, looks_like_dicom, number, read_header, refuse_other_kinds, value
+from lunglens.reading.dicom_file import Header, number, read_header, refuse_other_kinds, value
+from lunglens.reading.kinds import HEAD_BYTES, looks_like_dicom
 from lunglens.sources.source import Problem, Problems, unfit
 from lunglens.sources.table import SEXES, UNKNOWN, years_of
 
@@ -80,7 +81,7 @@ def _dataset(path: Path) -> Any:
     from pydicom import dcmread
 
     with path.open("rb") as stream:
-        if not looks_like_dicom(stream.read(256)):
+        if not looks_like_dicom(stream.read(HEAD_BYTES)):
             raise UnreadableImageError("is not a DICOM file")
         stream.seek(0)
         dataset = dcmread(stream, force=True, stop_before_pixels=True, specific_tags=[*ELEMENTS])
