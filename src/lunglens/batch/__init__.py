@@ -5,12 +5,14 @@ write: one film's results. outcome: one film's row. run: the batch.
 """
 
 from lunglens.batch.find import find_films
+from lunglens.batch.journal import JOURNAL
 from lunglens.batch.names import result_names
 from lunglens.batch.outcome import SUMMARY, Job, Outcome, summary_csv
 from lunglens.batch.run import Writer, run_batch
 from lunglens.batch.write import AnalysisWriter, write_analysis, write_segmentation
 
 __all__ = [
+    "JOURNAL",
     "SUMMARY",
     "AnalysisWriter",
     "Job",
