@@ -4,10 +4,8 @@ import csv
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -108,30 +106,6 @@ def test_a_name_that_is_no_utf8(chest_png: Path, tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert [row["status"] for row in summary(tmp_path / "out")] == ["failed", "analyzed"]
-
-
-def test_killed_batch_goes_on(chest_png: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "many"
-    folder.mkdir()
-    for index in range(40):
-        shutil.copy(chest_png, folder / f"f{index:02d}.png")
-    out = tmp_path / "out"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "lunglens", "analyze", str(folder), "--out", str(out)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 60
-    while len(list(out.glob("*.json"))) < 3 and time.monotonic() < deadline:
-        time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    finished = len([line for line in (out / JOURNAL).read_text().splitlines() if '"done"' in line])
-    assert 0 < finished < 40
-    before = {path: path.stat().st_mtime_ns for path in sorted(out.glob("*.json"))[:finished]}
-    assert run_cli("analyze", folder, "--out", out).returncode == 0
-    assert len(summary(out)) == 40
-    assert all(path.stat().st_mtime_ns == time_ns for path, time_ns in before.items())
 
 
 ODD_LINES = [
