@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lunglens.batch import JOURNAL, find_films, result_names, run_batch, write_analysis
+from lunglens.batch import JOURNAL, AnalysisWriter, find_films, result_names, run_batch, write_analysis
 from lunglens.batch.names import SUFFIXES, identity
 from lunglens.errors import OutputError
 from lunglens.pipeline import Analyzer
@@ -131,6 +131,34 @@ def test_the_users_own_lungs_png_stays_and_is_a_film(chest_png: Path, stub: Anal
     assert counts == [2, 2, 2]
     assert (tmp_path / "x.lungs.png").read_bytes() == before
     assert len({row["result"] for row in summary(tmp_path)}) == 2
+
+
+def test_a_file_that_came_into_the_way_later_is_a_film_and_not_written_over(
+    chest_png: Path, stub: Analyzer, tmp_path: Path
+) -> None:
+    shutil.copy(chest_png, tmp_path / "x.png")
+    run_batch([tmp_path / "x.png"], tmp_path, stub, write_analysis, lambda _: None)
+    shutil.copy(chest_png, tmp_path / "x.lungs.png")
+    (tmp_path / "x.json").unlink()
+    films = find_films([tmp_path])
+    assert [film.name for film in films] == ["x.lungs.png", "x.png"]
+    outcomes = run_batch(films, tmp_path, stub, write_analysis, lambda _: None)
+    assert [outcome.status for outcome in outcomes] == ["analyzed", "failed"]
+    assert "x.lungs.png" in str(outcomes[1].reason)
+    assert (tmp_path / "x.lungs.png").read_bytes() == chest_png.read_bytes()
+    (tmp_path / "x.lungs.png").rename(tmp_path / "y.png")
+    (outcome,) = run_batch([tmp_path / "x.png"], tmp_path, stub, write_analysis, lambda _: None)
+    assert outcome.status == "analyzed"
+
+
+def test_every_kind_of_result_is_known_as_ours(rg_folder: Path, analyzer: Analyzer, tmp_path: Path) -> None:
+    film = rg_folder / "RG1_UNCR.dcm"
+    write = AnalysisWriter(dicom=True, prevalence=0.1)
+    for _ in range(2):  # the second time over what is there
+        (outcome,) = run_batch([film], tmp_path, analyzer, write, lambda _: None)
+        assert outcome.status == "analyzed", outcome.reason
+        assert len([path for path in tmp_path.iterdir() if path.name.startswith("RG1_UNCR.")]) == len(SUFFIXES)
+        (tmp_path / "RG1_UNCR.json").unlink()
 
 
 def test_a_summary_of_somebody_else_ends_the_batch_before_it_begins(

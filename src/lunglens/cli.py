@@ -30,23 +30,26 @@ SERVING_MODULES |= {"starlette", "uvicorn"}
 
 
 class _Group(TyperGroup):
-    """What is wrong with a command line is told without what of it would command the terminal."""
+    """Ctrl-C, and what is wrong with a command line, are told in our way."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         """As the base class."""
-        with _told_readably():
+        with _told_our_way():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: Any) -> Any:
         """As the base class."""
-        with _told_readably():
+        with _told_our_way():
             return super().invoke(ctx)
 
 
 @contextmanager
-def _told_readably() -> Iterator[None]:
+def _told_our_way() -> Iterator[None]:
     try:
         yield
+    except KeyboardInterrupt:
+        typer.echo("lunglens: stopped; run the same command again to go on", err=True)
+        raise typer.Exit(130) from None
     except Exception as error:
         tell = getattr(error, "format_message", None)  # typer's own errors have it, whose base class it hides
         if tell is not None:
@@ -224,9 +227,6 @@ def main() -> None:
     except LungLensError as error:
         typer.echo(f"lunglens: {readable(error)}", err=True)
         sys.exit(1 if isinstance(error, OutputError) else 2)
-    except KeyboardInterrupt:
-        typer.echo("lunglens: stopped; run the same command again to go on", err=True)
-        sys.exit(130)
     except ModuleNotFoundError as error:
         module = (error.name or "").split(".")[0]
         extra = "serve" if module in SERVING_MODULES else "train" if module in TRAINING_MODULES else None

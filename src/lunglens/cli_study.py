@@ -70,7 +70,7 @@ def curate(
     package = load_package(lungs or shipped_models() / "lungs")
     others = [load_study(folder) for folder in apart_from or ()]
     found = build(data, study, config.parent, out, package, _console(), others)
-    typer.echo(f"{out}: study {found['name']}, fingerprint {found['fingerprint'][:16]}")
+    typer.echo(f"{readable(out)}: study {found['name']}, fingerprint {found['fingerprint'][:16]}")
 
 
 @app.command()
@@ -89,7 +89,7 @@ def duplicates(
     for problem in problems:
         typer.echo(readable(problem), err=True)
     counts = ", ".join(f"{n} {kind}" for kind, n in pairs["kind"].value_counts().items()) or "no"
-    typer.echo(f"{len(table)} films: {counts} pairs; see {page}")
+    typer.echo(f"{len(table)} films: {counts} pairs; see {readable(page)}")
     raise typer.Exit(1 if any(problem.row is None and problem.column is None for problem in problems) else 0)
 
 
@@ -136,7 +136,7 @@ def report(
 
     inputs = Inputs(tuple(run or ()), tuple(control or ()), tuple(lungs or ()), compared, heat)
     page = write_study_report(study) if inputs == Inputs() else write_results_report(study, inputs)
-    typer.echo(f"see {page}")
+    typer.echo(f"see {readable(page)}")
 
 
 @app.command()

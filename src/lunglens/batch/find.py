@@ -5,7 +5,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from lunglens.batch.journal import JOURNAL, own_files
+from lunglens.batch.journal import JOURNAL, unmarked_files
 from lunglens.batch.names import same_name
 from lunglens.errors import LungLensError
 from lunglens.files import readable
@@ -21,7 +21,7 @@ def find_films(paths: Iterable[Path], on_passed_over: OnPassedOver = lambda _pat
 
     Below a folder, a file is a film by its first bytes (`lunglens.reading.kinds`), or by a film's ending, so that a
     damaged film is told as failed. Hidden files and folders are not looked at; nor are results of LungLens, which are
-    known by the journal beside them, or by a mark in them.
+    known by a mark in them, those of version 0.1.0 by the journal beside them.
 
     Args:
         paths: files and folders.
@@ -63,7 +63,7 @@ def _films_below(folder: str, folders: set[str], on_passed_over: OnPassedOver) -
 
 
 def _entries(folder: str, folders: set[str], on_passed_over: OnPassedOver) -> Iterator[tuple[str, bool]]:
-    """Path of each entry that is not hidden, and whether a batch has written it; nothing of a folder that was seen."""
+    """Path of each entry that is not hidden, and whether it is an unmarked result; nothing of a folder seen before."""
     real = os.path.realpath(folder)
     if real in folders:
         return
@@ -73,7 +73,7 @@ def _entries(folder: str, folders: set[str], on_passed_over: OnPassedOver) -> It
     except OSError:
         on_passed_over(folder, "unreadable")
         return
-    ours = own_files(Path(folder)) if JOURNAL in names else set()
+    ours = unmarked_files(Path(folder)) if JOURNAL in names else set()
     for name in names:
         if not name.startswith("."):
             yield os.path.join(folder, name), bool(ours) and same_name(name) in ours  # noqa: PTH118

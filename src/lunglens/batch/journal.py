@@ -36,6 +36,7 @@ class Journal:
     """The journal of a folder of results.
 
     outcomes: by key. names: name of results -> the film that it was given to, "" where that is unknown.
+    unmarked: names that version 0.1.0 may have used, which wrote no names here and no marks into its pictures.
     """
 
     def __init__(self, out: Path) -> None:
@@ -47,6 +48,7 @@ class Journal:
         self._path = out / JOURNAL
         self.outcomes: dict[str, Outcome] = {}
         self.names: dict[str, str] = {}
+        self.unmarked: set[str] = set()
         text = self._path.read_bytes() if self._path.exists() else b""
         self._is_torn = bool(text) and not text.endswith(b"\n")
         for line in text.splitlines():
@@ -58,8 +60,10 @@ class Journal:
                 self.names[entry.name] = entry.film
             else:
                 self.outcomes[entry.done] = entry.outcome
-                if name := _name_of(entry.outcome.result):  # version 0.1.0 has written no names
-                    self.names.setdefault(name, "")
+                name = _name_of(entry.outcome.result)
+                if name and name not in self.names:
+                    self.names[name] = ""
+                    self.unmarked.add(name)
 
     def claim(self, names: Mapping[str, str]) -> None:
         """Give names to films, before the first file of such a name is written."""
@@ -86,10 +90,10 @@ class Journal:
         os.fsync(stream.fileno())
 
 
-def own_files(folder: Path) -> set[str]:
-    """Names (`same_name`) of the files that batches may have written into a folder; none without a journal there."""
+def unmarked_files(folder: Path) -> set[str]:
+    """Names (`same_name`) of a folder's files that a batch may have written without a mark; none without a journal."""
     try:
-        names = Journal(folder).names
+        names = Journal(folder).unmarked
     except OSError:
         return set()
     return {same_name(name + suffix) for name in names for suffix in SUFFIXES}

@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 
 from lunglens.batch.errors_log import note_error
 from lunglens.batch.journal import Journal
-from lunglens.batch.names import identity, result_names, short_hash
+from lunglens.batch.names import SUFFIXES, identity, result_names, short_hash
 from lunglens.batch.outcome import SUMMARY, Job, Outcome, summary_csv
 from lunglens.batch.write import AnalysisWriter, writing
 from lunglens.errors import LungLensError, NotAChestRadiographError, OutputError
@@ -19,6 +19,7 @@ from lunglens.pipeline import Analyzer
 
 Writer = Callable[[Job, Path, Analyzer], Outcome]
 _LOCK = ".lunglens.lock"
+_IN_THE_WAY = "{} is where its results belong, and not of LungLens; move it away, or choose another --out"
 _SUMMARY_BEGINNING = b"path,status,"  # of every version
 
 
@@ -74,9 +75,13 @@ def _work_off(
         job = Job(film, name, _key(film, name, analyzer, write))
         outcome = journal.outcomes.get(job.key)
         if outcome is None or _is_to_redo(outcome, out, retry_failed):
-            outcome = _do(job, out, analyzer, write)
-            with writing(out):
-                journal.done(job.key, outcome)
+            foreign = None if name in journal.unmarked else _foreign_file(out, name)
+            if foreign is not None:  # it came after the name was given; once it is away, the film is done
+                outcome = Outcome(readable(film), "failed", reason=_IN_THE_WAY.format(readable(foreign)))
+            else:
+                outcome = _do(job, out, analyzer, write)
+                with writing(out):
+                    journal.done(job.key, outcome)
         on_done(outcome)
         yield outcome
 
@@ -108,6 +113,20 @@ def _most_name_bytes(out: Path) -> int:
         return min(255, os.pathconf(out, "PC_NAME_MAX"))  # 143 on an encrypted home folder
     except (AttributeError, OSError, ValueError):  # Windows: 255 characters, which are no fewer bytes
         return 255
+
+
+def _foreign_file(out: Path, name: str) -> str | None:
+    """A file that bears the name of a result and is none: ours, of whatever kind, say LungLens in their bytes."""
+    for suffix in SUFFIXES:
+        path = out / f"{name}{suffix}"
+        try:
+            if b"lunglens" not in path.read_bytes().lower():
+                return path.name
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return path.name
+    return None
 
 
 def _is_to_redo(outcome: Outcome, out: Path, retry_failed: bool) -> bool:
