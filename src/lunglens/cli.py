@@ -2,11 +2,10 @@
 
 import os
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -14,14 +13,10 @@ from typer.core import TyperGroup
 from lunglens import __version__
 from lunglens.cli_crossval import app as crossval_app
 from lunglens.cli_crossval import compare, explain
+from lunglens.cli_films import found_films, run_films
 from lunglens.cli_serve import app as serve_app
 from lunglens.cli_study import app as study_app
 from lunglens.files import readable
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
-
-    from lunglens.batch import Outcome, Writer
 
 TRAINING_MODULES = {"httpx2", "jinja2", "kornia", "lightning", "matplotlib", "onnx", "openpyxl", "pandas", "sklearn"}
 TRAINING_MODULES |= {"timm", "torch"}
@@ -128,9 +123,9 @@ def analyze(  # noqa: PLR0913, PLR0917 - an option each
     if dicom or report:  # say at once that the extra is missing
         import highdicom  # noqa: F401
         import reportlab  # noqa: F401
-    films = _films(paths, list_skipped)
+    films = found_films(paths, list_skipped)
     write = AnalysisWriter(dicom, prevalence if report else None)
-    _run(films, out, write, (lungs, classifier), retry_failed)
+    run_films(films, out, write, (lungs, classifier), retry_failed)
 
 
 @app.command()
@@ -144,7 +139,7 @@ def segment(
     """Write the lung masks of films, and nothing else."""
     from lunglens.batch import write_segmentation
 
-    _run(_films(paths, list_skipped), out, write_segmentation, (lungs, None), retry_failed)
+    run_films(found_films(paths, list_skipped), out, write_segmentation, (lungs, None), retry_failed)
 
 
 @app.command()
@@ -234,63 +229,3 @@ def main() -> None:
             raise
         typer.echo(f"lunglens: {error.name} is missing; this needs: pip install 'lunglens[{extra}]'", err=True)
         sys.exit(2)
-
-
-def _films(paths: list[Path], list_skipped: bool) -> tuple[list[Path], str]:
-    """The films among the files and folders, and a line about what is none (empty where all are)."""
-    from lunglens.batch import find_films
-
-    skipped: Counter[str] = Counter()
-
-    def on_passed_over(path: str, why: str) -> None:
-        skipped[why] += 1
-        if list_skipped:
-            typer.echo(f"{readable(path)}: passed over: {why}")
-
-    films = find_films(paths, on_passed_over)
-    kinds = ", ".join(f"{count} {why}" for why, count in skipped.most_common())
-    line = f"{skipped.total()} {'file' if skipped.total() == 1 else 'files'} passed over: {kinds}" if skipped else ""
-    return films, line
-
-
-def _run(
-    found: tuple[list[Path], str],
-    out: Path,
-    write: "Writer",
-    packages: tuple[Path | None, Path | None],
-    retry_failed: bool,
-) -> None:
-    from lunglens.batch import SUMMARY, run_batch
-    from lunglens.pipeline import Analyzer
-
-    films, passed_over = found
-    if not films:
-        typer.echo("lunglens: no image files there (DICOM, PNG, JPEG or TIFF)", err=True)
-        if passed_over:
-            typer.echo(passed_over, err=True)
-        raise typer.Exit(2)
-    analyzer = Analyzer.load(*packages)
-    with _progress() as progress:
-        task = progress.add_task("films", total=len(films))
-
-        def on_done(outcome: "Outcome") -> None:
-            progress.advance(task)
-            if outcome.status != "analyzed":
-                line = readable(f"{outcome.path}: {outcome.status}: {outcome.reason}")
-                progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-        outcomes = run_batch(films, out, analyzer, write, on_done, retry_failed)
-    counts = {status: sum(o.status == status for o in outcomes) for status in ("analyzed", "refused", "failed")}
-    said = ", ".join(f"{count} {status}" for status, count in counts.items())
-    typer.echo(f"{said}; see {readable(out / SUMMARY)}")
-    if passed_over:
-        typer.echo(passed_over)
-    raise typer.Exit(0 if counts["analyzed"] == len(outcomes) else 1)
-
-
-def _progress() -> "Progress":
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True))

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,20 +45,26 @@ def run_batch(
     Raises:
         OutputError: the folder is in use by another batch, or cannot be written.
     """
-    try:
-        with writing(out):
-            out.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(out / _LOCK, timeout=0)
-            lock.acquire()
-    except OutputError as error:
-        if isinstance(error.__cause__, Timeout):
-            raise OutputError(f"{out}: another batch is writing here; wait for it or choose another --out") from error
-        raise
-    with lock:
+    with _locked(out):
         outcomes = list(_work_off(films, out, analyzer, write, on_done, retry_failed))
         with writing(out):
             write_bytes(out / SUMMARY, summary_csv(outcomes).encode())
         return outcomes
+
+
+@contextmanager
+def _locked(out: Path) -> Iterator[None]:
+    lock = FileLock(out / _LOCK, timeout=0)
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise OutputError(f"{out}: another batch is writing here; wait for it or choose another --out") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _work_off(
