@@ -35,14 +35,6 @@ _OVERLAY_BIT_POSITION = 0x60000102  # of the first of sixteen overlays, which ha
 _ELEMENTS: list[Any] = [*_ELEMENT_NAMES.split(), _OVERLAY_BIT_POSITION]
 
 
-def looks_like_dicom(data: bytes) -> bool:
-    """Whether the bytes begin as DICOM: the mark of PS3.10 7.1, or bare elements of group 0002 or 0008."""
-    if data[128:132] == b"DICM":
-        return True
-    little, big = data[:2] in (b"\x02\x00", b"\x08\x00") and data[3:4] == b"\x00", data[:3] == b"\x00\x08\x00"
-    return len(data) >= 256 and (little or big)
-
-
 def parse(data: bytes, max_bytes: int, notes: list[str]) -> "FileDataset":
     """Parse the elements that LungLens uses, inflating to `max_bytes` at most; adds to `notes`."""
     from pydicom import dcmread

@@ -16,7 +16,7 @@ from pydicom.uid import ComputedRadiographyImageStorage
 
 from lunglens.errors import LungLensError
 from lunglens.finding import Finding
-from lunglens.reading.dicom_file import looks_like_dicom
+from lunglens.reading.kinds import looks_like_dicom
 from lunglens.report.dicom.common import Stem, stem_of_finding, stem_of_refusal
 from lunglens.report.dicom.tidy import COPIED, Source, raw_value, tidied
 
