@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from lunglens import __version__
 from lunglens.cli import app
+from lunglens.package import shipped_models
 from tests.test_batch import run_cli
 
 
@@ -46,11 +47,12 @@ def test_verify_shipped_models() -> None:
     assert done.stdout.count("good") == 2
 
 
-def test_verify_a_folder_that_is_no_package(tmp_path: Path) -> None:
-    done = run_cli("verify", tmp_path)
-    assert done.returncode == 2
+def test_verify_goes_on_after_a_folder_that_is_no_package(tmp_path: Path) -> None:
+    done = run_cli("verify", tmp_path, shipped_models() / "lungs")
+    assert done.returncode == 1
     assert "package.json" in done.stderr
     assert "Traceback" not in done.stderr
+    assert done.stdout.count("good") == 1
 
 
 def test_wrong_configuration_is_one_line(tmp_path: Path) -> None:

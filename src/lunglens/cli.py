@@ -146,15 +146,20 @@ def segment(
 def verify(
     packages: Annotated[list[Path] | None, typer.Argument(help="Packages; without any, those that ship.")] = None,
 ) -> None:
-    """Re-check model packages: checksums and golden case."""
+    """Re-check model packages: checksums and golden case. Exit code 0: all are good, 1: not all."""
+    from lunglens.errors import ModelPackageError
     from lunglens.package import load_package, shipped_models, verify_package
 
     bad = False
     for folder in packages or [shipped_models() / "lungs", shipped_models() / "classifier"]:
-        package = load_package(folder)
-        problems = verify_package(package)
+        try:
+            package = load_package(folder)
+            problems = verify_package(package)
+            good = f"{package.name}: good"
+        except ModelPackageError as error:
+            problems, good = [str(error)], ""
         bad = bad or bool(problems)
-        for line in problems or [f"{package.name}: good"]:
+        for line in problems or [good]:
             typer.echo(readable(line), err=bool(problems))
     raise typer.Exit(1 if bad else 0)
 

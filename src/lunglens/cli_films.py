@@ -41,6 +41,7 @@ def run_films(
     """Run a batch over what `found_films` has found, say what has become of it, and end the program."""
     from lunglens.batch import SUMMARY, run_batch
     from lunglens.pipeline import Analyzer
+    from lunglens.reading.apart import prepare
 
     films, passed_over = found
     if not films:
@@ -48,6 +49,7 @@ def run_films(
         if passed_over:
             typer.echo(passed_over, err=True)
         raise typer.Exit(2)
+    prepare()
     analyzer = Analyzer.load(*packages)
     with _progress() as progress:
         task = progress.add_task("films", total=len(films))
