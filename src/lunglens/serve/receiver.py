@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import pynetdicom
 from pydicom.uid import (
@@ -61,6 +61,7 @@ class Receiver:
         """arrived: called when a film is on disk."""
         self.settings, self.spool, self._arrived = settings, spool, arrived
         self._coming: WeakKeyDictionary[Any, int] = WeakKeyDictionary()  # association -> bytes of its unfinished film
+        self._broken_off: WeakSet[Any] = WeakSet()
         self._tempdir = tempfile.tempdir
         entity = AE(ae_title=settings.aet)
         entity.add_supported_context(Verification)
@@ -138,6 +139,8 @@ class Receiver:
         connection.recv = lambda size: _read(connection.socket, size, self.settings.timeout_s)
 
     def _came(self, event: Any) -> None:
+        if event.assoc in self._broken_off:
+            return
         before = self._coming.get(event.assoc, 0)
         now = self._coming[event.assoc] = before + len(event.data)
         message = event.assoc.dimse.message
@@ -155,20 +158,20 @@ class Receiver:
             self._break_off(event.assoc, "it does not wait for answers")
 
     def _break_off(self, association: Any, reason: str) -> None:
-        self._coming.pop(association, None)
+        self._broken_off.add(association)  # what still comes is read, and goes nowhere, until the connection ends
         log.warning("a film was broken off, from %s at %s: %s", *_names(association), reason)
         association.abort(block=False)
 
     def _closed(self, event: Any) -> None:
         size = self._coming.pop(event.assoc, 0)
-        if size and event.assoc.is_established:
+        if size and event.assoc.is_established and event.assoc not in self._broken_off:
             log.warning("a film has not come to its end, from %s at %s, %d bytes", *_names(event.assoc), size)
 
     def _rejected(self, event: Any) -> None:
         called = event.assoc.requestor.primitive.called_ae_title
         sender, address = _names(event.assoc)
         if called != self.settings.aet.strip():
-            reason = f"it calls for {_plain(called)}"
+            reason = f"it calls for {plain(called)}"
         elif self.settings.allowed and sender not in self.settings.allowed:
             reason = "its title is not allowed"
         else:
@@ -198,9 +201,9 @@ def _read(connection: socket.socket, size: int, seconds: float) -> bytearray:
 def _names(association: Any) -> tuple[str, str]:
     """The calling title and the address, as they may stand in a log."""
     requestor = association.requestor
-    return _plain(requestor.ae_title), _plain(requestor.address)
+    return plain(requestor.ae_title), plain(requestor.address)
 
 
-def _plain(text: object) -> str:
+def plain(text: object) -> str:
     """At most 39 characters, as an IPv6 address has, that a terminal shows and does not obey."""
     return "".join(letter if letter.isascii() and letter.isprintable() else "?" for letter in str(text or "-"))[:39]

@@ -4,8 +4,7 @@ import hashlib
 import logging
 from contextlib import suppress
 from pathlib import Path
-
-from pydicom.dataset import Dataset
+from typing import Any
 
 from lunglens.errors import LungLensError, NotAChestRadiographError
 from lunglens.files import readable, write_bytes
@@ -54,9 +53,7 @@ def hashed(uid: object) -> str:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:12] if text else ""
 
 
-def _results(
-    film: Path, source: Dataset, analyzer: Analyzer, limits: Limits
-) -> tuple[str, str | None, dict[str, bytes]]:
+def _results(film: Path, source: Any, analyzer: Analyzer, limits: Limits) -> tuple[str, str | None, dict[str, bytes]]:
     """Status, reason and files."""
     try:
         finding = analyzer.analyze(read_radiograph(film, limits))
@@ -75,7 +72,7 @@ def _results(
     return "failed", reason, _told(source, reason, "unreadable")
 
 
-def _told(source: Dataset, reason: str, code: str) -> dict[str, bytes]:
+def _told(source: Any, reason: str, code: str) -> dict[str, bytes]:
     """A report on a film without a finding; none where the header does not allow one."""
     from lunglens.report.dicom import refusal_results  # type: ignore[attr-defined,unused-ignore]
 

@@ -78,7 +78,7 @@ def work(connection: Connection, limits: Limits, memory_bytes: int) -> None:
             task: Task = connection.recv()
         except (EOFError, OSError):
             return
-        connection.send(_answered(task, analyzer, limits))
+        connection.send(answered(task, analyzer, limits))
 
 
 def _stand_apart(memory_bytes: int) -> None:
@@ -99,7 +99,8 @@ def _end_with_the_server() -> None:
         os.killpg(0, signal.SIGKILL)
 
 
-def _answered(task: Task, analyzer: Analyzer, limits: Limits) -> Answer:
+def answered(task: Task, analyzer: Analyzer, limits: Limits) -> Answer:
+    """Do a task; whatever goes wrong with it is its answer."""
     try:
         return _do(task, analyzer, limits)
     except NotAChestRadiographError as error:
