@@ -34,7 +34,7 @@ class ServeSettings:
     keep_s: float = 1800
     most_request_bytes: int = 512 * MIB
     most_film_bytes: int = 128 * MIB
-    most_bytes_in_flight: int = 2048 * MIB
+    most_bytes_in_flight: int = 1024 * MIB
     most_films: int = 200
     most_pixels: int = 64_000_000
     film_s: float = 60
