@@ -64,7 +64,8 @@ def node(
     only_our_log()
     peer, allowed = Peer.parse(send_to), tuple(allow or ())
     settings = NodeSettings(ae, peer, host, port, allowed, answer_refused=answer_refused)
-    process = AnalysingProcess(Limits(settings.most_film_bytes), settings.film_s, settings.worker_memory_bytes)
+    limits = Limits(settings.most_film_bytes, settings.most_pixels)
+    process = AnalysingProcess(limits, settings.film_s, settings.worker_memory_bytes)
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())

@@ -8,7 +8,8 @@ from pathlib import Path
 from lunglens.errors import ConfigurationError
 
 MIB = 1024**2
-WORKER_MEMORY_BYTES = 3 * 1024 * MIB
+WORKER_MEMORY_BYTES = 4 * 1024 * MIB  # the largest film that is let in takes 2.5 GiB
+MOST_PIXELS = 64_000_000
 _PEER = re.compile(r"(?P<aet>[^@\s\\]{1,16})@(?P<host>[^\s:@]+):(?P<port>\d{1,5})")
 
 
@@ -36,7 +37,7 @@ class ServeSettings:
     most_film_bytes: int = 128 * MIB
     most_bytes_in_flight: int = 1024 * MIB
     most_films: int = 200
-    most_pixels: int = 64_000_000
+    most_pixels: int = MOST_PIXELS
     film_s: float = 60
     worker_memory_bytes: int = WORKER_MEMORY_BYTES
     upload_s: float = 120
@@ -88,10 +89,10 @@ class NodeSettings:
     """How the node runs.
 
     aet, host, port: its own title and where it listens (port 0: any free one). allowed: calling titles that may store;
-    empty: all. most_waiting: films in the spool from which on new ones are turned away. most_film_bytes: of a film.
-    least_free_bytes: of the spool's disk; with less, films are turned away. film_s: time for a film.
-    worker_memory_bytes: of the analysing process. answer_refused: whether a film that is not analysed is answered, too.
-    retry_s: first and longest pause between tries to deliver. timeout_s: of the network.
+    empty: all. most_waiting: films in the spool from which on new ones are turned away. most_film_bytes,
+    most_pixels: of a film. least_free_bytes: of the spool's disk; with less, films are turned away. film_s: time
+    for a film. worker_memory_bytes: of the analysing process. answer_refused: whether a film that is not analysed is
+    answered, too. retry_s: first and longest pause between tries to deliver. timeout_s: of the network.
     """
 
     aet: str
@@ -101,6 +102,7 @@ class NodeSettings:
     allowed: tuple[str, ...] = ()
     most_waiting: int = 1000
     most_film_bytes: int = 512 * MIB
+    most_pixels: int = MOST_PIXELS
     least_free_bytes: int = 512 * MIB
     film_s: float = 60.0
     worker_memory_bytes: int = WORKER_MEMORY_BYTES
