@@ -25,6 +25,7 @@ from lunglens.config import load_config
 from lunglens.crossval.views import read_views, view_of, write_views
 from lunglens.curate.study_folder import load_study
 from lunglens.files import write_json
+from lunglens.precision import fastest
 
 
 def main() -> None:
@@ -37,6 +38,7 @@ def main() -> None:
     torch.set_num_threads(1)
     study, config = load_study(arguments.study), load_config(arguments.config).classifier
     batch = config.optimization.batch_size
+    precision = fastest()[0] if config.optimization.precision == "auto" else config.optimization.precision
     names = list(study.table["image_id"])
     with tempfile.TemporaryDirectory() as folder:
         write_views(study, names, config.view, Path(folder))
@@ -53,7 +55,7 @@ def main() -> None:
             shown, masks = augment(films.float() / 255, masks.float(), config.augment)
             shown = (shown * masks).contiguous(memory_format=torch.channels_last)
             augmented = time.perf_counter()
-            with torch.autocast("cpu", torch.bfloat16, enabled=config.optimization.precision == "bf16-mixed"):
+            with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
                 loss = binary_cross_entropy_with_logits(classifier(shown).float(), targets)
             optimizer.zero_grad()
             loss.backward()

@@ -118,9 +118,15 @@ def test_without_two_plausible_lungs_the_film_is_refused_whatever_the_check_says
 
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
 def test_a_blank_film_is_refused_first(value: float) -> None:
-    noise = np.random.default_rng(0).normal(value, 0.005, (64, 64)).astype(np.float32)
+    blank = np.full((64, 64), value, np.float32)
+    blank[:4, 0] = 0.7  # a scratch
     for fields in (ON_LEFT | ON_RIGHT, ON_LEFT):
-        assert "blank" in (judge(noise, segmentation(fields), ALWAYS).reason or "")
+        assert "blank" in (judge(blank, segmentation(fields), ALWAYS).reason or "")
+
+
+@pytest.mark.parametrize("span", [1e-5, 0.01, 1.0])
+def test_a_film_is_not_blank_whatever_its_scale(span: float) -> None:
+    assert judge(FILM * np.float32(span), segmentation(ON_LEFT | ON_RIGHT), ALWAYS).accepted
 
 
 def test_the_learned_check_refuses_below_its_threshold_with_its_score() -> None:

@@ -83,17 +83,22 @@ def test_a_good_package_has_no_problems(exported: Path) -> None:
 def test_one_flipped_bit_in_the_graph_is_found(package: Path) -> None:
     graph = bytearray((package / "model.onnx").read_bytes())
     graph[len(graph) // 2] ^= 1
+    loaded = load_package(package)
     (package / "model.onnx").write_bytes(graph)
-    (problem,) = verify_package(load_package(package))
+    (problem,) = verify_package(loaded)
     assert "checksum" in problem
     assert str(package / "model.onnx") in problem
+    with pytest.raises(ModelPackageError, match="checksum"):
+        load_package(package)
+    with pytest.raises(ModelPackageError, match="checksum"):  # changed between loading and the first film
+        loaded.run(golden_input(SIZE))
 
 
 def test_a_file_that_went_missing_after_loading_is_found(package: Path) -> None:
     loaded = load_package(package)
     (package / "model.onnx").unlink()
     (problem,) = verify_package(loaded)
-    assert "checksum" in problem
+    assert "model.onnx is missing" in problem
 
 
 @pytest.mark.parametrize("position", [0, -1])
@@ -137,6 +142,8 @@ def test_a_golden_case_of_other_outputs_is_found(package: Path) -> None:
         (b"{}", "package format None"),
         (b'{"format_version": 2}', "package format 2, this LungLens reads format 1"),
         (b'{"format_version": 1, "name": "tiny"}', "lacks version, input_size, parameters"),
+        (b"[" * 100_000, "is this a model package"),
+        (b'{"format_version": true}', "package format True"),
     ],
 )
 def test_a_folder_that_is_no_package_is_refused_by_name(package: Path, content: bytes | None, complaint: str) -> None:

@@ -183,7 +183,7 @@ def header_of(path: Path) -> FilmHeader:
 
 def test_dicom_files_of_any_name_tell_what_their_headers_say(tmp_path: Path) -> None:
     about = {"PatientID": "4711", "PatientSex": "F", "PatientAge": "061Y", "ViewPosition": "PA", "Modality": "DX"}
-    dicom(tmp_path / "a" / "IM000001", **about, Manufacturer="Acme", ImagerPixelSpacing=[0.15, 0.15])
+    dicom(tmp_path / "a" / "IM000001", **about, Manufacturer="Acme", ImagerPixelSpacing=[5, 5])
     dicom(tmp_path / "a" / "lateral.DCM", **(about | {"ViewPosition": "LL"}))
     dicom(tmp_path / "b" / "bare.ima", False, PatientID="4712", PatientAge="011M")
     problems: Problems = []
@@ -194,7 +194,7 @@ def test_dicom_files_of_any_name_tell_what_their_headers_say(tmp_path: Path) -> 
         "bare.ima": (None, pytest.approx(11 / 12), None, "X-ray", "under 18"),
     }
     row = found["IM000001"]
-    assert (row.source, row.acquisition) == ("pacs", "Acme, view PA, 0.15 x 0.15 mm")
+    assert (row.source, row.acquisition) == ("pacs", "Acme, view PA, 5 x 5 mm")
     assert (row.finding, row.label, row.equipment) == (None, None, None)
     assert problems == []
 
@@ -226,7 +226,7 @@ def test_a_placeholder_for_a_patient_s_number_is_no_patient(tmp_path: Path, pati
         ({"Modality": None, "SOPClassUID": "1.2.840.10008.5.1.4.1.1.2"}, None, "its header says modality CT"),
         ({"Modality": "OT"}, None, None),
         ({"Modality": None}, None, None),
-        ({"BodyPartExamined": "KNEE"}, "X-ray", "its header says body part KNEE"),
+        ({"BodyPartExamined": "KNEE"}, "X-ray", "the header gives the body part as KNEE"),
         ({"BodyPartExamined": "CHEST PORT"}, "X-ray", None),
         ({"NumberOfFrames": 30}, "X-ray", "it holds 30 frames"),
     ],

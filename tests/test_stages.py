@@ -110,7 +110,7 @@ def test_missing_data_is_said(tmp_path: Path) -> None:
 
 
 def test_lung_package_computes_what_the_trained_unet_computes(lungs_run: Path) -> None:
-    state = torch.load(lungs_run / "checkpoints" / "best.ckpt", weights_only=False)["state_dict"]
+    state = torch.load(lungs_run / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
     unet = UNet(QUICK.lungs.base_channels).eval()
     unet.load_state_dict({name.removeprefix("unet."): value for name, value in state.items()})
     images = np.random.default_rng(0).random((2, 1, 64, 64)).astype(np.float32)

@@ -1,5 +1,7 @@
 """A training that was killed and goes on ends with the same weights as one that was not; one seed, one result."""
 
+import os
+import pickle
 from pathlib import Path
 
 import lightning as L
@@ -11,7 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from lunglens import training
 from lunglens.config import Optimization
 from lunglens.errors import DataError
-from lunglens.training import EpochSampler, fit, optimizers
+from lunglens.training import EpochSampler, fit, load_kept, optimizers
 
 SETTINGS = Optimization(optimizer="adamw", schedule="onecycle", epochs=4, batch_size=4, seed=3, keep="last")
 
@@ -109,3 +111,42 @@ def test_fewer_films_than_a_batch_are_refused(tmp_path: Path) -> None:
     loader = DataLoader(data, batch_size=4, sampler=EpochSampler(3, 1), drop_last=True)
     with pytest.raises(DataError, match="lower batch_size"):
         fit(Tiny(SETTINGS), loader, data, tmp_path, SETTINGS)
+
+
+class Bomb:
+    """Unpickled, it would make a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.mkdir, (str(self.folder),)
+
+
+@pytest.mark.parametrize("name", ["last.ckpt", "best.ckpt"])
+@pytest.mark.parametrize("how", ["whole", "within", "raw", "cut", "empty", "list"])
+def test_a_checkpoint_that_holds_more_than_weights_executes_nothing(tmp_path: Path, name: str, how: str) -> None:
+    settings = SETTINGS.model_copy(update={"keep": name.partition(".")[0], "epochs": 1})
+    train(tmp_path, settings)
+    path, trace = tmp_path / "checkpoints" / name, tmp_path / "executed"
+    good = torch.load(path, weights_only=True)
+    if how == "raw":
+        path.write_bytes(pickle.dumps(Bomb(trace), protocol=2))
+    elif how in ("cut", "empty"):
+        path.write_bytes(path.read_bytes()[: 1000 if how == "cut" else 0])
+    else:
+        torch.save({"whole": Bomb(trace), "within": good | {"callbacks": Bomb(trace)}, "list": [1]}[how], path)
+    with pytest.raises(DataError, match=f"{name}: is no checkpoint of a training"):
+        load_kept(Tiny(settings), tmp_path, settings)
+    if name == "last.ckpt":
+        with pytest.raises(DataError, match="is no checkpoint of a training"):
+            train(tmp_path, settings)
+    assert not trace.exists()
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    train(tmp_path, SETTINGS.model_copy(update={"epochs": 1}))
+    other = Tiny(SETTINGS)
+    other.net = nn.Sequential(nn.Linear(3, 9))
+    with pytest.raises(DataError, match="another network's weights"):
+        load_kept(other, tmp_path, SETTINGS)

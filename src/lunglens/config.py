@@ -74,7 +74,9 @@ class Optimization(Section):
     warm_up: float = Field(0.3, gt=0, lt=1, description="share of the steps in which onecycle's rate rises")
     batch_size: int = Field(8, ge=1)
     epochs: int = Field(25, ge=1)
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
+        "auto", description="auto: bf16-mixed where the GPU or the processor has units for it, else 32-true"
+    )
     weight_average: float | None = Field(
         None, gt=0, lt=1, description="keep the weights' moving average: this share of it stays every 5 steps"
     )

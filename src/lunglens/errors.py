@@ -9,8 +9,16 @@ class UnreadableImageError(LungLensError):
     """The file cannot be read as one radiograph."""
 
 
+class DecoderDiedError(UnreadableImageError):
+    """The file's pixels ended the process that decodes them."""
+
+
+class DecodingTimeoutError(DecoderDiedError):
+    """The file's pixels kept the process that decodes them busy for too long, and it was ended."""
+
+
 class NotAChestRadiographError(LungLensError):
-    """The file says of itself that it is no single chest radiograph: another modality, body part, several frames."""
+    """The file says of itself that it is no single radiograph: another modality, raw detector data, several frames."""
 
 
 class ModelPackageError(LungLensError):

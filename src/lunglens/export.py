@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from lunglens import __version__
 from lunglens.errors import ModelPackageError
-from lunglens.files import sha256_of, write_bytes, write_json
-from lunglens.package import DESCRIPTION, FORMAT_VERSION, GRAPH, golden_input, golden_summary, load_package
+from lunglens.files import sha256_of, write_bytes
+from lunglens.package import golden_input, golden_summary, load_package, write_description
+from lunglens.package_record import FORMAT_VERSION, GRAPH
 from lunglens.segment.unet import UNet
 
 AGREEMENT = 1e-4
@@ -55,7 +56,8 @@ def export_package(
         provenance: data fingerprint, configuration, seed, metrics: whatever says where the weights come from.
 
     Raises:
-        ModelPackageError: the ONNX graph does not agree with torch to 1e-4 on the golden case.
+        ModelPackageError: the ONNX graph does not agree with torch to 1e-4 on the golden case, or the name or the
+            parameters are none that a package may have.
     """
     folder.mkdir(parents=True, exist_ok=True)
     graph = graph.eval().to(memory_format=torch.contiguous_format)
@@ -72,7 +74,7 @@ def export_package(
         "checksums": {GRAPH: sha256_of(folder / GRAPH)},
         "golden": {},
     }
-    write_json(folder / DESCRIPTION, description)
+    write_description(folder, description)
     found = load_package(folder).run(example.numpy())
     with torch.inference_mode():
         expected = dict(zip(graph.outputs, graph(example), strict=True))  # type: ignore[arg-type]
@@ -80,7 +82,7 @@ def export_package(
         worst = float(np.abs(found[output] - tensor.numpy()).max())
         if worst > AGREEMENT:
             raise ModelPackageError(f"{folder}: ONNX and torch differ by {worst:.2g} in {output} (at most {AGREEMENT})")
-    write_json(folder / DESCRIPTION, description | {"golden": golden_summary(found)})
+    write_description(folder, description | {"golden": golden_summary(found)})
 
 
 def _onnx_bytes(graph: nn.Module, example: Tensor) -> bytes:

@@ -66,7 +66,11 @@ class Finding:
             "covid_probability": _rounded(self.covid_probability),
             "threshold": self.threshold,
             "decision": self.decision,
-            "lungs": {"left": _lung(self.left), "right": _lung(self.right)},
+            "lungs": {
+                "left": _lung(self.left),
+                "right": _lung(self.right),
+                "plane": self.radiograph.spacing_plane if self.left else None,
+            },
             "heat_share_in_lungs": _rounded(self.heat_share_in_lungs),
             "lung_region_share_of_view": _rounded(self.region_share),
             "gate": {
@@ -102,6 +106,7 @@ def _film(film: Radiograph) -> dict[str, Any]:
         "width_px": width,
         "bits": film.bits,
         "spacing_mm": list(film.spacing_mm) if film.spacing_mm else None,
+        "spacing_source": film.spacing_source,
         "modality": film.modality,
         "view": film.view,
         "age_years": film.age_years,

@@ -17,13 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lunglens.errors import LungLensError, UnreadableImageError
-from lunglens.reading.dicom_file import looks_like_dicom, parse, read_header, refuse_other_kinds
+from lunglens.reading.apart import decode_apart
+from lunglens.reading.dicom_file import looks_like_dicom, parse
 from lunglens.reading.dicom_gray import to_gray
+from lunglens.reading.dicom_header import Plane, read_header
+from lunglens.reading.dicom_kind import refuse_other_kinds
 from lunglens.reading.dicom_pixels import read_stored
 from lunglens.reading.jsrt_img import BITS, SIDE_PX, SPACING_MM, looks_like_jsrt, read_jsrt
-from lunglens.reading.raster import raster_format, read_raster
+from lunglens.reading.kinds import raster_format
 from lunglens.reading.values import check_size, luma, scale
 
+log = logging.getLogger("lunglens.reading")
 _NOISY_LOGGERS = ("pydicom", "PIL", "openjpeg", "jpeg_ls")
 
 
@@ -42,13 +46,14 @@ DEFAULT_LIMITS = Limits()
 class Radiograph:
     """One gray radiograph and what its file says of it; never a patient's name, number or dates.
 
-    pixels: float32 (H, W) in 0..1, bright = dense (the sense of MONOCHROME2). PNG, JPEG and TIFF: linear over
-    the stored range; DICOM: after the modality and VOI transformations.
+    pixels: float32 (H, W) in 0..1, bright = dense (the sense of MONOCHROME2). PNG, JPEG, TIFF and arrays: linear
+    between their least and greatest value; DICOM: after the modality and VOI transformations.
     sha256: of the file's bytes, '' for an array. file_format: DICOM, PNG, JPEG, TIFF, JSRT or array. bits: bits stored.
-    spacing_mm: (between rows, between columns) in mm from the element `spacing_source`; ImagerPixelSpacing is
-    measured at the detector, so the body is smaller by the unknown magnification.
+    spacing_mm: (between rows, between columns) in mm from the element `spacing_source`. spacing_plane: where it holds;
+    at the detector the body shows larger than it is, by the unknown magnification. None where that is not said.
     view, laterality, sex, body_part, modality: as in the header, upper case; None where absent.
-    notes: what was done to the pixels, and what is odd.
+    doubt: what the header says against a frontal chest radiograph; the gate then asks more of the pixels.
+    warnings: what the reader should know of the header. notes: what was done to the pixels, and what is odd.
     """
 
     pixels: NDArray[np.float32]
@@ -57,12 +62,15 @@ class Radiograph:
     bits: int
     spacing_mm: tuple[float, float] | None = None
     spacing_source: str | None = None
+    spacing_plane: Plane | None = None
     view: str | None = None
     laterality: str | None = None
     age_years: float | None = None
     sex: str | None = None
     body_part: str | None = None
     modality: str | None = None
+    doubt: str | None = None
+    warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -73,7 +81,7 @@ def read_radiograph(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Radiog
     the pixels that are no padding, C.7.5.1.1.2) and then turns MONOCHROME1 round (C.7.6.3.1.2).
 
     Raises UnreadableImageError where the file cannot be read, and NotAChestRadiographError where its header says
-    that it is of another modality or body part, or has several frames. Nothing else, and nothing is printed.
+    that it is of another modality, raw detector data, or has several frames. Nothing else, and nothing is printed.
     """
     file = Path(path)
     try:
@@ -81,35 +89,34 @@ def read_radiograph(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Radiog
             return _decode(_read_bytes(file, limits.max_bytes), limits)
     except LungLensError as error:
         raise type(error)(f"{file.name}: {error}") from error.__cause__
-    except Exception as error:  # a decoder can throw anything at damaged data: struct.error, SyntaxError, MemoryError
-        reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+    except Exception as error:  # pydicom can throw anything at damaged data: struct.error, KeyError, RecursionError
+        log.debug("%s while reading", type(error).__name__)
         raise UnreadableImageError(
-            f"{file.name}: it is damaged, truncated or of an unsupported kind ({reason}). Copy or export it again."
+            f"{file.name}: it is damaged, truncated or of an unsupported kind. Copy or export it again."
         ) from error
 
 
 def radiograph_from_array(array: NDArray[Any], spacing_mm: tuple[float, float] | None = None) -> Radiograph:
-    """Radiograph of an array (H, W) or (H, W, 3), bright = dense, H and W at least 64.
+    """Radiograph of an array (H, W) or (H, W, 3) of any numbers, bright = dense, H and W at least 64.
 
-    uint8 and uint16 are divided by 255 and 65535; floats in 0..1 are kept, others scaled by their min..max.
-    Three channels become their luma (ITU-R BT.601). Raises UnreadableImageError for any other shape or type,
-    and for values that are not finite.
+    The values are scaled by their least and greatest. Three channels become their luma (ITU-R BT.601). Raises
+    UnreadableImageError for any other shape or type, and for values that are not finite.
     """
     array = np.asarray(array)
-    notes: list[str] = []
+    notes: tuple[str, ...] = ()
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3):
         raise UnreadableImageError(f"array: shape {array.shape}; give (H, W) or (H, W, 3).")
-    if array.dtype not in (np.uint8, np.uint16) and not np.issubdtype(array.dtype, np.floating):
-        raise UnreadableImageError(f"array: type {array.dtype}; give uint8, uint16 or floating point.")
+    if array.dtype.kind not in "buif":
+        raise UnreadableImageError(f"array: type {array.dtype}; give integers or floating point.")
     try:
         check_size(array.shape[0], array.shape[1], DEFAULT_LIMITS.max_pixels)
-        pixels = scale(array, notes)
+        pixels = scale(array)
     except UnreadableImageError as error:
         raise UnreadableImageError(f"array: {error}") from None
     if array.ndim == 3:
-        notes.append("colour image converted to gray")
+        notes = ("colour image converted to gray",)
         pixels = luma(pixels)
-    return Radiograph(pixels, "", "array", 8 * array.dtype.itemsize, spacing_mm, notes=tuple(notes))
+    return Radiograph(pixels, "", "array", 8 * array.dtype.itemsize, spacing_mm, notes=notes)
 
 
 @contextmanager
@@ -155,18 +162,17 @@ def _decode(data: bytes, limits: Limits) -> Radiograph:
     file_format = raster_format(data)
     if file_format is None and looks_like_jsrt(data):
         check_size(SIDE_PX, SIDE_PX, limits.max_pixels)
-        return Radiograph(read_jsrt(data), digest, "JSRT", BITS, (SPACING_MM, SPACING_MM), "JSRT database")
+        return Radiograph(read_jsrt(data), digest, "JSRT", BITS, (SPACING_MM, SPACING_MM), "JSRT database", "detector")
     if file_format is None:
         raise UnreadableImageError("it is no DICOM, PNG, JPEG or TIFF file. Export the radiograph as one of these.")
-    notes: list[str] = []
-    pixels, bits = read_raster(data, file_format, limits.max_pixels, notes)
-    return Radiograph(pixels, digest, file_format, bits, notes=tuple(notes))
+    values, facts = decode_apart("picture", data, {"format": file_format, "max_pixels": limits.max_pixels})
+    return Radiograph(scale(values), digest, file_format, facts["bits"], notes=tuple(facts["notes"]))
 
 
 def _from_dicom(data: bytes, digest: str, limits: Limits) -> Radiograph:
     notes: list[str] = []
     dataset = parse(data, limits.max_bytes, notes)
     header = read_header(dataset, notes)
-    refuse_other_kinds(dataset, header, notes)
-    pixels = to_gray(read_stored(dataset, data, limits.max_pixels, notes), dataset, notes)
+    refuse_other_kinds(dataset, notes)
+    pixels = to_gray(read_stored(dataset, limits.max_pixels, notes), dataset, notes)
     return Radiograph(pixels, digest, "DICOM", int(dataset.BitsStored), **vars(header), notes=tuple(notes))

@@ -21,7 +21,8 @@ from lunglens.files import write_atomically, write_json
 from lunglens.gate.fit import fit_gate, gather
 from lunglens.gate.judge import LinearCheck, judge
 from lunglens.manifest import manifest, split_by_group
-from lunglens.package import ModelPackage, load_package
+from lunglens.package import ModelPackage, load_package, write_description
+from lunglens.precision import settled
 from lunglens.preprocess import resize_mask
 from lunglens.radiograph import read_radiograph
 from lunglens.segment.masks import read_mask
@@ -38,6 +39,7 @@ def lungs_stage(data: Path, config: LungsConfig, out: Path) -> None:
     """Train, export to `out/package`, measure the packaged model on the held-out patients into `out/metrics.json`."""
     table = manifest(row for row in read_sources(data, config.sources) if row.mask_path)
     table["part"] = split_by_group(table, config.split)
+    config = settled(config, out / "config.json", console)
     _save_inputs(table, config.model_dump_json(indent=2), out)
     unet = train_lungs(table, config, out)
     provenance = _provenance(table, config.model_dump(mode="json"))
@@ -60,16 +62,19 @@ def gate_stage(data: Path, lungs: Path) -> None:
     table = _gate_films(data, per_source=600)
     parameters, rates = fit_gate(gather(table, package, seed=0), seed=0)
     console.print_json(data=rates)
-    description = package.description
-    description["parameters"] = package.parameters | {"gate": parameters}
-    description["provenance"] = description["provenance"] | {"gate": {"out_of_fold": rates, "films": len(table)}}
-    write_json(lungs / "package.json", description)
+    fitted = {"gate": {"out_of_fold": rates, "films": len(table)}}
+    changes = {
+        "parameters": package.parameters | {"gate": parameters},
+        "provenance": package.description.get("provenance", {}) | fitted,
+    }
+    write_description(lungs, package.description | changes)
 
 
 def classifier_stage(data: Path, config: ClassifierConfig, lungs: Path, out: Path) -> None:
     """Train, export to `out/package`, and measure by source: `out/predictions.csv` and `out/metrics.json`."""
     usable = manifest(row for row in read_sources(data) if row.exclude is None and row.label not in (None, "other"))
     table = _classifier_table(usable, config)
+    config = settled(config, out / "config.json", console)
     _save_inputs(table, config.model_dump_json(indent=2), out)
     cache = build_film_cache(usable, config, load_package(lungs), out.parent / f"films-{config.view.film_size}")
     views = build_views(cache, table.index.to_numpy(), config.view, out)

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lunglens.config import Optimization
 from lunglens.errors import DataError
+from lunglens.precision import fastest
 
 
 class EpochSampler(Sampler[int]):
@@ -91,7 +92,7 @@ def fit(
     """Train `module` in `folder`, going on from `last.ckpt` there if a run was killed, and load the weights to keep.
 
     Raises:
-        DataError: there are fewer films than a batch.
+        DataError: there are fewer films than a batch, or the checkpoint to go on from is none.
 
     Writes `checkpoints/`, and `log/start-<n>/metrics.csv`: rows of the epochs that the nth start has trained.
     """
@@ -111,7 +112,7 @@ def fit(
         callbacks.append(EMAWeightAveraging(decay=settings.weight_average, update_every_n_steps=5))
     trainer = L.Trainer(
         max_epochs=settings.epochs,
-        precision=settings.precision,
+        precision=fastest()[0] if settings.precision == "auto" else settings.precision,
         logger=loggers(folder, f"start-{starts}"),
         callbacks=callbacks,
         default_root_dir=folder,
@@ -120,6 +121,8 @@ def fit(
         num_sanity_val_steps=0,
     )
     resume = checkpoints / "last.ckpt"
+    if resume.exists():
+        checkpoint_of(resume, mmap=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # lightning on its own internals, loader workers and folders that exist
         trainer.fit(
@@ -127,7 +130,7 @@ def fit(
             train,
             DataLoader(validation, batch_size=settings.batch_size),
             ckpt_path=resume if resume.exists() else None,
-            weights_only=False,  # our own file; it holds the optimizer too
+            weights_only=True,
         )
     load_kept(module, folder, settings)
 
@@ -150,4 +153,29 @@ def loggers(folder: Path, start: str) -> list[Logger]:
 def load_kept(module: L.LightningModule, folder: Path, settings: Optimization) -> None:
     """Load the weights that a training in `folder` keeps: those of the best validation epoch, or of the last."""
     kept = folder / "checkpoints" / ("best.ckpt" if settings.keep == "best" else "last.ckpt")
-    module.load_state_dict(torch.load(kept, map_location="cpu", weights_only=False)["state_dict"])
+    try:
+        module.load_state_dict(checkpoint_of(kept)["state_dict"])
+    except (KeyError, RuntimeError) as error:
+        raise DataError(f"{kept}: holds another network's weights; choose another --out") from error
+
+
+def checkpoint_of(path: Path, *, mmap: bool = False) -> dict[str, Any]:
+    """What a checkpoint holds: tensors and plain values, never code (torch's `weights_only`).
+
+    Args:
+        path: the file.
+        mmap: leave the tensors' values on disk until they are used.
+
+    Raises:
+        DataError: it is missing, cut off, or holds anything else, which is not executed.
+    """
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    except Exception as error:  # unpickling damaged bytes can throw anything
+        raise DataError(
+            f"{path}: is no checkpoint of a training: missing, damaged, or it holds more than weights and numbers "
+            "(nothing in it was executed). Delete it and start the same command again"
+        ) from error
+    if not isinstance(found, dict):
+        raise DataError(f"{path}: is no checkpoint of a training. Delete it and start the same command again")
+    return found

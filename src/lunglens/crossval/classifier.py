@@ -25,6 +25,7 @@ from lunglens.evaluate.measures import metrics_of
 from lunglens.evaluate.predictions import EXTERNAL, read_predictions
 from lunglens.files import write_json
 from lunglens.jobs import Job
+from lunglens.precision import settled
 from lunglens.report.crossval import table6, write_figures
 
 FILMS = "films.csv"
@@ -61,6 +62,7 @@ def crossval_classifier(
         _assert_unseen(study, unseen)
     table = read_folds(study)
     folds = fold_names(table)
+    config = settled(config, out / RUN, console)
     content = {
         "model": config.backbone,
         "study": {"name": study.description["name"], "fingerprint": study.description["fingerprint"]},

@@ -12,7 +12,7 @@ from rich.progress import track
 
 from lunglens.classify.data import fingerprint
 from lunglens.config import LungsConfig, Postprocess
-from lunglens.crossval.run_folder import Runner, describe, gather, run_folds
+from lunglens.crossval.run_folder import RUN, Runner, describe, gather, run_folds
 from lunglens.curate.films import save_png
 from lunglens.curate.folds import FoldSettings, fold_names, make_folds, parts_of
 from lunglens.curate.study_folder import save_csv
@@ -23,6 +23,7 @@ from lunglens.files import write_json
 from lunglens.jobs import Job
 from lunglens.manifest import manifest
 from lunglens.package import ModelPackage, load_package
+from lunglens.precision import settled
 from lunglens.preprocess import resize_mask
 from lunglens.radiograph import read_radiograph
 from lunglens.report.crossval import write_figures, write_worst
@@ -57,6 +58,7 @@ def crossval_lungs(
     folds = make_folds(table.assign(**{"class": table["label"]}), folding)
     table["fold"] = folds["fold"]
     names = fold_names(folds)
+    config = settled(config, out / RUN, console)
     content = {
         "model": f"unet{config.base_channels}-{config.input_size}",
         "data": fingerprint(table),

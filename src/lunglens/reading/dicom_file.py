@@ -1,24 +1,24 @@
-"""One DICOM file's bytes -> the data set, and the few header facts that LungLens uses.
+"""One DICOM file's bytes -> the data set of the few elements that LungLens uses.
 
 Only the elements in `_ELEMENTS` are ever read, so no patient name, number or date reaches the program.
 """
 
-import re
 import struct
 import zlib
-from dataclasses import dataclass
+from collections.abc import MutableSequence
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lunglens.errors import NotAChestRadiographError, UnreadableImageError
+from lunglens.errors import UnreadableImageError
 
 if TYPE_CHECKING:
     from pydicom.dataset import FileDataset
 
 IMPLICIT, EXPLICIT, BIG_ENDIAN = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
 _DEFLATED = "1.2.840.10008.1.2.1.99"
+_PIXEL_DATA, _SEQUENCE_END = b"\xe0\x7f\x10\x00", b"\xfe\xff\xdd\xe0\0\0\0\0"
 
 _ELEMENT_NAMES = (
     "SOPClassUID Modality BodyPartExamined ViewPosition ImageLaterality Laterality PatientAge PatientSex "
@@ -27,39 +27,12 @@ _ELEMENT_NAMES = (
     "ModalityLUTSequence RescaleSlope RescaleIntercept VOILUTSequence VOILUTFunction WindowCenter WindowWidth "
     "RedPaletteColorLookupTableDescriptor GreenPaletteColorLookupTableDescriptor "
     "BluePaletteColorLookupTableDescriptor RedPaletteColorLookupTableData GreenPaletteColorLookupTableData "
-    "BluePaletteColorLookupTableData ExtendedOffsetTable ExtendedOffsetTableLengths PixelData"
+    "BluePaletteColorLookupTableData ExtendedOffsetTable ExtendedOffsetTableLengths PixelData "
+    "AnatomicRegionSequence ViewCodeSequence PresentationIntentType PixelSpacingCalibrationType "
+    "NominalScannedPixelSpacing EstimatedRadiographicMagnificationFactor"
 )
-_ELEMENTS = _ELEMENT_NAMES.split()
-_RADIOGRAPHY = {"CR", "DX", "RG", "DR"}
-_UNSTATED_MODALITY = {"", "OT", "SC"}
-# Consulted only where Modality is absent (PS3.4 B.5, "Standard SOP Classes").
-_SOP_CLASS_MODALITY = {
-    "1.2.840.10008.5.1.4.1.1.2": "CT",
-    "1.2.840.10008.5.1.4.1.1.2.1": "CT",
-    "1.2.840.10008.5.1.4.1.1.4": "MR",
-    "1.2.840.10008.5.1.4.1.1.4.1": "MR",
-    "1.2.840.10008.5.1.4.1.1.6.1": "US",
-    "1.2.840.10008.5.1.4.1.1.3.1": "US",
-    "1.2.840.10008.5.1.4.1.1.1.2": "MG",
-    "1.2.840.10008.5.1.4.1.1.20": "NM",
-    "1.2.840.10008.5.1.4.1.1.128": "PT",
-}
-_CHEST_WORDS = ("CHEST", "THORAX", "LUNG", "TORAX", "TORACE")
-_UNSTATED_PART = {"", "UNKNOWN", "OTHER", "NONE", "UNDEFINED"}
-
-
-@dataclass(frozen=True)
-class Header:
-    """What the header says; None where it is silent, or where what it says makes no sense."""
-
-    spacing_mm: tuple[float, float] | None
-    spacing_source: str | None
-    view: str | None
-    laterality: str | None
-    age_years: float | None
-    sex: str | None
-    body_part: str | None
-    modality: str | None
+_OVERLAY_BIT_POSITION = 0x60000102  # of the first of sixteen overlays, which have no keyword
+_ELEMENTS: list[Any] = [*_ELEMENT_NAMES.split(), _OVERLAY_BIT_POSITION]
 
 
 def looks_like_dicom(data: bytes) -> bool:
@@ -81,7 +54,13 @@ def parse(data: bytes, max_bytes: int, notes: list[str]) -> "FileDataset":
         data, syntax = _inflate(data[start:], max_bytes), EXPLICIT
     elif data[128:132] != b"DICM":
         notes.append("DICOM data without the file preamble")
-    dataset = dcmread(BytesIO(data), force=True, specific_tags=list(_ELEMENTS))
+    dataset = dcmread(BytesIO(data), force=True, specific_tags=_ELEMENTS)
+    if "PixelData" not in dataset and _PIXEL_DATA in data:
+        # pydicom gives up on fragments that nothing ends: this ends them, and what is missing shows when they are read.
+        mended = dcmread(BytesIO(data + _SEQUENCE_END), force=True, specific_tags=_ELEMENTS)
+        if "PixelData" in mended:
+            notes.append("the end of the Pixel Data was missing")
+            dataset = mended
     if not syntax:
         implicit, little = dataset.original_encoding
         syntax = IMPLICIT if implicit else EXPLICIT if little else BIG_ENDIAN
@@ -140,6 +119,27 @@ def number(dataset: Any, keyword: str) -> float | None:
     return found if np.isfinite(found) else None
 
 
+def numbers(dataset: Any, keyword: str) -> list[float]:
+    """Return all values of an element as finite numbers; none where it is absent or malformed."""
+    try:
+        found = dataset.get(keyword)
+        several = [float(part) for part in (found if isinstance(found, MutableSequence) else [found])]
+    except Exception:  # see value
+        return []
+    return several if np.isfinite(several).all() else []
+
+
+def overlay_bit(dataset: Any) -> int:
+    """Return the bit of the pixels' cells that holds a drawing (retired, PS3.3 C.9.2); 0 where there is none."""
+    element = dataset.get(_OVERLAY_BIT_POSITION)
+    return element.value if element is not None and isinstance(element.value, int) else 0
+
+
+def photometric(dataset: Any) -> str:
+    """Photometric interpretation, upper case; '' where absent."""
+    return str(value(dataset, "PhotometricInterpretation") or "").strip().upper()
+
+
 def integer(dataset: Any, keyword: str, default: int | None = None) -> int:
     """Return the first value of an element as an integer; UnreadableImageError without one and without `default`."""
     found = number(dataset, keyword)
@@ -148,59 +148,3 @@ def integer(dataset: Any, keyword: str, default: int | None = None) -> int:
             raise UnreadableImageError(f"the DICOM element {keyword} is missing or malformed. Export the file again.")
         return default
     return int(found)
-
-
-def _text(dataset: Any, keyword: str) -> str | None:
-    found = value(dataset, keyword)
-    return re.sub(r"[^\x20-\x7e]", "?", str(found)).strip().upper()[:64] or None if found is not None else None
-
-
-def read_header(dataset: Any, notes: list[str]) -> Header:
-    """Read what the header says of the radiograph; adds to `notes`."""
-    spacing, source = _spacing(dataset, notes)
-    sex = _text(dataset, "PatientSex")
-    return Header(
-        spacing_mm=spacing,
-        spacing_source=source,
-        view=_text(dataset, "ViewPosition"),
-        laterality=_text(dataset, "ImageLaterality") or _text(dataset, "Laterality"),
-        age_years=_age_years(_text(dataset, "PatientAge")),
-        sex=sex if sex in ("M", "F", "O") else None,
-        body_part=_text(dataset, "BodyPartExamined"),
-        modality=_text(dataset, "Modality"),
-    )
-
-
-def _age_years(text: str | None) -> float | None:
-    """Age in years from an Age String (PS3.5 6.2: nnnD, nnnW, nnnM or nnnY)."""
-    match = re.fullmatch(r"(\d{1,3})([DWMY])", text or "")
-    return int(match[1]) / {"D": 365.25, "W": 52.18, "M": 12.0, "Y": 1.0}[match[2]] if match else None
-
-
-def _spacing(dataset: Any, notes: list[str]) -> tuple[tuple[float, float] | None, str | None]:
-    for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
-        try:
-            row, column = (float(part) for part in dataset.get(keyword) or ())
-        except Exception:  # absent, of one value, or malformed in a way that pydicom raises on
-            row = column = 0.0
-        if 0 < row < 100 and 0 < column < 100:
-            notes.append(f"pixel spacing from {keyword}")
-            return (row, column), keyword
-        if keyword in dataset:
-            notes.append(f"{keyword} is not usable and was ignored")
-    return None, None
-
-
-def refuse_other_kinds(dataset: Any, header: Header, notes: list[str]) -> None:
-    """Raise NotAChestRadiographError where the header says that it is something else; adds to `notes`."""
-    modality = header.modality or _SOP_CLASS_MODALITY.get(str(value(dataset, "SOPClassUID")), "")
-    if modality in _UNSTATED_MODALITY:
-        notes.append(f"the header does not say that this is a radiograph (modality {modality or 'absent'})")
-    elif modality not in _RADIOGRAPHY:
-        raise NotAChestRadiographError(f"its header says modality {modality}. Give a chest radiograph (CR or DX).")
-    frames = integer(dataset, "NumberOfFrames", 1)
-    if frames > 1:
-        raise NotAChestRadiographError(f"it holds {frames} frames. Give one single-frame chest radiograph.")
-    part = header.body_part or ""
-    if part not in _UNSTATED_PART and not any(word in part for word in _CHEST_WORDS):
-        raise NotAChestRadiographError(f"its header says body part {part}. Give a chest radiograph.")

@@ -1,26 +1,27 @@
 """Stored values of a DICOM file -> gray in 0..1, bright = dense: modality and VOI transformations, inversion."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lunglens.errors import UnreadableImageError
-from lunglens.reading.dicom_file import number, value
+from lunglens.reading.dicom_file import number, numbers, photometric, value
 from lunglens.reading.values import luma, scale
+
+LEAST_USED = 0.1  # of the scale, by a window that fits its film
 
 
 def to_gray(stored: NDArray[Any], dataset: Any, notes: list[str]) -> NDArray[np.float32]:
     """Stored values (H, W) or colour (H, W, 3) -> gray (H, W) in 0..1; adds to `notes`."""
-    photometric = str(dataset.PhotometricInterpretation)
-    if photometric in ("MONOCHROME1", "MONOCHROME2"):
+    kind = photometric(dataset)
+    if kind in ("MONOCHROME1", "MONOCHROME2"):
         return _gray_values(stored, dataset, notes)
     from pydicom.pixels.processing import apply_color_lut
 
-    palette = photometric == "PALETTE COLOR"
-    colour = apply_color_lut(stored, dataset) if palette else stored
-    notes.append(f"colour image ({photometric}) converted to gray")
-    return luma(scale(colour, notes, None if palette else 2 ** int(dataset.BitsStored) - 1))
+    colour = apply_color_lut(stored, dataset) if kind == "PALETTE COLOR" else stored
+    notes.append("colour image converted to gray")
+    return luma(scale(colour))
 
 
 def _gray_values(stored: NDArray[Any], dataset: Any, notes: list[str]) -> NDArray[np.float32]:
@@ -36,8 +37,10 @@ def _gray_values(stored: NDArray[Any], dataset: Any, notes: list[str]) -> NDArra
         ends = sorted((padding, padding if other is None else other))
         unpadded = present & ~((levels >= ends[0]) & (levels <= ends[1]))
         present = unpadded if unpadded.any() else present
-    shown = _voi(_modality(levels, dataset, notes), present, dataset, notes)
-    if str(dataset.PhotometricInterpretation) == "MONOCHROME1":
+    # How many pixels have each level: of one in sixteen, for all of them would take as long as the rest together.
+    counts = np.bincount(index[::4, ::4].ravel(), minlength=levels.size) * present
+    shown = _voi(_modality(levels, dataset, notes), present, counts, dataset, notes)
+    if photometric(dataset) == "MONOCHROME1":
         notes.append("MONOCHROME1 inverted")
         shown = 1 - shown
     return shown.astype(np.float32)[index]
@@ -45,10 +48,10 @@ def _gray_values(stored: NDArray[Any], dataset: Any, notes: list[str]) -> NDArra
 
 def _modality(levels: NDArray[np.float64], dataset: Any, notes: list[str]) -> NDArray[np.float64]:
     """Modality LUT, or else rescale slope and intercept (PS3.3 C.11.1.1)."""
-    item = value(dataset, "ModalityLUTSequence") and dataset.ModalityLUTSequence[0]
-    if item:
+    table = _look_up(levels, "ModalityLUTSequence", dataset, notes)
+    if table is not None:
         notes.append("modality LUT applied")
-        return _look_up(levels, item, dataset)[0]
+        return table[0]
     slope, intercept = number(dataset, "RescaleSlope"), number(dataset, "RescaleIntercept")
     if slope in (None, 0) and "RescaleSlope" in dataset:
         notes.append("RescaleSlope is not usable and was ignored")
@@ -56,32 +59,42 @@ def _modality(levels: NDArray[np.float64], dataset: Any, notes: list[str]) -> ND
 
 
 def _voi(
-    values: NDArray[np.float64], present: NDArray[np.bool_], dataset: Any, notes: list[str]
+    values: NDArray[np.float64], present: NDArray[np.bool_], counts: NDArray[np.intp], dataset: Any, notes: list[str]
 ) -> NDArray[np.float64]:
-    """VOI LUT, or else the window, or else min..max of the values present (PS3.3 C.11.2.1), as 0..1."""
-    item = value(dataset, "VOILUTSequence") and dataset.VOILUTSequence[0]
-    shown, source = None, ""
-    if item:
-        source = "VOI LUT"
-        table, full_scale = _look_up(values, item, dataset)
-        shown = np.clip(table / full_scale, 0, 1)
-    elif "WindowCenter" in dataset or "WindowWidth" in dataset:
-        shown, source = _window(values, dataset), "window"
+    """VOI LUT, or else a window, or else min..max of the values present (PS3.3 C.11.2.1), as 0..1.
+
+    Where the header's choice would leave nothing to see, it is passed over: it belongs to other values than these.
+    """
+    table = _look_up(values, "VOILUTSequence", dataset, notes)
+    choices = [] if table is None else [("VOI LUT", np.clip(table[0] / table[1], 0, 1))]
+    choices += [("window", shown) for shown in _windows(values, dataset)]
+    for source, shown in choices:
+        if _shows_something(shown, present, counts):
+            notes.append(f"{source} applied")
+            return shown
+    stated = choices or any(name in dataset for name in ("WindowCenter", "WindowWidth", "VOILUTSequence"))
+    reason = "VOI LUT and window do not fit the values" if stated else "no VOI LUT or window"
+    notes.append(f"{reason}: scaled by minimum and maximum")
     low, high = float(values[present].min()), float(values[present].max())
-    # A window or LUT that shows every pixel alike is a mistake in the header, and would lose the image.
-    if shown is not None and (np.ptp(shown[present]) > 0 or low == high):
-        notes.append(f"{source} applied")
-        return shown
-    notes.append(f"{'unusable ' + source if source else 'no VOI LUT or window'}: scaled by minimum and maximum")
     return np.clip((values - low) / ((high - low) or 1.0), 0, 1)
 
 
-def _window(values: NDArray[np.float64], dataset: Any) -> NDArray[np.float64] | None:
-    """Window of PS3.3 C.11.2.1.2 and C.11.2.1.3 as 0..1; None where its width or centre is unusable."""
-    center, width = number(dataset, "WindowCenter"), number(dataset, "WindowWidth")
+def _shows_something(shown: NDArray[np.float64], present: NDArray[np.bool_], counts: NDArray[np.intp]) -> bool:
+    """Whether the pixels use LEAST_USED of the scale, and that share of them is neither black nor white."""
+    between = counts[(shown > 0) & (shown < 1)].sum()
+    return bool(np.ptp(shown[present]) >= LEAST_USED and between >= LEAST_USED * counts.sum())
+
+
+def _windows(values: NDArray[np.float64], dataset: Any) -> Iterator[NDArray[np.float64]]:
+    """The values through each usable window, as 0..1: a header may name several (PS3.3 C.11.2.1.2)."""
     function = str(value(dataset, "VOILUTFunction") or "LINEAR").strip().upper()
-    if center is None or width is None or width <= 0 or (function == "LINEAR" and width < 1):
-        return None
+    for center, width in zip(numbers(dataset, "WindowCenter"), numbers(dataset, "WindowWidth"), strict=False):
+        if width > 0 and (function != "LINEAR" or width >= 1):
+            yield _window(values, center, width, function)
+
+
+def _window(values: NDArray[np.float64], center: float, width: float, function: str) -> NDArray[np.float64]:
+    """PS3.3 C.11.2.1.2 and C.11.2.1.3."""
     if function == "SIGMOID":
         return np.asarray(1 / (1 + np.exp(np.clip(-4 * (values - center) / width, -500, 500))))
     if function == "LINEAR":
@@ -91,7 +104,20 @@ def _window(values: NDArray[np.float64], dataset: Any) -> NDArray[np.float64] | 
     return np.clip((values - center) / width + 0.5, 0, 1)
 
 
-def _look_up(values: NDArray[np.float64], item: Any, dataset: Any) -> tuple[NDArray[np.float64], float]:
+def _look_up(
+    values: NDArray[np.float64], keyword: str, dataset: Any, notes: list[str]
+) -> tuple[NDArray[np.float64], float] | None:
+    """Values through the first LUT of a sequence, and its full scale; None without one, and where it is damaged."""
+    if keyword not in dataset:
+        return None
+    try:
+        return _through(values, dataset[keyword][0], dataset)
+    except Exception:  # absent or malformed elements: pydicom raises whatever conversion fails with
+        notes.append(f"{keyword} is damaged and was ignored")
+        return None
+
+
+def _through(values: NDArray[np.float64], item: Any, dataset: Any) -> tuple[NDArray[np.float64], float]:
     """Values through one LUT item (PS3.3 C.11.1.1.1, C.11.2.1.1), clamped at its ends; and its full scale."""
     entries, first, bits = (int(part) for part in item.LUTDescriptor)
     entries = (entries & 0xFFFF) or 65536
@@ -101,7 +127,7 @@ def _look_up(values: NDArray[np.float64], item: Any, dataset: Any) -> tuple[NDAr
         data = np.frombuffer(data, "u1" if len(data) < 2 * entries else wide)
     table = np.atleast_1d(np.asarray(data, np.float64))[:entries]
     if not table.size or not 8 <= bits <= 16:
-        raise UnreadableImageError("its lookup table is damaged. Export the image again, without a lookup table.")
+        raise ValueError("no lookup table")
     index = np.clip(np.round(values) - first, 0, table.size - 1).astype(np.int64)
     # Some writers state 16 bits for a table of 12, or the reverse; the table's own top is then full scale.
     top, nominal = float(table.max()), float(2**bits - 1)

@@ -1,118 +1,178 @@
-"""The stored pixel values of a parsed DICOM file, each transfer syntax by its one decoder."""
+"""The stored pixel values of a parsed DICOM file, whatever way they are packed."""
 
-import os
+import re
 import struct
-import subprocess
-import sys
-from io import BytesIO
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lunglens.errors import UnreadableImageError
-from lunglens.reading.dicom_file import BIG_ENDIAN, EXPLICIT, IMPLICIT, integer, value
+from lunglens.errors import DecoderDiedError, UnreadableImageError
+from lunglens.reading.apart import decode_apart
+from lunglens.reading.codestream import Codestream, inspect, is_encapsulated, joined_fragments
+from lunglens.reading.dicom_file import BIG_ENDIAN, EXPLICIT, IMPLICIT, integer, number, overlay_bit, photometric
 from lunglens.reading.values import check_size
 
+_NATIVE = (IMPLICIT, EXPLICIT, BIG_ENDIAN)
 _RLE = "1.2.840.10008.1.2.5"
-# Each compressed transfer syntax has one decoder, named outright: left to choose, pydicom would take
-# pylibjpeg-libjpeg (GPL) where a user happens to have it.
-_DECODERS = {
-    IMPLICIT: "",
-    EXPLICIT: "",
-    BIG_ENDIAN: "",
-    _RLE: "pydicom",
-    "1.2.840.10008.1.2.4.50": "pillow",
-    "1.2.840.10008.1.2.4.51": "pillow",
-    "1.2.840.10008.1.2.4.57": "gdcm",
-    "1.2.840.10008.1.2.4.70": "gdcm",
-    "1.2.840.10008.1.2.4.80": "pyjpegls",
-    "1.2.840.10008.1.2.4.81": "pyjpegls",
-    "1.2.840.10008.1.2.4.90": "gdcm",
-    "1.2.840.10008.1.2.4.91": "gdcm",
+# Which kind of codestream a transfer syntax promises; the codestream itself decides.
+_PROMISED = {
+    "1.2.840.10008.1.2.4.50": "JPEG",
+    "1.2.840.10008.1.2.4.51": "JPEG",
+    "1.2.840.10008.1.2.4.57": "JPEG lossless",
+    "1.2.840.10008.1.2.4.70": "JPEG lossless",
+    "1.2.840.10008.1.2.4.80": "JPEG-LS",
+    "1.2.840.10008.1.2.4.81": "JPEG-LS",
+    "1.2.840.10008.1.2.4.90": "JPEG 2000",
+    "1.2.840.10008.1.2.4.91": "JPEG 2000",
+    "1.2.840.10008.1.2.4.201": "JPEG 2000",
+    "1.2.840.10008.1.2.4.202": "JPEG 2000",
+    "1.2.840.10008.1.2.4.203": "JPEG 2000",
 }
-_GDCM_SECONDS = 180
-_GDCM_PROGRAM = """
-import sys
-from io import BytesIO
-import numpy as np
-from pydicom.pixels.utils import pixel_array
-file, found = BytesIO(sys.stdin.buffer.read()), BytesIO()
-np.save(found, pixel_array(file, index=0, number_of_frames=1, decoding_plugin="gdcm"))
-sys.stdout.buffer.write(found.getvalue())
-"""
+# The first is tried first. pylibjpeg-libjpeg (GPL) is in none of them, even where a user happens to have it.
+_DECODERS = {
+    "JPEG": ("pillow", "gdcm"),
+    "JPEG lossless": ("gdcm", "pillow"),
+    "JPEG-LS": ("pyjpegls", "gdcm"),
+    "JPEG 2000": ("gdcm", "pillow"),
+}
+_GRAY = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
 
 
-def read_stored(dataset: Any, file: bytes, max_pixels: int, notes: list[str]) -> NDArray[Any]:
-    """Stored values (H, W), or colour (H, W, 3), of the data set parsed from `file`; adds to `notes`.
+def read_stored(dataset: Any, max_pixels: int, notes: list[str]) -> NDArray[Any]:
+    """Stored values (H, W), or colour (H, W, 3) as RGB, of a parsed data set; adds to `notes`.
 
-    Raises UnreadableImageError, or whatever a decoder throws, where they cannot be read.
+    Sets the data set's BitsStored and PixelRepresentation to what was found where its pixels say otherwise.
+
+    Raises UnreadableImageError (DecoderDiedError where the pixels end their decoder), or whatever pydicom throws, where
+    they cannot be read.
     """
-    _require_pixels(dataset, file, max_pixels)
-    return _decode_pixels(dataset, file, notes)
-
-
-def _require_pixels(dataset: Any, data: bytes, max_pixels: int) -> None:
-    """Check all that the header promises before a decoder sees any of it (PS3.3 C.7.6.3)."""
-    syntax = str(dataset.file_meta.TransferSyntaxUID)
-    if syntax not in _DECODERS:
-        raise UnreadableImageError(
-            f"transfer syntax {syntax} is not supported. Export it uncompressed, or as JPEG 2000, JPEG-LS or RLE."
-        )
-    if not dataset.get("PixelData"):
-        if b"\xe0\x7f\x10\x00" in data or b"\x7f\xe0\x00\x10" in data:  # pydicom gives up on all at an early end
-            raise UnreadableImageError("its Pixel Data are truncated or damaged. Copy or export the file again.")
+    pixel_data = dataset.get("PixelData")
+    if not pixel_data:
         raise UnreadableImageError("it holds no Pixel Data, or ends before them. Choose or export the image itself.")
+    _require_sense(dataset, max_pixels)
+    syntax = str(dataset.file_meta.TransferSyntaxUID)
+    if is_encapsulated(pixel_data) or (syntax not in _NATIVE and inspect(pixel_data)):
+        return _decode_frame(dataset, syntax, joined_fragments(pixel_data), max_pixels, notes)
+    if syntax not in _NATIVE:
+        if syntax not in _PROMISED and syntax != _RLE:
+            raise _unsupported(syntax)
+        notes.append("the pixels are not compressed, although the header says so")
+        dataset.file_meta.TransferSyntaxUID = EXPLICIT
+    return _native(dataset, notes)
+
+
+def _require_sense(dataset: Any, max_pixels: int) -> None:
+    """Check all that the header promises before a decoder sees any of it (PS3.3 C.7.6.3)."""
     rows, columns, samples = (integer(dataset, key) for key in ("Rows", "Columns", "SamplesPerPixel"))
     check_size(rows, columns, max_pixels)
     allocated, stored = integer(dataset, "BitsAllocated"), integer(dataset, "BitsStored")
     high = integer(dataset, "HighBit", stored - 1)
-    if samples not in (1, 3) or allocated not in (1, 8, 16) or not 1 <= stored <= allocated or high != stored - 1:
+    if samples not in (1, 3) or allocated not in (1, 8, 16) or not 1 <= stored <= high + 1 <= allocated:
         raise UnreadableImageError(
             f"{samples} samples of {stored} bits in {allocated} (high bit {high}) are not supported. "
             "Export the image with 8 to 16 bits a pixel."
         )
-    photometric = str(value(dataset, "PhotometricInterpretation"))
-    if (samples == 1) != (photometric in ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")):
+    if (samples == 1) != (photometric(dataset) in _GRAY):
         raise UnreadableImageError(
-            f"photometric interpretation {photometric} with {samples} samples makes no sense. Export the image again."
+            f"its photometric interpretation does not go with {samples} samples a pixel. Export the image again."
         )
     dataset.NumberOfFrames = 1
 
 
-def _decode_pixels(dataset: Any, file: bytes, notes: list[str]) -> NDArray[Any]:
-    """Stored values as (H, W) or (H, W, 3), the decoder chosen by `_DECODERS`."""
-    from pydicom.encaps import generate_frames
+def _native(dataset: Any, notes: list[str]) -> NDArray[Any]:
     from pydicom.pixels.utils import get_expected_length, pixel_array
 
-    syntax = str(dataset.file_meta.TransferSyntaxUID)
-    expected, data = get_expected_length(dataset), dataset.PixelData
-    if not _DECODERS[syntax]:
-        if len(data) < expected:
-            raise UnreadableImageError(
-                f"truncated: {len(data)} of {expected} bytes of Pixel Data are there. Copy or export the file again."
-            )
-        if len(data) > expected + expected % 2:
-            notes.append("more Pixel Data than the header states; the rest was ignored")
-    else:
-        frame = next(generate_frames(data, number_of_frames=1))
-        check = _check_rle if syntax == _RLE else _check_codestream
-        check(frame, int(dataset.Rows), int(dataset.Columns), int(dataset.SamplesPerPixel))
-    if _DECODERS[syntax] == "gdcm":
-        return _decode_apart(file)
-    return np.asarray(pixel_array(dataset, decoding_plugin=_DECODERS[syntax]))
+    expected, there = get_expected_length(dataset), len(dataset.PixelData)
+    if there < expected:
+        raise UnreadableImageError(
+            f"truncated: {there} of {expected} bytes of Pixel Data are there. Copy or export the file again."
+        )
+    if there > expected + expected % 2:
+        notes.append("more Pixel Data than the header states; the rest was ignored")
+    if int(dataset.SamplesPerPixel) == 3 or int(dataset.BitsAllocated) == 1:
+        return np.asarray(pixel_array(dataset))
+    order = ">" if str(dataset.file_meta.TransferSyntaxUID) == BIG_ENDIAN else "<"
+    size = int(dataset.BitsAllocated) // 8
+    count = int(dataset.Rows) * int(dataset.Columns)
+    stored = np.frombuffer(dataset.PixelData, f"{order}u{size}", count).astype(f"u{size}", copy=False)
+    return _justified(stored.reshape(int(dataset.Rows), int(dataset.Columns)), dataset, notes)
 
 
-def _decode_apart(file: bytes) -> NDArray[Any]:
-    """Decode with GDCM in a process of its own: at some damaged JPEG data it aborts, which no `except` can catch."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(part for part in sys.path if part)}
-    command = [sys.executable, "-c", _GDCM_PROGRAM]
-    result = subprocess.run(  # noqa: S603 - a constant program of this module; the file is only its input
-        command, input=file, capture_output=True, env=environment, timeout=_GDCM_SECONDS, check=False
-    )
-    if result.returncode:
-        raise UnreadableImageError("its compressed pixels are damaged or truncated. Copy or export the file again.")
-    return np.asarray(np.load(BytesIO(result.stdout), allow_pickle=False))
+def _justified(stored: NDArray[Any], dataset: Any, notes: list[str]) -> NDArray[Any]:
+    """Values (H, W) out of their cells: moved down where the high bit is above BitsStored - 1, signed (PS3.5 8.1.1)."""
+    bits, top = int(dataset.BitsStored), int(stored.max())
+    shift = integer(dataset, "HighBit", bits - 1) + 1 - bits
+    if shift and top < 2**bits:
+        notes.append("the header says that the values are justified to a higher bit, which they are not")
+    elif shift:
+        notes.append(f"values justified to bit {bits - 1 + shift} moved down by {shift} bits")
+        stored = stored >> shift
+    if number(dataset, "PixelRepresentation") == 1:
+        return _with_sign(stored, bits)
+    if overlay_bit(dataset) >= bits + shift:
+        return np.asarray(stored & (2**bits - 1))
+    if top >> shift >= 2**bits:
+        notes.append(f"values go beyond the {bits} bits that the header states")
+        dataset.BitsStored = int(top >> shift).bit_length()
+    return stored
+
+
+def _with_sign(stored: NDArray[Any], bits: int) -> NDArray[np.int32]:
+    """Two's complement of `bits` bits; what lies in the bits above them does not count."""
+    half = 1 << (bits - 1)
+    return (stored.astype(np.int32) & (2 * half - 1) ^ half) - half
+
+
+def _decode_frame(dataset: Any, syntax: str, frame: bytes, max_pixels: int, notes: list[str]) -> NDArray[Any]:
+    stream = inspect(frame)
+    if stream is None:
+        if syntax != _RLE:
+            raise _damaged() if syntax in _PROMISED else _unsupported(syntax)
+        return _rle(dataset, frame)
+    if _PROMISED.get(syntax) != stream.kind:
+        notes.append(f"the pixels are {stream.kind}, although the header names another transfer syntax")
+    header = tuple(integer(dataset, key) for key in ("Rows", "Columns", "SamplesPerPixel"))
+    found = (stream.rows, stream.columns, stream.samples)
+    if found != header:
+        raise UnreadableImageError(
+            f"its compressed data say rows, columns, samples {found}, its header {header}. "
+            "The file is damaged; export it again."
+        )
+    check_size(stream.rows, stream.columns, max_pixels)
+    return _as_header_says(_decoded(stream), stream, dataset, notes)
+
+
+def _decoded(stream: Codestream) -> NDArray[Any]:
+    how = {name: getattr(stream, name) for name in ("kind", "rows", "columns", "samples", "bits", "is_signed")}
+    failures: list[UnreadableImageError] = []
+    for decoder in _DECODERS[stream.kind]:
+        try:
+            return decode_apart("codestream", stream.data, how | {"decoder": decoder})[0]
+        except UnreadableImageError as error:
+            failures.append(error)
+    # A death is what counts against a file; else the words that fit pixels.
+    raise next((error for error in failures if isinstance(error, DecoderDiedError)), _damaged())
+
+
+def _as_header_says(values: NDArray[Any], stream: Codestream, dataset: Any, notes: list[str]) -> NDArray[Any]:
+    """Give unsigned codes their sign where the header says that they have one, and note other differences."""
+    stored = int(dataset.BitsStored)
+    if stream.bits < stored:
+        notes.append(f"the pixels have {stream.bits} bits, not the {stored} of the header")
+        dataset.BitsStored = stored = stream.bits
+    signed = number(dataset, "PixelRepresentation") == 1
+    return _with_sign(values, stored) if signed and not stream.is_signed and values.ndim == 2 else values
+
+
+def _rle(dataset: Any, frame: bytes) -> NDArray[Any]:
+    from pydicom.encaps import encapsulate
+    from pydicom.pixels.utils import pixel_array
+
+    _check_rle(frame, int(dataset.Rows), int(dataset.Columns), int(dataset.SamplesPerPixel))
+    dataset.file_meta.TransferSyntaxUID = _RLE
+    dataset.PixelData = encapsulate([frame])
+    return np.asarray(pixel_array(dataset, decoding_plugin="pydicom"))
 
 
 def _check_rle(frame: bytes, rows: int, columns: int, samples: int) -> None:
@@ -131,27 +191,13 @@ def _check_rle(frame: bytes, rows: int, columns: int, samples: int) -> None:
             raise UnreadableImageError("its RLE data are truncated or damaged. Copy or export the file again.")
 
 
-def _check_codestream(frame: bytes, rows: int, columns: int, samples: int) -> None:
-    # A codestream has a size of its own, and the decoders believe that one, not the DICOM header.
-    found = _codestream_shape(frame)
-    if found != (rows, columns, samples):
-        raise UnreadableImageError(
-            f"its compressed data say rows, columns, samples {found}, its header {(rows, columns, samples)}. "
-            "The file is damaged; export it again."
-        )
+def _damaged() -> UnreadableImageError:
+    return UnreadableImageError("its compressed pixels are damaged or truncated. Copy or export the file again.")
 
 
-def _codestream_shape(frame: bytes) -> tuple[int, int, int] | None:
-    """(rows, columns, components) of a JPEG, JPEG-LS (SOF marker) or JPEG 2000 (SIZ marker) codestream."""
-    size = frame.find(b"\xff\x4f\xff\x51", 0, 4096)
-    if size >= 0:
-        right, bottom, left, top = struct.unpack_from(">4L", frame, size + 8)
-        return bottom - top, right - left, struct.unpack_from(">H", frame, size + 40)[0]
-    at = 2
-    while frame[at : at + 1] == b"\xff":
-        marker, length = struct.unpack_from(">BH", frame, at + 1)
-        if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
-            height, width, components = struct.unpack_from(">HHB", frame, at + 5)
-            return height, width, components
-        at += 2 + length
-    return None
+def _unsupported(syntax: str) -> UnreadableImageError:
+    # What is no UID is not repeated: it may hold anything.
+    name = f" {syntax}" if re.fullmatch(r"[\d.]{1,64}", syntax) else ""
+    return UnreadableImageError(
+        f"its transfer syntax{name} is not supported. Export it uncompressed, or as JPEG 2000, JPEG-LS or RLE."
+    )

@@ -1,50 +1,36 @@
-"""One PNG, JPEG or TIFF file's bytes -> gray pixels in 0..1."""
+"""One PNG, JPEG or TIFF file's bytes -> gray values. Runs in the decoding process."""
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+import sys
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lunglens.errors import NotAChestRadiographError, UnreadableImageError
-from lunglens.reading.values import check_size, scale
+from lunglens.reading.values import check_size, luma
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from PIL.ImageFile import ImageFile
 
-_SIGNATURES = {
-    b"\x89PNG\r\n\x1a\n": "PNG",
-    b"\xff\xd8\xff": "JPEG",
-    b"II*\x00": "TIFF",
-    b"MM\x00*": "TIFF",
-    b"II+\x00": "TIFF",
-    b"MM\x00+": "TIFF",
-}
+_GRAY_MODES = ("1", "L", "F", "I", "I;16", "I;16B", "I;16L", "I;16N")
+_SWAPPED = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 
 
-def raster_format(data: bytes) -> str | None:
-    """PNG, JPEG or TIFF by the first bytes; None for anything else."""
-    return next((kind for signature, kind in _SIGNATURES.items() if data.startswith(signature)), None)
+def decode_picture(data: bytes, how: dict[str, Any]) -> tuple[NDArray[Any], dict[str, Any]]:
+    """Decode one picture: its gray values (H, W), bright = dense, and {"bits": stored bits, "notes": what was done}.
 
-
-def read_raster(data: bytes, file_format: str, max_pixels: int, notes: list[str]) -> tuple[NDArray[np.float32], int]:
-    """Decode one picture: its gray pixels (H, W) in 0..1 and the bits stored; adds to `notes`.
+    how: format ("PNG", "JPEG" or "TIFF") and max_pixels.
 
     Raises NotAChestRadiographError for several frames, and UnreadableImageError, or whatever Pillow throws, where
     it cannot be read.
     """
-    with _silent_stderr() if file_format == "TIFF" else nullcontext():
-        return _read_picture(data, file_format, max_pixels, notes)
-
-
-def _read_picture(data: bytes, file_format: str, max_pixels: int, notes: list[str]) -> tuple[NDArray[np.float32], int]:
     from PIL import ImageOps
 
+    file_format, notes = how["format"], list[str]()
     with _open(data, file_format) as image:
-        check_size(image.height, image.width, max_pixels)
+        check_size(image.height, image.width, how["max_pixels"])
         bits, orientation = _stored_bits(data, image), _orientation(image, notes)
         inverted = file_format == "TIFF" and image.mode == "I;16" and _tiff_tag(image, 262, 1) == 0
         _refuse_pages(data, file_format)
@@ -54,32 +40,15 @@ def _read_picture(data: bytes, file_format: str, max_pixels: int, notes: list[st
         upright = image if file_format == "TIFF" or orientation == 1 else ImageOps.exif_transpose(image)
         if orientation != 1:
             notes.append(f"EXIF orientation {orientation} applied")
-        pixels = scale(np.asarray(_gray_image(upright, bits, notes)), notes, 2**bits - 1 if 8 < bits < 16 else None)
+        deep = _deep_colour(data, file_format, notes)
+        values = _gray_values(upright, notes) if deep is None else deep
     if inverted:  # Pillow turns WhiteIsZero round at 8 bits, but not at 16
         notes.append("WhiteIsZero inverted")
-        pixels = 1 - pixels
-    return pixels, bits
+        values = 65535 - values
+    return values, {"bits": bits, "notes": notes}
 
 
-@contextmanager
-def _silent_stderr() -> Iterator[None]:
-    """Send descriptor 2 to nowhere: libtiff writes there from C, where Python has no say."""
-    try:
-        saved = os.dup(2)
-    except OSError:  # the process has no stderr
-        yield
-        return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(nowhere)
-
-
-def _open(data: bytes, file_format: str) -> "Image":
+def _open(data: bytes, file_format: str) -> "ImageFile":
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -128,13 +97,50 @@ def _verify_png(data: bytes) -> None:
         image.verify()
 
 
-def _gray_image(image: "Image", bits: int, notes: list[str]) -> "Image":
+def _deep_colour(data: bytes, file_format: str, notes: list[str]) -> NDArray[np.float32] | None:
+    """Luma (H, W) of 16 bits, transparent parts black; None where the picture is not of 16 bits a channel.
+
+    Pillow keeps the upper byte of each channel of such a picture, or, told that the bytes are the other way round, the
+    lower one. Of gray with opacity it can be made to give all four bytes as if they were four channels.
+    """
+    with _open(data, file_format) as image:
+        mode = image.tile[0].args if image.tile else None
+        mode = mode[0] if isinstance(mode, tuple) else mode
+        if not isinstance(mode, str) or mode[-4:-1] != ";16" or image.mode in _GRAY_MODES:
+            return None
+        with_opacity = mode == "LA;16B"
+        try:
+            other = _reread(data, file_format, "RGBA" if with_opacity else mode[:-1] + _SWAPPED[mode[-1]])
+        except ValueError:  # a layout of which Pillow knows only one order
+            return None
+        notes.append("colour image converted to gray")
+        if with_opacity:
+            gray, opacity = (other[..., at] * 256.0 + other[..., at + 1] for at in (0, 2))
+            return _on_black(gray.astype(np.float32), opacity, notes)
+        channels = np.asarray(image) * np.float32(256) + other
+        gray = luma(channels[..., :3])
+        return _on_black(gray, channels[..., 3], notes) if image.mode == "RGBA" else gray
+
+
+def _reread(data: bytes, file_format: str, mode: str) -> NDArray[np.uint8]:
+    with _open(data, file_format) as image:
+        tiles = [(t, (mode, *t.args[1:]) if isinstance(t.args, tuple) else mode) for t in image.tile]
+        image.tile = [tile._replace(args=args) for tile, args in tiles]
+        return np.array(image)
+
+
+def _on_black(gray: NDArray[np.float32], opacity: NDArray[Any], notes: list[str]) -> NDArray[np.float32]:
+    if (opacity == 65535).all():
+        return gray
+    notes.append("transparent parts shown on black")
+    return np.asarray(gray * (opacity / 65535), np.float32)
+
+
+def _gray_values(image: "Image", notes: list[str]) -> NDArray[Any]:
     from PIL import Image
 
-    if image.mode in ("1", "L", "F", "I") or image.mode.startswith("I;16"):
-        return image
-    if bits > 8:
-        notes.append(f"{bits}-bit {image.mode} read with 8 bits a channel")
+    if image.mode in _GRAY_MODES:
+        return np.asarray(image)
     if image.mode.startswith("P"):
         notes.append("palette image converted to gray")
         image = image.convert("RGBA" if image.mode == "PA" or "transparency" in image.info else "RGB")
@@ -144,4 +150,4 @@ def _gray_image(image: "Image", bits: int, notes: list[str]) -> "Image":
         notes.append("transparent parts shown on black")
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
-    return image.convert("L")
+    return np.asarray(image.convert("L"))

@@ -67,8 +67,8 @@ def _reason(finding: Finding) -> str:
 def _lungs(finding: Finding) -> str:
     sides = (("right", finding.right), ("left", finding.left))
     known = [f"{name} {area(lung)} ({100 * lung.share:.1f} % of the film)" for name, lung in sides if lung is not None]
-    detector = finding.radiograph.spacing_source == "ImagerPixelSpacing" and bool(known)
-    return (", ".join(known) or "not measured") + ("; measured at the detector" if detector else "")
+    detector = finding.radiograph.spacing_plane == "detector" and bool(known)
+    return (", ".join(known) or "not measured") + ("; in the detector plane, magnified" if detector else "")
 
 
 def _heat(finding: Finding) -> str:

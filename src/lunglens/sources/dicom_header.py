@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from lunglens.errors import NotAChestRadiographError, UnreadableImageError
-from lunglens.reading.dicom_file import Header, looks_like_dicom, number, read_header, refuse_other_kinds, value
+from lunglens.reading.dicom_file import looks_like_dicom, number, value
+from lunglens.reading.dicom_header import Header, read_header
+from lunglens.reading.dicom_kind import refuse_other_kinds
 from lunglens.sources.source import Problem, Problems, unfit
 from lunglens.sources.table import SEXES, UNKNOWN, years_of
 
 ELEMENTS = ["Modality", "Manufacturer", "ManufacturerModelName", "PatientID", "PatientSex", "PatientAge"]
-ELEMENTS += ["ViewPosition", "Rows", "PixelSpacing", "ImagerPixelSpacing"]
-ELEMENTS += ["SOPClassUID", "BodyPartExamined", "NumberOfFrames"]
+ELEMENTS += ["ViewPosition", "ViewCodeSequence", "Rows", "Columns", "PixelSpacing", "ImagerPixelSpacing"]
+ELEMENTS += ["SOPClassUID", "BodyPartExamined", "AnatomicRegionSequence", "NumberOfFrames", "PresentationIntentType"]
 UNSTATED_MODALITY = {"OT", "SC"}  # "other" and "secondary capture": how the file came to be, not what it shows
 # De-identified files often share one of these, which would make all their patients one.
 NO_PATIENT = UNKNOWN | {"anonymous", "anonymized", "anonymised", "anon"}
@@ -114,12 +116,12 @@ def _film(dataset: Any, path: Path, problems: Problems) -> FilmHeader:
 
 
 def _other_kind(dataset: Any, header: Header) -> str | None:
-    """What the reader of films would refuse: another body part, several frames, a CT that says so by its class only."""
+    """What the reader of films refuses (several frames, a CT that says so by its class only), or doubts."""
     try:
-        refuse_other_kinds(dataset, header, [])
+        refuse_other_kinds(dataset, [])
     except NotAChestRadiographError as error:
         return str(error).split(". ")[0]
-    return None
+    return header.doubt
 
 
 def _text(dataset: Any, keyword: str) -> str | None:

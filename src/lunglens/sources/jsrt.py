@@ -11,7 +11,7 @@ from pathlib import Path
 from lunglens.errors import DataError
 from lunglens.manifest import Row
 from lunglens.segment.masks import SEPARATOR
-from lunglens.sources.source import Problem, Problems, Source
+from lunglens.sources.source import Problem, Problems, Source, unfit
 from lunglens.sources.table import Line, files_below, group
 
 NAME = "jsrt"
@@ -51,7 +51,7 @@ def jsrt(folder: Path, problems: Problems) -> Iterator[Row]:
             mask_rule="lungs" if mask else None,
             original_width_px=2048,
             original_height_px=2048,
-            exclude="under 18" if years is not None and years < 18 else None,
+            exclude=unfit("PA", "X-ray", years),
         )
 
 

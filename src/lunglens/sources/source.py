@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from lunglens.manifest import Row
+from lunglens.reading.dicom_header import ADULT_YEARS
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def unfit(view: str | None, modality: str | None, years: float | None) -> str | 
         return f"modality {modality}"
     if view is not None and not view.upper().startswith(FRONTAL):
         return f"view {view}"
-    return "under 18" if years is not None and years < 18 else None
+    return f"under {ADULT_YEARS}" if years is not None and years < ADULT_YEARS else None
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,7 @@ def differences(study: str, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     found: dict[tuple[str, str, str], list[str]] = {}
     for run in runs:
         paper = (LungsConfig() if run["kind"] == "lungs" else ClassifierConfig()).model_dump(mode="json")
+        paper["optimization"]["precision"] = "32-true"  # our default is chosen by machine, every run says which it had
         for key, (printed, here) in _changed(paper, run["config"]).items():
             found.setdefault((f"{run['kind']}: {key}", printed, here), []).append(run["name"])
     of_kind = {kind: sum(run["kind"] == kind for run in runs) for kind in ("lungs", "classifier")}

@@ -192,6 +192,7 @@ function factsOf(result) {
   const lung = (side) => side && (side.area_cm2 === null ? `${side.area_px.toLocaleString("en")} px` : `${side.area_cm2.toFixed(0)} cm²`) + ` (${percent(side.share_of_film)} of the film)`;
   add("Right lung", lung(result.lungs.right));
   add("Left lung", lung(result.lungs.left));
+  if (result.lungs.plane === "detector") add("Areas", "in the detector plane, magnified");
   if (result.heat_share_in_lungs !== null) add("Heat in lungs", `${percent(result.heat_share_in_lungs)}; even would be ${percent(result.lung_region_share_of_view)}`);
   add("Gate", `score ${result.gate.frontal_score.toFixed(3)}${result.gate.polarity_inverted ? ", polarity corrected" : ""}`);
   const film = result.film;

@@ -1,0 +1,169 @@
+"""The decoding process, as its user sees it: whatever a file's bytes do to a decoder ends that process and no other.
+
+One such process lives as long as the program and is used for one file after another; where it dies or hangs, the next
+file gets a new one. It is given bytes and answers with bytes: nothing that it says is ever run.
+"""
+
+import atexit
+import json
+import logging
+import os
+import select
+import struct
+import subprocess
+import sys
+import threading
+import time
+from io import FileIO
+from pathlib import Path
+from typing import Any, NoReturn, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lunglens import errors
+from lunglens.errors import DecoderDiedError, DecodingTimeoutError, UnreadableImageError
+
+SECONDS = 30  # a film takes one at most
+_SLACK_S = 5  # the process ends itself after SECONDS; this one waits a little longer
+_START_S = 60
+_PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from lunglens.reading.decoding_process import main; main()"
+_HEADER = struct.Struct("<LQ")
+
+log = logging.getLogger("lunglens.reading")
+
+
+def decode_apart(kind: str, data: bytes, how: dict[str, Any]) -> tuple[NDArray[Any], dict[str, Any]]:
+    """Decode in the decoding process.
+
+    Args:
+        kind: "picture" (see `raster.decode_picture`) or "codestream" (see `decoders.decode_codestream`).
+        data: the bytes to decode.
+        how: what the decoder is told, as JSON takes it.
+
+    Returns:
+        the values, (H, W) or (H, W, 3), and what else the decoder says.
+
+    Raises:
+        DecoderDiedError: the decoding process died of it, or took more than SECONDS.
+        UnreadableImageError, NotAChestRadiographError: as the decoder says.
+    """
+    with _LOCK:
+        try:
+            return _the_process().decode(kind, data, how)
+        except DecodingTimeoutError:
+            raise
+        except DecoderDiedError:
+            # Once more: somebody else may have ended it, such as a machine short of memory.
+            return _the_process().decode(kind, data, how)
+
+
+def prepare() -> None:
+    """Start the decoding process while something else is done, such as loading models."""
+    with _LOCK:
+        _the_process()
+
+
+class _DecodingProcess:
+    """A child that decodes; used by one thread at a time."""
+
+    def __init__(self) -> None:
+        self.owner = os.getpid()
+        # Isolated (-I): neither the working folder nor the environment decides what the child imports. Where this
+        # process found its modules the child finds them, but for the working folder itself.
+        command = [sys.executable, "-I", "-c", _PROGRAM, *(str(Path(p).absolute()) for p in sys.path if p)]
+        environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        self._child = subprocess.Popen(  # noqa: S603 - a constant program of this package
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            bufsize=0,
+        )
+        # Unbuffered pipes are raw streams, which say how much they have taken.
+        self._questions, self._answers = cast(FileIO, self._child.stdin), cast(FileIO, self._child.stdout)
+        self._is_ready = False
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it is this process's child, and has not ended."""
+        return self.owner == os.getpid() and self._child.poll() is None
+
+    def decode(self, kind: str, data: bytes, how: dict[str, Any]) -> tuple[NDArray[Any], dict[str, Any]]:
+        """See `decode_apart`."""
+        try:
+            deadline = time.monotonic() + SECONDS + (_SLACK_S if self._is_ready else _START_S)
+            self._send(json.dumps({"kind": kind, "how": how}).encode(), data)
+            answer, values = self._receive(deadline)
+        except BaseException as error:
+            self.end()  # also where a person has pressed Ctrl-C: the answer would come to the next question
+            if isinstance(error, OSError | EOFError | ValueError):
+                raise self._died(error) from error
+            raise
+        self._is_ready = True
+        if "error" in answer:
+            _raise_again(answer)
+        return values, answer
+
+    def end(self) -> None:
+        """End the child at once."""
+        self._child.kill()
+        self._child.wait()
+        self._questions.close()
+        self._answers.close()
+
+    def _died(self, error: Exception) -> DecoderDiedError:
+        log.info("the decoding process ended (%s, code %s)", type(error).__name__, self._child.returncode)
+        if isinstance(error, TimeoutError) or self._child.returncode == -_ALARM:
+            return DecodingTimeoutError(f"its decoding took more than {SECONDS} s. Copy or export it again.")
+        return DecoderDiedError("it ended the program that decodes it: it is damaged. Copy or export it again.")
+
+    def _send(self, question: bytes, data: bytes) -> None:
+        for part in (_HEADER.pack(len(question), len(data)), question, data):
+            view = memoryview(part)
+            while view:
+                view = view[self._questions.write(view) :]
+
+    def _receive(self, deadline: float) -> tuple[dict[str, Any], NDArray[Any]]:
+        length, size = _HEADER.unpack(self._read(_HEADER.size, deadline))
+        answer: dict[str, Any] = json.loads(self._read(length, deadline))
+        values = self._read(size, deadline)
+        if "error" in answer:
+            return answer, np.zeros(0)
+        return answer, np.frombuffer(values, answer.pop("dtype")).reshape(answer.pop("shape"))
+
+    def _read(self, size: int, deadline: float) -> bytearray:
+        found = bytearray(size)
+        view = memoryview(found)
+        while view:
+            if not select.select([self._answers], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                raise TimeoutError
+            taken = self._answers.readinto(view)
+            if not taken:
+                raise EOFError
+            view = view[taken:]
+        return found
+
+
+_ALARM = 14  # SIGALRM, by which the child ends itself
+_LOCK = threading.Lock()
+_running: list[_DecodingProcess] = []
+
+
+def _the_process() -> _DecodingProcess:
+    """The one that runs, or a new one: where there is none, it has died, or is a parent's (after a fork)."""
+    if not _running or not _running[0].is_alive:
+        _running[:] = [_DecodingProcess()]
+    return _running[0]
+
+
+@atexit.register
+def _end() -> None:
+    for process in _running:
+        if process.is_alive:
+            process.end()
+
+
+def _raise_again(answer: dict[str, Any]) -> NoReturn:
+    raise getattr(errors, answer["error"], UnreadableImageError)(answer["text"])
