@@ -8,6 +8,7 @@ import struct
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -181,16 +182,14 @@ def test_damaged_films_in_the_spool_are_kept_aside_and_block_no_others(
     assert receiver.films()["FILM0"] == (1 if kind == "truncated" else 0)  # a report, where the header can be read
 
 
-@given(
-    content=st.recursive(
-        st.none() | st.integers() | st.text(max_size=5),
-        lambda c: (
-            st.lists(c, max_size=3)
-            | st.dictionaries(st.sampled_from(["files", "delivered", "again", "sender", "x"]), c, max_size=3)
-        ),
-    ).map(lambda c: json.dumps(c).encode())
-    | st.binary(max_size=50)
+NAMES = st.sampled_from(["files", "delivered", "again", "sender", "x"])
+VALUES = st.recursive(
+    st.none() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
 )
+
+
+@given(content=VALUES.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=50))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_facts_can_be_read_whatever_they_are(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "film.json").write_bytes(content)
@@ -234,6 +233,23 @@ def test_a_process_that_does_not_start_condemns_no_film(
     assert spool.quarantined() == 0
 
 
+def test_an_error_of_the_node_itself_is_its_film_s_matter(
+    film: Path, analyzer: Analyzer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool(tmp_path)
+    bad = put(spool, small_film(film))
+    put(spool, small_film(film, 1))
+    real = Spool.begin
+    monkeypatch.setattr(Spool, "begin", lambda self, folder: 1 / 0 if folder.name == bad else real(self, folder))
+    with archive() as receiver, node(tmp_path, receiver.port, analyzer) as running:
+        wait_for(lambda: receiver.films() == {"FILM1": 4})
+        wait_for(lambda: not any(spool.incoming.iterdir()))
+        assert running.is_ready
+    assert spool.quarantined() == 1
+    assert len(list(spool.quarantine.rglob(FILM))) == 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_thread_that_ends_is_begun_anew(
     film: Path, analyzer: Analyzer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -363,56 +379,41 @@ def command(**elements: Any) -> bytes:
     return stream.getvalue()
 
 
+ECHO = {"CommandField": 0x30, "MessageID": 1, "AffectedSOPClassUID": "1.2.840.10008.1.1"}
+STORE = {"CommandField": 1, "MessageID": 1, "Priority": 0, "AffectedSOPInstanceUID": "1.2.3"}
+STORE |= {"AffectedSOPClassUID": pydicom.uid.ComputedRadiographyImageStorage}
+WITH, WITHOUT = {"CommandDataSetType": 1}, {"CommandDataSetType": 0x0101}
+HOSTILE = {
+    "huge PDU": pdu(4, bytes(1000), 0xFFFFFFFF),
+    "command without end": fragment(1, bytes(16000)) * 200,
+    "echo with data without end": fragment(3, command(**ECHO, **WITH)) + fragment(0, bytes(16000)) * 200,
+    "no UID": fragment(3, command(CommandField=1, MessageID=1, **WITH)) + fragment(2, bytes(100)),
+    "no data set": fragment(3, command(**STORE, **WITHOUT)),
+    "no answer awaited": (fragment(3, command(**STORE, **WITH)) + fragment(2, bytes(100))) * 200,
+    "rubbish": bytes(range(256)) * 10,
+}
+
+
 def hostile_sender(running: Node, kind: str, film: pydicom.Dataset) -> None:
     """Send what no sender should, over a real association's connection."""
     association = associate(running.port, film.SOPClassUID)
     assert association.is_established
-    connection = association.dul.socket.socket
-    whole = {"CommandField": 1, "MessageID": 1, "Priority": 0, "CommandDataSetType": 1}
-    whole |= {"AffectedSOPClassUID": film.SOPClassUID, "AffectedSOPInstanceUID": film.SOPInstanceUID}
-    sent = {
-        "huge PDU": pdu(4, bytes(1000), 0xFFFFFFFF),
-        "command without end": fragment(1, bytes(16000)) * 200,
-        "echo with data without end": fragment(
-            3, command(CommandField=0x30, MessageID=1, CommandDataSetType=1, AffectedSOPClassUID="1.2.840.10008.1.1")
-        )
-        + fragment(0, bytes(16000)) * 200,
-        "no UID": fragment(3, command(CommandField=1, MessageID=1, CommandDataSetType=1)) + fragment(2, bytes(100)),
-        "no data set": fragment(3, command(**(whole | {"CommandDataSetType": 0x0101}))),
-        "no answer awaited": (fragment(3, command(**whole)) + fragment(2, bytes(100))) * 200,
-        "rubbish": bytes(range(256)) * 10,
-    }[kind]
-    try:
-        connection.sendall(sent)
+    with suppress(OSError):
+        association.dul.socket.socket.sendall(HOSTILE[kind])
         time.sleep(0.3)
-    except OSError:
-        pass
     association.abort()
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "huge PDU",
-        "command without end",
-        "echo with data without end",
-        "no UID",
-        "no data set",
-        "no answer awaited",
-        "rubbish",
-    ],
-)
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_senders_that_break_the_rules_end_only_their_own_association(
-    kind: str, film: Path, analyzer: Analyzer, tmp_path: Path
+    film: Path, analyzer: Analyzer, tmp_path: Path
 ) -> None:
     sent = small_film(film)
-    counted = Inside(
-        analyzer, lambda task: Answer("refused") if not (task.folder / FILM).stat().st_size > 1000 else None
-    )
-    with archive() as receiver, node(tmp_path, receiver.port, counted, timeout_s=2.0) as running:
-        for _ in range(18):  # more than there may be at a time
-            hostile_sender(running, kind, sent)
+    tiny = Inside(analyzer, lambda task: Answer("refused") if (task.folder / FILM).stat().st_size < 1000 else None)
+    with archive() as receiver, node(tmp_path, receiver.port, tiny, timeout_s=2.0) as running:
+        for _ in range(3):  # together more than there may be at a time
+            for kind in HOSTILE:
+                hostile_sender(running, kind, sent)
         wait_for(lambda: echoes(running.port), 20)
         assert store(running.port, sent) == 0
         wait_for(lambda: receiver.films() == {"FILM0": 4})

@@ -1,9 +1,7 @@
-"""What the server may cost: bytes in flight, slow readers, a process's memory, and what is left when it is killed."""
+"""What the server may cost: bytes in flight, slow readers, a process's memory."""
 
 import contextlib
 import io
-import os
-import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -14,12 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lunglens.radiograph import Limits
-from lunglens.serve.process import AnalysingProcess
 from lunglens.serve.settings import MIB
-from lunglens.serve.worker import Task
 from tests.dicom_files import dataset_of, encoded
-from tests.node_kills import killed_node, processes_of
 from tests.node_parts import small_film, wait_for
 from tests.serving import Running, server
 from tests.test_serve_hostile import memory_mb
@@ -35,7 +29,7 @@ CAP = 100 * MIB
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     limits = {"most_bytes_in_flight": CAP, "upload_s": 30, "answer_s": 2, "worker_memory_bytes": 400 * MIB}
-    with server(tmp_path_factory.mktemp("limits"), {"SERVER_MARK_A": "1"}, **limits) as found:
+    with server(tmp_path_factory.mktemp("limits"), **limits) as found:
         yield found
 
 
@@ -61,7 +55,7 @@ def test_unfinished_uploads_are_held_on_disk_and_all_together_are_capped(running
         # Refused by what it says of itself, before any of it has come.
         declared = head.split(b"Transfer")[0] + b"Content-Length: %d\r\n\r\n" % (50 * MIB)
         with unfinished(running, declared, 0) as connection:
-            assert b"too much is being sent at a time" in connection.recv(65536)
+            assert b"too much is being sent at a time" in b"".join(iter(lambda: connection.recv(65536), b""))
     finally:
         for connection in held:
             connection.close()
@@ -137,47 +131,5 @@ def test_a_film_that_needs_too_much_memory_fails_alone(running: Running, rg_fold
         assert (answer.status_code, answer.json()["detail"]) == (422, "none of the films could be read")
         film = encoded(small_film(rg_folder / "RG1_UNCR.dcm"))
         answer = client.post("/api/analyses?wait=60", files={"files": ("film.dcm", film)})
+        assert answer.status_code == 200, answer.text
         assert answer.json()["analyses"][0]["state"] == "analyzed"
-
-
-def test_a_process_that_is_replaced_leaves_none_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also what it has started itself: here in place of a decoder, a program that would sleep."""
-    monkeypatch.setenv("SERVER_MARK_B", "1")
-    (tmp_path / "sitecustomize.py").write_text(
-        "import subprocess, sys, time\n"
-        "import lunglens.serve.worker as worker\n"
-        "def slow(*_):\n"
-        "    subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
-        "    time.sleep(600)\n"
-        "if 'spawn_main' in ' '.join(sys.orig_argv): worker.answered = slow\n"
-    )
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
-    process = AnalysingProcess(Limits(), 3, 1024 * MIB)
-    assert process.begin()
-    usual = len(processes_of("SERVER_MARK_B"))
-    answer = process.do(Task("analyse", tmp_path))
-    assert (answer.status, answer.ended) == ("failed", "time")
-    assert process.restarts == 1
-    assert len(processes_of("SERVER_MARK_B")) == usual
-    process.end()
-    wait_for(lambda: len(processes_of("SERVER_MARK_B")) == usual - 1, 5)
-
-
-def test_a_killed_server_leaves_no_process(tmp_path: Path, rg_folder: Path) -> None:
-    film = (rg_folder / "RG1_UNCR.dcm").read_bytes()
-    with server(tmp_path, {"SERVER_MARK_C": "1"}, workers=2) as running:
-        assert len(processes_of("SERVER_MARK_C")) >= 3
-        with httpx.Client(base_url=running.url, timeout=60) as client:
-            files = [("files", (f"{number}.dcm", film)) for number in range(4)]
-            assert client.post("/api/analyses", files=files).status_code == 202
-        os.kill(running.process.pid, signal.SIGKILL)
-        running.process.wait()
-        wait_for(lambda: not processes_of("SERVER_MARK_C"), 5)
-
-
-def test_a_node_that_is_killed_loses_nothing(tmp_path: Path, rg_folder: Path) -> None:
-    films = [small_film(rg_folder / "RG1_UNCR.dcm", number) for number in range(6)]
-    outcome = killed_node(tmp_path / "spool", films, kills=2, seed=1)
-    assert outcome.results == {f"FILM{number}": 4 for number in range(6)}
-    assert len(outcome.repeated) <= 2  # at most the one that was on its way, at each kill; it is the same instance
-    assert (outcome.orphans, outcome.quarantined) == (0, 0)

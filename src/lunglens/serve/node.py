@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -90,7 +90,8 @@ class Node:
         self.process.end()
         for thread in (self._watch, *self._threads.values()):
             thread.join(self.settings.timeout_s + _PAUSE_S)
-        self._write_status()
+        with suppress(OSError):
+            self._write_status()
 
     def _begin_part(self, name: str) -> None:
         thread = threading.Thread(target=self._parts[name], name=f"lunglens-{name}", daemon=True)
@@ -105,18 +106,11 @@ class Node:
                     log.error("the %s had ended and was begun anew", name)
                     self._restarts += 1
                     self._begin_part(name)
-            self._confined(lambda: self.spool.sweep(2 * self.settings.timeout_s + 60), "sweeping up")
-            self._confined(self._write_status, "telling the status")
-
-    def _confined(self, do: Callable[[], object], what: str) -> bool:
-        """Whether it was done. Whatever goes wrong with it ends there."""
-        try:
-            do()
-        except Exception as error:
-            reason = error.strerror if isinstance(error, OSError) else type(error).__name__
-            log.error("%s has failed: %s; tried again later", what, reason)
-            return False
-        return True
+            try:
+                self.spool.sweep(2 * self.settings.timeout_s + 60)
+                self._write_status()
+            except OSError as error:
+                log.error("the status cannot be written: %s", error.strerror)
 
     def _analyse(self) -> None:
         self.process.begin()
@@ -129,11 +123,22 @@ class Node:
             for film in films:
                 if self._stopping.is_set():
                     return
-                if not self._confined(lambda it=film: self._analyse_one(it), f"{film.name}: work on it"):  # type: ignore[misc]
-                    self._stopping.wait(_PAUSE_S)
+                self._work_on(film)
                 if self._films.is_set() and self._tries[film.name]:
                     break  # others have come meanwhile
         self.process.end()
+
+    def _work_on(self, film: Path) -> None:
+        """Whatever goes wrong with a film is that film's matter."""
+        try:
+            self._analyse_one(film)
+        except OSError as error:  # a full disk, say: the film stays where it is
+            log.error("%s: cannot be worked on: %s; tried again later", film.name, error.strerror)
+            self._films.wait(_PAUSE_S)
+        except Exception as error:
+            log.error("%s: cannot be worked on: %s", film.name, type(error).__name__)
+            if self._is_given_up(film.name):
+                self.spool.put_aside(film, f"the node cannot work on it ({type(error).__name__})")
 
     def _analyse_one(self, film: Path) -> None:
         name, started = film.name, time.monotonic()
@@ -148,7 +153,7 @@ class Node:
             return
         if answer.ended == "start" or answer.status == "again":
             log.error("%s: %s; tried again later", name, answer.reason)
-            self._stopping.wait(_PAUSE_S)
+            self._films.wait(_PAUSE_S)
             return
         if answer.ended:
             self.process.do(Task("tell", film, answer.reason or ""))

@@ -9,7 +9,6 @@ A film's folder goes from one place to the next by one renaming. An id is random
 folders are the owner's alone. Beside each folder in quarantine, `<id>.txt` says why.
 """
 
-import errno
 import hashlib
 import logging
 import os
@@ -44,7 +43,7 @@ class Spool:
         self.folder = folder
         names = ("receiving", "incoming", "outgoing", "quarantine")
         self.receiving, self.incoming, self.outgoing, self.quarantine = (folder / name for name in names)
-        self._immovable: set[bytes] = set()
+        self._left: set[bytes] = set()
         for path in (folder, self.receiving, self.incoming, self.outgoing, self.quarantine):
             path.mkdir(parents=True, exist_ok=True)
             path.chmod(0o700)
@@ -76,7 +75,7 @@ class Spool:
     def waiting(self) -> list[Path]:
         """Folders of the films to analyse, the oldest first; whatever else lies there is put into quarantine."""
         found = []
-        for path in _entries(self.incoming):
+        for path in self._seen(self.incoming):
             if is_id(path.name) and _is_folder(path) and _is_file(path / FILM):
                 found.append(path)
             elif (old := _OLD_FILM.fullmatch(path.name)) and _is_file(path):
@@ -113,17 +112,17 @@ class Spool:
     def undelivered(self) -> list[Path]:
         """Files to send, the oldest film's first; whatever else lies there is put into quarantine."""
         found = []
-        for folder in _by_age(_entries(self.outgoing)):
+        for folder in _by_age(self._seen(self.outgoing)):
             if not _is_folder(folder):
                 self.put_aside(folder, _STRAY)
                 continue
             known, results = Facts.read(folder).files, []
-            for path in sorted(_entries(folder)):
+            for path in sorted(self._seen(folder)):
                 if path.suffix == ".dcm" and _is_file(path) and (not known or path.name in known):
                     results.append(path)
                 elif path.name not in (FILM, FACTS):
                     self.put_aside(path, _STRAY)
-            if not results:  # killed between the last file and its folder
+            if not any(folder.glob("*.dcm")):  # killed between the last file and its folder
                 with suppress(OSError):
                     self.forget(folder)
             found += results
@@ -153,9 +152,12 @@ class Spool:
 
     def delivered(self, file: Path) -> None:
         """Forget a file that the receiver has taken, and with the last one its film."""
-        file.unlink()
-        if not any(file.parent.glob("*.dcm")):
-            self.forget(file.parent)
+        try:
+            file.unlink()
+            if not any(file.parent.glob("*.dcm")):
+                self.forget(file.parent)
+        except OSError as error:
+            self._leave(file, f"a delivered result cannot be deleted: {error.strerror}")
 
     def forget(self, folder: Path) -> None:
         """Delete a film's folder; a kill leaves no half of it."""
@@ -185,12 +187,18 @@ class Spool:
         except FileNotFoundError:
             return  # it has gone meanwhile
         except OSError as error:
-            if error.errno == errno.ENOSPC or os.fsencode(path) in self._immovable:
-                return
-            self._immovable.add(os.fsencode(path))
-            log.error("something that is no film cannot be put into quarantine: %s; it is left", error.strerror)
+            self._leave(path, f"something cannot be put into quarantine: {error.strerror}")
         else:
             log.warning("%s: put into quarantine: %s", aside.name, reason)  # its name may hold a patient's
+
+    def _seen(self, folder: Path) -> list[Path]:
+        return [path for path in _entries(folder) if os.fsencode(path) not in self._left]
+
+    def _leave(self, path: Path, reason: str) -> None:
+        """Look at it no more until the node is started again, and say so once."""
+        if os.fsencode(path) not in self._left:
+            self._left.add(os.fsencode(path))
+            log.error("%s; it is left where it is", reason)
 
     def quarantined(self) -> int:
         """How many things lie in quarantine."""
@@ -213,6 +221,7 @@ def is_id(name: str) -> bool:
 
 
 def _entries(folder: Path) -> list[Path]:
+    """What lies in a folder; nothing where it cannot be read."""
     try:
         return list(folder.iterdir())
     except OSError:

@@ -27,6 +27,7 @@ from lunglens.finding import Finding
 from lunglens.pipeline import Analyzer
 from lunglens.preprocess import Floats, resize, stretch
 from lunglens.radiograph import Limits, read_radiograph
+from lunglens.reading.apart import prepare
 from lunglens.report import colours
 from lunglens.report.drawing import outline_alpha
 from lunglens.report.panel import draw_panel
@@ -70,8 +71,11 @@ class Answer(NamedTuple):
 def work(connection: Connection, limits: Limits, memory_bytes: int) -> None:
     """Load the models, say so, then do tasks until the pipe closes."""
     only_our_log()
-    _stand_apart(memory_bytes)
+    _stand_apart()
+    prepare()
     analyzer = Analyzer.load()
+    # Memory that could be written (RLIMIT_DATA): what libraries only reserve does not count.
+    resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
     connection.send(Answer("ready"))
     while True:
         try:
@@ -81,14 +85,10 @@ def work(connection: Connection, limits: Limits, memory_bytes: int) -> None:
         connection.send(answered(task, analyzer, limits))
 
 
-def _stand_apart(memory_bytes: int) -> None:
-    """Live no longer than the server, leave no process behind, and take no more memory than this.
-
-    What is limited is memory that could be written (RLIMIT_DATA): what libraries only reserve does not count.
-    """
-    os.setsid()  # Ctrl-C is for the server, which closes the pipe
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+def _stand_apart() -> None:
+    """Live no longer than the server, and in a group of processes that can be ended together."""
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which closes the pipe
     threading.Thread(target=_end_with_the_server, daemon=True).start()
 
 
