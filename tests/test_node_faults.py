@@ -22,9 +22,10 @@ from lunglens.pipeline import Analyzer
 from lunglens.radiograph import read_radiograph
 from lunglens.report.dicom import dicom_results, read_source
 from lunglens.serve.facts import Facts
+from lunglens.serve.logs import plain
 from lunglens.serve.node import MOST_TRIES, Node
-from lunglens.serve.receiver import plain
 from lunglens.serve.results import hashed
+from lunglens.serve.sender import _is_whole
 from lunglens.serve.settings import MIB
 from lunglens.serve.spool import Spool
 from lunglens.serve.worker import FILM, Answer, Task
@@ -163,6 +164,16 @@ def test_damaged_results_are_made_anew_and_block_no_others(
         wait_for(lambda: not any(spool.outgoing.iterdir()))
     assert set(Counter(receiver.uids()).values()) == {1}
     assert [path.name for path in spool.quarantine.rglob("*.dcm")] == ["report.sr.dcm"]
+
+
+@given(share=st.floats(0, 0.9999))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_is_cut_off_anywhere_is_known_without_its_checksum(share: float, results: dict[str, bytes]) -> None:
+    for content in results.values():
+        assert _is_whole(content)
+        cut = content[: int(share * len(content))]
+        if _is_whole(cut):  # between two elements: then what matters is not among them
+            assert not {"PixelData", "ContentSequence"} & set(dataset_of(cut).dir())
 
 
 @pytest.mark.parametrize("kind", ["truncated", "empty", "zeroed"])

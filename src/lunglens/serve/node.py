@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from lunglens.serve.facts import Facts
+from lunglens.serve.logs import plain
 from lunglens.serve.receiver import Receiver
 from lunglens.serve.sender import Sender
 from lunglens.serve.settings import NodeSettings
@@ -27,6 +28,7 @@ log = logging.getLogger("lunglens.node")
 STATUS = "status.json"
 MOST_TRIES = 3  # of a film whose analysing process does not answer; the others go before it
 _STATUS_S = 2.0
+_REASON_LENGTH = 200
 _PAUSE_S = 5.0  # before something is tried again that is no film's fault
 
 
@@ -158,7 +160,7 @@ class Node:
         if answer.ended:
             self.process.do(Task("tell", film, answer.reason or ""))
         self._settle(film, facts, answer)
-        reason = f" ({answer.reason})" if answer.reason else ""
+        reason = f" ({plain(answer.reason, _REASON_LENGTH)})" if answer.reason else ""
         log.info("%s: %s in %.2f s%s, %s", name, answer.status, time.monotonic() - started, reason, facts)
 
     def _is_given_up(self, name: str) -> bool:

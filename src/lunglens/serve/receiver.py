@@ -30,6 +30,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 from pynetdicom.transport import ThreadedAssociationServer
 
 from lunglens.serve.facts import Facts
+from lunglens.serve.logs import plain
 from lunglens.serve.results import hashed
 from lunglens.serve.settings import NodeSettings
 from lunglens.serve.spool import Spool
@@ -202,8 +203,3 @@ def _names(association: Any) -> tuple[str, str]:
     """The calling title and the address, as they may stand in a log."""
     requestor = association.requestor
     return plain(requestor.ae_title), plain(requestor.address)
-
-
-def plain(text: object) -> str:
-    """At most 39 characters, as an IPv6 address has, that a terminal shows and does not obey."""
-    return "".join(letter if letter.isascii() and letter.isprintable() else "?" for letter in str(text or "-"))[:39]

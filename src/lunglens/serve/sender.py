@@ -10,6 +10,7 @@ from typing import Any
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 from pynetdicom import AE
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     ComprehensiveSRStorage,
@@ -93,7 +94,10 @@ class Sender:
     def _read(self, file: Path) -> Dataset | None:
         """The data set; None where the file is damaged, and has been dealt with."""
         try:
-            return dcmread(io.BytesIO(self.spool.content(file)))
+            content = self.spool.content(file)
+            if not Facts.read(file.parent).files and not _is_whole(content):  # as version 0.1.0 has left it
+                raise DamagedResultError
+            return dcmread(io.BytesIO(content))
         except FileNotFoundError:
             return None  # an earlier file of this film was damaged, and took it along
         except OSError as error:
@@ -120,3 +124,16 @@ def _name(file: Path) -> str:
     """For the log: names that are none of ours may be a patient's."""
     folder = file.parent.name if is_id(file.parent.name) else "(...)"
     return f"{folder}/{file.name if file.name in DICOM_FILES else '(...)'}"
+
+
+def _is_whole(content: bytes) -> bool:
+    """Whether a file, explicit little endian as all of ours, ends where its last element ends (PS3.5 7.1.2).
+
+    Of what is cut off, pydicom takes what is there.
+    """
+    at = 144 + int.from_bytes(content[140:144], "little")  # behind the file meta information (PS3.10 7.1)
+    while at + 12 <= len(content):
+        is_long = content[at + 4 : at + 6].decode("latin-1") in EXPLICIT_VR_LENGTH_32
+        length, header = ((at + 8, at + 12), 12) if is_long else ((at + 6, at + 8), 8)
+        at += header + int.from_bytes(content[slice(*length)], "little")
+    return at == len(content)
