@@ -4,17 +4,16 @@ import csv
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
-from lunglens import batch
-from lunglens.batch import JOURNAL, Job, Outcome, OutputError, find_films, result_names, run_batch, write_analysis
+from lunglens.batch import JOURNAL, Job, Outcome, find_films, run_batch, write_analysis
+from lunglens.batch.errors_log import ERRORS
+from lunglens.errors import DecoderDiedError, OutputError
 from lunglens.pipeline import Analyzer
 
 
@@ -75,13 +74,6 @@ def test_segment_writes_masks_only(chest_png: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "chest.json").exists()
 
 
-def test_colliding_names_are_told_apart() -> None:
-    names = result_names([Path("a/x.png"), Path("b/X.dcm"), Path("b/y.dcm")])
-    assert len({name.lower() for name in names}) == 3
-    assert names[2] == "y"
-    assert names == result_names([Path("a/x.png"), Path("b/X.dcm"), Path("b/y.dcm")])
-
-
 def test_finished_films_are_not_done_again(films: Path, analyzer: Analyzer, tmp_path: Path) -> None:
     calls: list[Path] = []
 
@@ -116,47 +108,119 @@ def test_a_name_that_is_no_utf8(chest_png: Path, tmp_path: Path) -> None:
     assert [row["status"] for row in summary(tmp_path / "out")] == ["failed", "analyzed"]
 
 
-def test_killed_batch_goes_on(chest_png: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "many"
-    folder.mkdir()
-    for index in range(40):
-        shutil.copy(chest_png, folder / f"f{index:02d}.png")
+ODD_LINES = [
+    b"5",
+    b"null",
+    b"[]",
+    b"\xff\xfe not UTF-8",
+    b'{"done": "abc", "outc',
+    b'{"started": "abc"}',  # of version 0.1.0
+    b'{"done": "abc", "outcome": {"path": "x"}}',
+    b'{"done": "abc", "outcome": {"path": "x", "status": "unheard of"}}',
+    b'{"done": "abc", "outcome": {"path": "x", "status": "failed", "seconds": "long", "result": 3}}',
+    b'{"done": "abc", "outcome": {"path": "\\ud800", "status": "failed"}}',
+    b'{"done": "abc", "outcome": {"path": "x", "status": "failed", "of_a_newer_version": 1}, "and": 2}',
+    b'{"name": 5, "film": null}',
+    b"[" * 100_000,
+    b"\x00" * 4096,
+    b"",
+]
+
+
+@pytest.mark.parametrize("line", ODD_LINES, ids=lambda line: str(line[:40]))
+@pytest.mark.parametrize("ending", [b"\n", b""], ids=["whole", "torn"])
+def test_an_odd_journal_line_is_passed_over_and_spoils_no_other(
+    line: bytes, ending: bytes, chest_png: Path, stub: Analyzer, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "lunglens", "analyze", str(folder), "--out", str(out)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 60
-    while len(list(out.glob("*.json"))) < 3 and time.monotonic() < deadline:
-        time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    finished = len([line for line in (out / JOURNAL).read_text().splitlines() if '"done"' in line])
-    assert 0 < finished < 40
-    before = {path: path.stat().st_mtime_ns for path in sorted(out.glob("*.json"))[:finished]}
-    assert run_cli("analyze", folder, "--out", out).returncode == 0
-    assert len(summary(out)) == 40
-    assert all(path.stat().st_mtime_ns == time_ns for path, time_ns in before.items())
+    first = run_batch([chest_png], out, stub, write_analysis, lambda _: None)
+    with (out / JOURNAL).open("ab") as stream:
+        stream.write(line + ending)
+    other = Path(shutil.copy(chest_png, tmp_path / "other.png"))
+    both = run_batch([chest_png, other], out, stub, write_analysis, lambda _: None)
+    assert both[0] == first[0]  # not done again
+    assert run_batch([chest_png, other], out, stub, write_analysis, lambda _: None) == both
 
 
-def test_torn_journal_line_is_passed_over(chest_png: Path, analyzer: Analyzer, tmp_path: Path) -> None:
-    run_batch([chest_png], tmp_path, analyzer, write_analysis, lambda _: None)
-    with (tmp_path / JOURNAL).open("a") as stream:
-        stream.write('{"done": "abc", "outc')
-    assert run_batch([chest_png], tmp_path, analyzer, write_analysis, lambda _: None)[0].status == "analyzed"
+def test_interrupted_films_are_done_again_without_blame(chest_png: Path, stub: Analyzer, tmp_path: Path) -> None:
+    def interrupted(job: Job, out: Path, models: Analyzer) -> Outcome:
+        raise KeyboardInterrupt
 
-
-def test_a_file_that_ends_the_program_twice_is_left_out(chest_png: Path, analyzer: Analyzer, tmp_path: Path) -> None:
-    def deadly(job: Job, out: Path, models: Analyzer) -> Outcome:
-        raise KeyboardInterrupt  # stands for a decoder that takes the process with it
-
-    for _ in range(batch.MOST_STARTS):
+    for _ in range(5):
         with pytest.raises(KeyboardInterrupt):
-            run_batch([chest_png], tmp_path, analyzer, deadly, lambda _: None)
-    (outcome,) = run_batch([chest_png], tmp_path, analyzer, deadly, lambda _: None)
-    assert outcome.status == "failed"
-    assert "2 times" in str(outcome.reason)
+            run_batch([chest_png], tmp_path, stub, interrupted, lambda _: None)
+    assert run_batch([chest_png], tmp_path, stub, write_analysis, lambda _: None)[0].status == "analyzed"
+
+
+ERRORS_OF_A_FILM = [
+    ValueError("Miller^Anne"),
+    KeyError("x"),
+    RecursionError(),
+    MemoryError(),
+    AssertionError(),
+    SystemError("of a library in C"),
+    PermissionError(13, "Permission denied"),
+    OSError(36, "File name too long"),
+    OSError(5, "Input/output error"),
+    FileNotFoundError(2, "vanished"),
+    DecoderDiedError("x.png: its pixels ended the process that decodes them"),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS_OF_A_FILM, ids=repr)
+def test_whatever_a_film_raises_is_its_own_failure(
+    error: Exception, chest_png: Path, stub: Analyzer, tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad.png"
+    shutil.copy(chest_png, bad)
+
+    def raising(job: Job, out: Path, models: Analyzer) -> Outcome:
+        if job.path == bad:
+            raise error
+        return write_analysis(job, out, models)
+
+    out = tmp_path / "out"
+    outcomes = run_batch([bad, chest_png], out, stub, raising, lambda _: None)
+    assert [outcome.status for outcome in outcomes] == ["failed", "analyzed"]
+    assert outcomes[0].reason
+    assert "Miller" not in (out / "summary.csv").read_text()
+    if (out / ERRORS).exists():  # not of those that are foreseen
+        log = (out / ERRORS).read_text()
+        assert type(error).__name__ in log
+        assert "in raising" in log
+        assert "Miller" not in log
+        (reference,) = [word for word in outcomes[0].reason.split() if f"reference {word}\n" in log]
+        assert len(reference) == 8
+    assert (out / ERRORS).exists() == (not isinstance(error, MemoryError | DecoderDiedError))
+
+
+def test_an_endless_recursion_fills_no_log(chest_png: Path, stub: Analyzer, tmp_path: Path) -> None:
+    def endless(job: Job, out: Path, models: Analyzer) -> Outcome:
+        return endless(job, out, models)
+
+    run_batch([chest_png], tmp_path, stub, endless, lambda _: None)
+    assert (tmp_path / ERRORS).stat().st_size < 10_000
+
+
+def test_failed_films_are_done_again_when_told(chest_png: Path, stub: Analyzer, tmp_path: Path) -> None:
+    calls: list[str] = []
+
+    def died(job: Job, out: Path, models: Analyzer) -> Outcome:
+        calls.append(job.name)
+        if job.name == "bad" and len(calls) <= 2:
+            raise DecoderDiedError("bad.png: its pixels ended the process that decodes them")
+        return write_analysis(job, out, models)
+
+    bad = tmp_path / "bad.png"
+    shutil.copy(chest_png, bad)
+    films, out = [bad, chest_png], tmp_path / "out"
+    first = run_batch(films, out, stub, died, lambda _: None)
+    assert run_batch(films, out, stub, died, lambda _: None) == first
+    assert calls == ["bad", "chest"]
+    again = run_batch(films, out, stub, died, lambda _: None, retry_failed=True)
+    assert calls == ["bad", "chest", "bad"]
+    assert [outcome.status for outcome in again] == ["analyzed", "analyzed"]
+    assert run_batch(films, out, stub, died, lambda _: None, retry_failed=True) == again
 
 
 def test_two_batches_in_one_folder_are_refused(chest_png: Path, analyzer: Analyzer, tmp_path: Path) -> None:
@@ -170,7 +234,7 @@ def test_full_disk_is_said_and_leaves_no_half_file(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("lunglens.batch.write_json", full)
+    monkeypatch.setattr("lunglens.batch.write.write_json", full)
     with pytest.raises(OutputError, match="No space left"):
         run_batch([chest_png], tmp_path, analyzer, write_analysis, lambda _: None)
     assert not (tmp_path / "summary.csv").exists()
@@ -179,7 +243,25 @@ def test_full_disk_is_said_and_leaves_no_half_file(
     assert run_batch([chest_png], tmp_path, analyzer, write_analysis, lambda _: None)[0].status == "analyzed"
 
 
-def test_dicom_without_ending_is_found(rg_folder: Path, tmp_path: Path) -> None:
-    shutil.copy(rg_folder / "RG3_UNCR.dcm", tmp_path / "IM0001")
-    (tmp_path / "README").write_text("text")
-    assert [path.name for path in find_films([tmp_path])] == ["IM0001"]
+def test_leftovers_of_killed_runs_go_and_nothing_else(chest_png: Path, stub: Analyzer, tmp_path: Path) -> None:
+    ours = [".partial-abcd_123.png", ".partial-zzzzzzzz.json", ".partial-00000000"]
+    others = [".partial-x.png", "partial-abcd_123.png", ".partial-abcd_123.png.bak", "notes.txt"]
+    for name in ours + others:
+        (tmp_path / name).write_text("half")
+    (tmp_path / ".partial-abcdefgh.dcm").mkdir()
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / ours[0]).write_text("of another run")
+    run_batch([chest_png], tmp_path, stub, write_analysis, lambda _: None)
+    assert not any((tmp_path / name).exists() for name in ours)
+    assert all((tmp_path / name).read_text() == "half" for name in others)
+    assert (tmp_path / "sub" / ours[0]).exists()
+    assert (tmp_path / ".partial-abcdefgh.dcm").is_dir()
+
+
+def test_results_that_cannot_be_written_end_the_batch(chest_png: Path, stub: Analyzer, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="file"):
+        run_batch([chest_png], tmp_path / "file", stub, write_analysis, lambda _: None)
+    (tmp_path / JOURNAL).mkdir()
+    with pytest.raises(OutputError, match="cannot be written"):
+        run_batch([chest_png], tmp_path, stub, write_analysis, lambda _: None)

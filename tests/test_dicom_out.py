@@ -3,8 +3,9 @@
 import io
 import json
 import shutil
-import subprocess
+import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import highdicom as hd
@@ -18,6 +19,7 @@ from lunglens.gate.judge import lung_sides
 from lunglens.pipeline import Analyzer
 from lunglens.radiograph import read_radiograph
 from lunglens.report.dicom import NoDicomSourceError, dicom_results, read_source
+from tests.dciodvfy import errors_of
 from tests.phantom import chest, save_png
 
 
@@ -53,11 +55,32 @@ def test_they_join_the_film_s_study_and_keep_its_patient(film: Path, results: di
     assert len({str(dataset.SeriesInstanceUID) for dataset in results.values()}) == 4
 
 
-def test_the_same_answer_is_the_same_instance(
-    film: Path, finding: Finding, results: dict[str, pydicom.Dataset]
-) -> None:
-    again = dicom_results(read_source(film), finding).objects
-    assert again["lungs.seg"].SOPInstanceUID == results["lungs.seg.dcm"].SOPInstanceUID
+def test_the_same_answer_is_the_same_file(film: Path, finding: Finding) -> None:
+    source = read_source(film)
+    first = dicom_results(source, finding).files()
+    assert dicom_results(source, finding).files() == first
+    time.sleep(1.1)  # no clock is in them
+    assert dicom_results(read_source(film), replace(finding, seconds={"lungs": 9.0})).files() == first
+
+
+def test_another_answer_is_another_instance(film: Path, finding: Finding, results: dict[str, pydicom.Dataset]) -> None:
+    assert finding.covid_probability is not None
+    others = [replace(finding, covid_probability=finding.covid_probability + 0.01), replace(finding, warnings=("new",))]
+    for other in others:
+        again = dicom_results(read_source(film), other).objects
+        assert {str(dataset.SOPInstanceUID) for dataset in again.values()}.isdisjoint(
+            str(dataset.SOPInstanceUID) for dataset in results.values()
+        )
+    source = read_source(film)
+    source.PatientName = "Corrected^Name"
+    assert dicom_results(source, finding).objects["report.sr"].SOPInstanceUID != results["report.sr.dcm"].SOPInstanceUID
+
+
+def test_times_are_the_film_s(results: dict[str, pydicom.Dataset]) -> None:
+    for dataset in results.values():  # Series Date and Time of RG1
+        assert {dataset.ContentDate, dataset.SeriesDate} == {"19950926"}
+        assert {dataset.ContentTime, dataset.SeriesTime} == {"125130"}
+        assert "InstanceCreationDate" not in dataset
 
 
 def test_the_segments_are_the_lungs_pixel_by_pixel(finding: Finding, results: dict[str, pydicom.Dataset]) -> None:
@@ -77,44 +100,17 @@ def test_the_heat_is_written_in_steps_of_1_255(finding: Finding, results: dict[s
     assert np.abs(dataset.pixel_array.astype(float) / 255 - finding.heat).max() <= 0.5 / 255 + 1e-6
 
 
-def test_the_report_says_what_the_finding_says(finding: Finding, results: dict[str, pydicom.Dataset]) -> None:
-    said = {}
-    items = list(results["report.sr.dcm"].ContentSequence)
-    while items:
-        item = items.pop()
-        items += item.get("ContentSequence", [])
-        name = item.ConceptNameCodeSequence[0].CodeMeaning if "ConceptNameCodeSequence" in item else ""
-        if item.ValueType == "NUM":
-            unit = item.MeasuredValueSequence[0].MeasurementUnitsCodeSequence[0].CodeValue
-            said.setdefault((name, unit), []).append(float(item.MeasuredValueSequence[0].NumericValue))
-        elif item.ValueType == "CODE":
-            said.setdefault(name, []).append(item.ConceptCodeSequence[0].CodeValue)
-        elif item.ValueType == "TEXT":
-            said.setdefault(name, []).append(item.TextValue)
-    probability = said[("Probability of COVID-19 at the balance of training", "1")]
-    assert probability == [pytest.approx(finding.covid_probability, abs=1e-6)]
-    assert finding.left is not None and finding.right is not None
-    assert sorted(said[("Area", "{pixels}")]) == sorted([finding.left.area_px, finding.right.area_px])
-    assert said["Decision of the model"] == [(finding.decision or "").replace(" ", "-")]
-    assert said["Judgement of the film"] == ["accepted"]
-    assert {f"LungLens {name}" for name in finding.models.values()} <= set(said["Algorithm Name"])
-
-
-def test_a_film_with_spacing_has_areas_in_cm2_and_measures(film: Path, analyzer: Analyzer, tmp_path: Path) -> None:
+def test_a_film_with_spacing_has_areas_in_cm2(film: Path, analyzer: Analyzer, tmp_path: Path) -> None:
     dataset = pydicom.dcmread(film)
     dataset.PixelSpacing = [0.2, 0.2]
     dataset.save_as(tmp_path / "film.dcm")
     finding = analyzer.analyze(read_radiograph(tmp_path / "film.dcm"))
     found = dicom_results(read_source(tmp_path / "film.dcm"), finding).objects
-    measures = found["lungs.seg"].SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
-    assert [float(value) for value in measures.PixelSpacing] == [0.2, 0.2]
     assert finding.left is not None and finding.left.area_cm2 is not None
     assert f"{finding.left.area_cm2:.2f}" in str(found["report.sr"])
 
 
-def test_a_refused_film_has_a_report_with_the_reason_and_nothing_of_covid(
-    film: Path, analyzer: Analyzer, tmp_path: Path
-) -> None:
+def test_a_refused_film_has_a_report_and_a_panel(film: Path, analyzer: Analyzer, tmp_path: Path) -> None:
     dataset = pydicom.dcmread(film)
     noise = np.random.default_rng(0).integers(0, 2**15, (dataset.Rows, dataset.Columns), dtype=np.uint16)
     dataset.PixelData = noise.tobytes()
@@ -123,9 +119,6 @@ def test_a_refused_film_has_a_report_with_the_reason_and_nothing_of_covid(
     assert finding.status == "refused"
     found = dicom_results(read_source(tmp_path / "noise.dcm"), finding).objects
     assert sorted(found) == ["panel.sc", "report.sr"]
-    text = str(found["report.sr"])
-    assert "Refused: " in text
-    assert "Probability" not in text
 
 
 @pytest.mark.parametrize(
@@ -152,11 +145,8 @@ def test_odd_headers_do_not_stop_the_results(
         dataset.save_as(tmp_path / "film.dcm")
     files = dicom_results(read_source(tmp_path / "film.dcm"), finding).files()
     assert len(files) == 4
-    if shutil.which("dciodvfy") is not None and "StudyDate" not in odd:
-        for name, content in files.items():
-            (tmp_path / name).write_bytes(content)
-            done = subprocess.run(["dciodvfy", str(tmp_path / name)], capture_output=True, text=True, check=False)
-            assert "Error" not in done.stderr + done.stdout, done.stderr
+    if shutil.which("dciodvfy") is not None:
+        assert not [line for content in files.values() for line in errors_of(content, tmp_path)]
 
 
 def test_a_header_that_cannot_be_used_is_one_film_s_problem(film: Path, finding: Finding) -> None:
@@ -164,14 +154,6 @@ def test_a_header_that_cannot_be_used_is_one_film_s_problem(film: Path, finding:
     del source.StudyInstanceUID
     with pytest.raises(NoDicomSourceError, match="cannot be used"):
         dicom_results(source, finding)
-
-
-@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="needs dciodvfy (Debian: dicom3tools)")
-def test_the_validator_finds_no_errors(film: Path, finding: Finding, tmp_path: Path) -> None:
-    for name, content in dicom_results(read_source(film), finding).files().items():
-        (tmp_path / name).write_bytes(content)
-        done = subprocess.run(["dciodvfy", str(tmp_path / name)], capture_output=True, text=True, check=False)
-        assert "Error" not in done.stderr + done.stdout, done.stderr
 
 
 def test_the_batch_writes_them_and_says_why_not(film: Path, analyzer: Analyzer, tmp_path: Path) -> None:

@@ -195,3 +195,19 @@ def test_without_preamble(tmp_path: Path) -> None:
     found = read_radiograph(saved(tmp_path, bare))
     np.testing.assert_allclose(found.pixels, gradient() / 4095, atol=1e-6)
     assert any("preamble" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    "value", [b"ISO_IR 100\0\\ISO 2022 IR 87 ", b"ISO_IR\0 100", b"\0\0\0\0", b"ISO_IR 100\0\0\0\0"]
+)
+@pytest.mark.parametrize("implicit", [False, True])
+def test_zero_bytes_in_the_character_set(value: bytes, implicit: bool, tmp_path: Path) -> None:
+    dataset = dataset_of(gradient(), SpecificCharacterSet="ISO_IR 100")
+    data = transcoded(dataset, "implicit", tmp_path) if implicit else encoded(dataset)
+    value = value.ljust(len(value) + len(value) % 2, b" ")
+    length = len(value).to_bytes(4 if implicit else 2, "little")
+    head = b"\x08\x00\x05\x00" + (b"" if implicit else b"CS")
+    whole = head + (10).to_bytes(4 if implicit else 2, "little") + b"ISO_IR 100"
+    assert whole in data
+    found = read_radiograph(saved(tmp_path, data.replace(whole, head + length + value)))
+    np.testing.assert_allclose(found.pixels, gradient() / 4095, atol=1e-6)

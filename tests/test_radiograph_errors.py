@@ -34,8 +34,9 @@ def test_header_of_another_kind_is_refused(elements: dict[str, Any], words: str,
 
 def test_several_pages_are_refused(tmp_path: Path) -> None:
     data = picture(Image.fromarray(GRAY), "TIFF", save_all=True, append_images=[Image.fromarray(GRAY)])
-    with pytest.raises(NotAChestRadiographError, match="several frames"):
+    with pytest.raises(NotAChestRadiographError, match="several frames") as caught:
         read_radiograph(saved(tmp_path, data))
+    assert caught.value.code == "frames"
 
 
 def rle_bomb() -> Dataset:

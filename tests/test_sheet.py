@@ -72,4 +72,4 @@ def test_a_batch_writes_it(rg_folder: Path, analyzer: Analyzer, tmp_path: Path) 
     assert f"{100 * (done.covid_probability or 0):.1f} %" in (tmp_path / "rg1.report.html").read_text()
     assert (tmp_path / "rg1.report.pdf").read_bytes().startswith(b"%PDF-")
     # Another prevalence is another result: a batch does the film again.
-    assert AnalysisWriter(prevalence=0.2).__name__ != AnalysisWriter(prevalence=0.1).__name__
+    assert AnalysisWriter(prevalence=0.2).key() != AnalysisWriter(prevalence=0.1).key()

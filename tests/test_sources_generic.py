@@ -245,7 +245,9 @@ def test_files_that_are_not_dicom_or_no_pictures_are_noted_and_the_others_read(t
     (tmp_path / "picture.dcm").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(400))
     (tmp_path / "cut.dcm").write_bytes(good.read_bytes()[:200])
     dicom(tmp_path / "report.dcm", Rows=None)
-    (tmp_path / "damaged.dcm").write_bytes(b"\x08\x00\x05\x00" + b"A" * 300)
+    (tmp_path / "damaged.dcm").write_bytes(
+        b"\x08\x00\x05\x00CS\x0a\x00ISO_IR 100\x08\x00\x60\x00CS\x02\x00CR\x08\x00\x05\x00" + b"A" * 300
+    )
     (tmp_path / "gone.dcm").symlink_to(tmp_path / "nowhere")
     problems: Problems = []
     assert by_name(dicom_folder("pacs")(tmp_path, problems)).keys() == {"good.dcm"}

@@ -1,35 +1,65 @@
 """The command line: one verb a stage. Everything heavy is imported inside the verb that needs it."""
 
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
+from lunglens import __version__
 from lunglens.cli_crossval import app as crossval_app
 from lunglens.cli_crossval import compare, explain
+from lunglens.cli_films import found_films, run_films
 from lunglens.cli_serve import app as serve_app
 from lunglens.cli_study import app as study_app
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
-
-    from lunglens.batch import Outcome, Writer
+from lunglens.files import readable
 
 TRAINING_MODULES = {"httpx2", "jinja2", "kornia", "lightning", "matplotlib", "onnx", "openpyxl", "pandas", "sklearn"}
 TRAINING_MODULES |= {"timm", "torch"}
 SERVING_MODULES = {"fastapi", "h11", "highdicom", "prometheus_client", "pynetdicom", "python_multipart", "reportlab"}
 SERVING_MODULES |= {"starlette", "uvicorn"}
 
+
+class _Group(TyperGroup):
+    """Ctrl-C, and what is wrong with a command line, are told in our way."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """As the base class."""
+        with _told_our_way():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        """As the base class."""
+        with _told_our_way():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _told_our_way() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("lunglens: stopped; run the same command again to go on", err=True)
+        raise typer.Exit(130) from None
+    except Exception as error:
+        tell = getattr(error, "format_message", None)  # typer's own errors have it, whose base class it hides
+        if tell is not None:
+            error.format_message = lambda: readable(tell())  # type: ignore[attr-defined]
+        raise
+
+
 app = typer.Typer(
     name="lunglens",
-    help="A chest X-ray in; lung fields, a probability of COVID-19, a heat-map and how far to trust them out. "
-    "Research use only, not a medical device.",
+    cls=_Group,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-train_app = typer.Typer(help="Train models (needs the extra: pip install 'lunglens[train]').", no_args_is_help=True)
+train_app = typer.Typer(help="Train models (needs the extra: pip install 'lunglens\\[train]').", no_args_is_help=True)
 evaluate_app = typer.Typer(help="Measure packaged models on data (needs the extra 'train').", no_args_is_help=True)
 app.add_typer(study_app)
 app.add_typer(serve_app)
@@ -44,10 +74,32 @@ Out = Annotated[Path, typer.Option("--out", help="Folder for the results; run ag
 Data = Annotated[Path, typer.Option("--data", envvar="LUNGLENS_DATA", help="Folder that holds the data sets.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file; without it, the paper's settings.")]
 Package = Annotated[Path | None, typer.Option(help="Model package to use instead of the one that ships.")]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Also do those films again that have failed before.")]
+ListSkipped = Annotated[
+    bool, typer.Option("--list-skipped", help="Name each file of a folder that is no film, and say why.")
+]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"lunglens {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def lunglens(
+    version: Annotated[
+        bool, typer.Option("--version", help="Say which version this is.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """A chest X-ray in; lung fields, a probability of COVID-19, a heat-map and how far to trust them out.
+
+    Research use only, not a medical device.
+    """
 
 
 @app.command()
-def analyze(
+def analyze(  # noqa: PLR0913, PLR0917 - an option each
     paths: Films,
     out: Out,
     lungs: Package = None,
@@ -59,6 +111,8 @@ def analyze(
     prevalence: Annotated[
         float, typer.Option(min=0.0001, max=0.9999, help="Share of COVID-19 among your patients, for the report.")
     ] = 0.05,
+    retry_failed: RetryFailed = False,
+    list_skipped: ListSkipped = False,
 ) -> None:
     """Analyse films: JSON, panel and lung mask for each, and summary.csv for all.
 
@@ -69,30 +123,44 @@ def analyze(
     if dicom or report:  # say at once that the extra is missing
         import highdicom  # noqa: F401
         import reportlab  # noqa: F401
-    _run(paths, out, AnalysisWriter(dicom, prevalence if report else None), lungs, classifier)
+    films = found_films(paths, list_skipped)
+    write = AnalysisWriter(dicom, prevalence if report else None)
+    run_films(films, out, write, (lungs, classifier), retry_failed)
 
 
 @app.command()
-def segment(paths: Films, out: Out, lungs: Package = None) -> None:
+def segment(
+    paths: Films,
+    out: Out,
+    lungs: Package = None,
+    retry_failed: RetryFailed = False,
+    list_skipped: ListSkipped = False,
+) -> None:
     """Write the lung masks of films, and nothing else."""
     from lunglens.batch import write_segmentation
 
-    _run(paths, out, write_segmentation, lungs, None)
+    run_films(found_films(paths, list_skipped), out, write_segmentation, (lungs, None), retry_failed)
 
 
 @app.command()
 def verify(
     packages: Annotated[list[Path] | None, typer.Argument(help="Packages; without any, those that ship.")] = None,
 ) -> None:
-    """Re-check model packages: checksums and golden case."""
+    """Re-check model packages: checksums and golden case. Exit code 0: all are good, 1: not all."""
+    from lunglens.errors import ModelPackageError
     from lunglens.package import load_package, shipped_models, verify_package
 
     bad = False
     for folder in packages or [shipped_models() / "lungs", shipped_models() / "classifier"]:
-        package = load_package(folder)
-        problems = verify_package(package)
+        try:
+            package = load_package(folder)
+            problems = verify_package(package)
+            good = f"{package.name}: good"
+        except ModelPackageError as error:
+            problems, good = [str(error)], ""
         bad = bad or bool(problems)
-        typer.echo("\n".join(problems) if problems else f"{package.name}: good", err=bool(problems))
+        for line in problems or [good]:
+            typer.echo(readable(line), err=bool(problems))
     raise typer.Exit(1 if bad else 0)
 
 
@@ -152,14 +220,13 @@ def main() -> None:
     """Entry point: errors that LungLens raises on purpose are one line, not a traceback."""
     from lunglens.errors import LungLensError, OutputError
 
+    # Processes that this one starts would else import what lies in the current folder: a numpy.py, say.
+    os.environ["PYTHONSAFEPATH"] = "1"
     try:
         app()
     except LungLensError as error:
-        typer.echo(f"lunglens: {error}", err=True)
+        typer.echo(f"lunglens: {readable(error)}", err=True)
         sys.exit(1 if isinstance(error, OutputError) else 2)
-    except KeyboardInterrupt:
-        typer.echo("lunglens: stopped; run the same command again to go on", err=True)
-        sys.exit(130)
     except ModuleNotFoundError as error:
         module = (error.name or "").split(".")[0]
         extra = "serve" if module in SERVING_MODULES else "train" if module in TRAINING_MODULES else None
@@ -167,36 +234,3 @@ def main() -> None:
             raise
         typer.echo(f"lunglens: {error.name} is missing; this needs: pip install 'lunglens[{extra}]'", err=True)
         sys.exit(2)
-
-
-def _run(paths: list[Path], out: Path, write: "Writer", lungs: Path | None, classifier: Path | None) -> None:
-    from lunglens.batch import find_films, run_batch
-    from lunglens.pipeline import Analyzer
-
-    films = find_films(paths)
-    if not films:
-        typer.echo("lunglens: no image files there (DICOM, PNG, JPEG or TIFF)", err=True)
-        raise typer.Exit(2)
-    analyzer = Analyzer.load(lungs, classifier)
-    with _progress() as progress:
-        task = progress.add_task("films", total=len(films))
-
-        def on_done(outcome: "Outcome") -> None:
-            progress.advance(task)
-            if outcome.status != "analyzed":
-                progress.console.print(
-                    f"{outcome.path}: {outcome.status}: {outcome.reason}", markup=False, soft_wrap=True
-                )
-
-        outcomes = run_batch(films, out, analyzer, write, on_done)
-    counts = {status: sum(o.status == status for o in outcomes) for status in ("analyzed", "refused", "failed")}
-    typer.echo(", ".join(f"{count} {status}" for status, count in counts.items()) + f"; see {out / 'summary.csv'}")
-    raise typer.Exit(0 if counts["analyzed"] == len(outcomes) else 1)
-
-
-def _progress() -> "Progress":
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True))

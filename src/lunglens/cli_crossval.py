@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from lunglens.files import readable
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -44,7 +46,7 @@ def lungs(  # noqa: PLR0913, PLR0917 - an option each
     metrics = crossval_lungs(data, settings, folding, out, _runner(jobs, ray, gpus_per_job), _console())
     dice = metrics["pooled"]["dice"]
     low, high = dice["mean_95_ci"] or ("-", "-")
-    typer.echo(f"Dice {dice['mean']} ({low} to {high}) over {dice['n']} films; see {out}")
+    typer.echo(f"Dice {dice['mean']} ({low} to {high}) over {dice['n']} films; see {readable(out)}")
 
 
 @app.command("classifier")
@@ -76,7 +78,7 @@ def classifier(  # noqa: PLR0913, PLR0917 - an option each
     metrics = crossval_classifier(load_study(study), settings, out, runner, _console(), unseen)
     pooled = metrics["pooled"]
     never_seen = f", never seen: AUROC {metrics['external']['all']['auroc']}" if metrics["external"] else ""
-    typer.echo(f"AUROC {pooled['auroc']}, accuracy {pooled['accuracy']}{never_seen}; see {out}")
+    typer.echo(f"AUROC {pooled['auroc']}, accuracy {pooled['accuracy']}{never_seen}; see {readable(out)}")
 
 
 def explain(
@@ -98,7 +100,7 @@ def explain(
     for side, words in (("uncut", "whole films"), ("cut", "cut films")):
         heat, area = found["all"][side]["heat_share"], found["all"][side]["area_share"]
         typer.echo(f"trained on {words}: {heat} of the heat in the lungs, which cover {area} of the film")
-    typer.echo(f"see {out}")
+    typer.echo(f"see {readable(out)}")
 
 
 def compare(

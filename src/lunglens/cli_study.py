@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from lunglens.files import readable
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -45,7 +47,7 @@ def get(
 @app.command()
 def curate(
     data: Data,
-    config: Annotated[Path, typer.Option("--config", help="TOML file with a [study], such as configs/paper.toml.")],
+    config: Annotated[Path, typer.Option("--config", help="TOML file with a \\[study], such as configs/paper.toml.")],
     out: Annotated[Path, typer.Option("--out", help="Study folder to make; run again to go on.")],
     without: Annotated[list[str] | None, typer.Option(help="Leave out a source that you do not have.")] = None,
     apart_from: Annotated[
@@ -68,7 +70,7 @@ def curate(
     package = load_package(lungs or shipped_models() / "lungs")
     others = [load_study(folder) for folder in apart_from or ()]
     found = build(data, study, config.parent, out, package, _console(), others)
-    typer.echo(f"{out}: study {found['name']}, fingerprint {found['fingerprint'][:16]}")
+    typer.echo(f"{readable(out)}: study {found['name']}, fingerprint {found['fingerprint'][:16]}")
 
 
 @app.command()
@@ -84,9 +86,10 @@ def duplicates(
     table = manifest(read_sources(data.resolve(), problems=problems))
     pairs = find_duplicates(table, out / "descriptors", _console(), problems)
     page = write_report(pairs, out)
-    typer.echo("\n".join(map(str, problems)), err=True)
+    for problem in problems:
+        typer.echo(readable(problem), err=True)
     counts = ", ".join(f"{n} {kind}" for kind, n in pairs["kind"].value_counts().items()) or "no"
-    typer.echo(f"{len(table)} films: {counts} pairs; see {page}")
+    typer.echo(f"{len(table)} films: {counts} pairs; see {readable(page)}")
     raise typer.Exit(1 if any(problem.row is None and problem.column is None for problem in problems) else 0)
 
 
@@ -133,7 +136,7 @@ def report(
 
     inputs = Inputs(tuple(run or ()), tuple(control or ()), tuple(lungs or ()), compared, heat)
     page = write_study_report(study) if inputs == Inputs() else write_results_report(study, inputs)
-    typer.echo(f"see {page}")
+    typer.echo(f"see {readable(page)}")
 
 
 @app.command()

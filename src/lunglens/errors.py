@@ -18,7 +18,14 @@ class DecodingTimeoutError(DecoderDiedError):
 
 
 class NotAChestRadiographError(LungLensError):
-    """The file says of itself that it is no single radiograph: another modality, raw detector data, several frames."""
+    """The file says of itself that it is no single chest radiograph: another modality, raw data, several frames.
+
+    code: the same as one word: "modality", "raw-data" or "frames".
+    """
+
+    def __init__(self, text: str, code: str = "not-a-chest-radiograph") -> None:
+        super().__init__(text)
+        self.code = code
 
 
 class ModelPackageError(LungLensError):

@@ -1,12 +1,18 @@
-"""Writing files so that a killed process or a full disk never leaves half of one."""
+"""Writing files so that a killed process or a full disk never leaves half of one; text that commands no terminal."""
 
 import hashlib
 import json
 import os
+import re
 import tempfile
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+LEFTOVER = re.compile(r"\.partial-[a-z0-9_]{8}(\.[A-Za-z0-9]*)?")  # names of files that a killed process was writing
+# Controls, marks that turn the direction of writing or cannot be seen, halves of pairs, separators of lines.
+_COMMANDS = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -43,13 +49,37 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write `content` as indented JSON to `path`, whole or not at all."""
-    write_bytes(path, (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    """Write `content` as indented JSON to `path`, whole or not at all; what could command a terminal is escaped."""
+    lines = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False).split("\n")
+    safe = "\n".join(line if line.isprintable() else _escaped(line, _json_escape) for line in lines)
+    write_bytes(path, f"{safe}\n".encode())
 
 
 def readable(text: object) -> str:
-    """Text that any terminal and file takes: bytes of a file name that are no UTF-8 become escapes."""
+    r"""Text for a terminal, a log or a table: whatever commands one becomes a visible escape (`\x1b`, `\n`, `\u202e`).
+
+    These are control characters, line ends among them, marks that turn the direction of writing, and bytes of a file
+    name that are no UTF-8 (`\udce9`). A backslash stays itself, so that the function may be applied twice.
+    """
+    line = str(text)
+    return line if line.isprintable() else _escaped(line, _python_escape)
+
+
+def storable(text: object) -> str:
+    r"""Text that JSON and UTF-8 can hold, else as it is: bytes of a file name that are no UTF-8 become `\udce9`."""
     return str(text).encode("utf-8", "backslashreplace").decode()
+
+
+def _escaped(text: str, escape: Callable[[str], str]) -> str:
+    return "".join(escape(letter) if unicodedata.category(letter) in _COMMANDS else letter for letter in text)
+
+
+def _python_escape(letter: str) -> str:
+    return letter.encode("unicode_escape").decode()
+
+
+def _json_escape(letter: str) -> str:
+    return json.dumps(letter)[1:-1]
 
 
 def sha256_of(path: Path) -> str:

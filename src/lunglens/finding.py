@@ -25,6 +25,7 @@ class Finding:
     """The answer for one film.
 
     status: "analyzed", or "refused" by the gate; then `reason` says why and there is no probability.
+    reason_code: the reason as a machine word (gate/judge.py).
     covid_probability: 0..1, at the class balance the model was trained with; not a prevalence-adjusted risk.
     decision: "covid" or "not covid" at `threshold`.
     lungs: (H, W) bool at the film's size, patient's right lung on the left; None if the film was refused.
@@ -53,6 +54,7 @@ class Finding:
     classifier_view: Floats | None = None
     view_box: tuple[float, float, float, float] | None = None
     warnings: tuple[str, ...] = ()
+    reason_code: str | None = None
     models: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 

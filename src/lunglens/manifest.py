@@ -10,6 +10,8 @@ import pandas as pd
 from lunglens.config import Split
 from lunglens.errors import DataError
 
+IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".dcm", ".tif", ".tiff")  # of films as data sets are published
+
 
 @dataclass(frozen=True)
 class Row:
@@ -57,9 +59,8 @@ def find_images(folder: Path) -> dict[str, Path]:
     Raises:
         DataError: the folder is missing or holds no image.
     """
-    endings = {".png", ".jpg", ".jpeg", ".dcm", ".tif", ".tiff"}
     # Other tools' droppings (.DS_Store, ._name, __MACOSX) are not part of the data set.
-    files = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in endings and path.name[0] != ".")
+    files = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in IMAGE_ENDINGS and path.name[0] != ".")
     found = {path.stem.lower(): path for path in files}
     if not found:
         raise DataError(f"{folder}: no images here; give the data set's folder in its published layout")

@@ -52,6 +52,7 @@ class Analyzer:
         common: dict[str, Any] = {
             "radiograph": film,
             "reason": gate.reason,
+            "reason_code": gate.reason_code,
             "gate_score": gate.frontal_score,
             "inverted": inverted,
             "models": {"lungs": self.lungs.name, "classifier": self.classifier.name},

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from lunglens.errors import LungLensError, UnreadableImageError
 from lunglens.reading.apart import decode_apart
-from lunglens.reading.dicom_file import looks_like_dicom, parse
+from lunglens.reading.dicom_file import parse
 from lunglens.reading.dicom_gray import to_gray
 from lunglens.reading.dicom_header import Plane, read_header
 from lunglens.reading.dicom_kind import refuse_other_kinds
 from lunglens.reading.dicom_pixels import read_stored
 from lunglens.reading.jsrt_img import BITS, SIDE_PX, SPACING_MM, looks_like_jsrt, read_jsrt
-from lunglens.reading.kinds import raster_format
+from lunglens.reading.kinds import looks_like_dicom, raster_format
 from lunglens.reading.values import check_size, luma, scale
 
 log = logging.getLogger("lunglens.reading")
@@ -88,7 +88,7 @@ def read_radiograph(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Radiog
         with _quiet():
             return _decode(_read_bytes(file, limits.max_bytes), limits)
     except LungLensError as error:
-        raise type(error)(f"{file.name}: {error}") from error.__cause__
+        raise type(error)(f"{file.name}: {error}", **vars(error)) from error.__cause__
     except Exception as error:  # pydicom can throw anything at damaged data: struct.error, KeyError, RecursionError
         log.debug("%s while reading", type(error).__name__)
         raise UnreadableImageError(

@@ -44,13 +44,17 @@ class LinearCheck:
 
 @dataclass(frozen=True)
 class GateResult:
-    """accepted, or the reason in words; `frontal_score` 0..1; areas of the two lungs as shares of the film."""
+    """accepted, or the reason in words and as a machine word; areas of the two lungs as shares of the film.
+
+    reason_code: "blank", "no-lungs", "not-plausible", "one-lung" or "not-frontal". frontal_score: 0..1.
+    """
 
     accepted: bool
     reason: str | None
     frontal_score: float
     left_share: float
     right_share: float
+    reason_code: str | None = None
 
 
 def judge(pixels: Floats, segmentation: Segmentation, frontal: LinearCheck) -> GateResult:
@@ -66,15 +70,18 @@ def judge(pixels: Floats, segmentation: Segmentation, frontal: LinearCheck) -> G
     score = frontal.score(gate_features(segmentation))
     shares = float(left.sum() / size), float(right.sum() / size)
     reason = _blank(pixels) or _implausible(*shares) or _not_frontal(score, frontal.threshold)
-    return GateResult(reason is None, reason, score, *shares)
+    code, words = reason or (None, None)
+    return GateResult(reason is None, words, score, *shares, reason_code=code)
 
 
 def weigh_doubt(gate: GateResult, doubt: str | None) -> GateResult:
     """Ask more of a film whose header speaks against a frontal chest radiograph; a refusal then gives both reasons."""
     if doubt is None:
         return gate
-    reason = gate.reason or _not_frontal(gate.frontal_score, MIN_DOUBTED_SCORE)
-    return replace(gate, accepted=reason is None, reason=reason and f"{reason}; {doubt}")
+    code, words = gate.reason_code, gate.reason
+    if words is None:
+        code, words = _not_frontal(gate.frontal_score, MIN_DOUBTED_SCORE) or (None, None)
+    return replace(gate, accepted=words is None, reason=words and f"{words}; {doubt}", reason_code=code)
 
 
 def lung_sides(fields: Mask) -> tuple[Mask, Mask]:
@@ -122,23 +129,27 @@ def _spans_both_sides(fields: Mask) -> bool:
     return bool(np.ptp(np.flatnonzero(fields.any(axis=0))) > 0.45 * fields.shape[1])
 
 
-def _blank(pixels: Floats) -> str | None:
+Reason = tuple[str, str] | None  # machine word, and words
+
+
+def _blank(pixels: Floats) -> Reason:
     """Whether the values hardly differ, whatever their scale: all but the outermost hundredth are the same."""
     low, high = np.percentile(pixels[::4, ::4], STRETCH_PERCENTILES)
-    return "the film is blank: its values hardly differ" if low == high else None
+    return ("blank", "the film is blank: its values hardly differ") if low == high else None
 
 
-def _implausible(left: float, right: float) -> str | None:
+def _implausible(left: float, right: float) -> Reason:
     if left + right < 0.04:
-        return f"no lungs found: lung area {left + right:.0%} of the film (at least 4 %)"
+        return "no-lungs", f"no lungs found: lung area {left + right:.0%} of the film (at least 4 %)"
     if left + right > 0.70:
-        return f"not plausible as lungs: {left + right:.0%} of the film (at most 70 %)"
+        return "not-plausible", f"not plausible as lungs: {left + right:.0%} of the film (at most 70 %)"
     if min(left, right) < 0.06 * max(left, right):
-        return "only one lung region found: both lungs are needed"
+        return "one-lung", "only one lung region found: both lungs are needed"
     return None
 
 
-def _not_frontal(score: float, threshold: float) -> str | None:
+def _not_frontal(score: float, threshold: float) -> Reason:
     if score < threshold:
-        return f"does not look like a frontal chest radiograph (score {score:.2f}, at least {threshold:.2f})"
+        words = f"does not look like a frontal chest radiograph (score {score:.2f}, at least {threshold:.2f})"
+        return "not-frontal", words
     return None

@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from lunglens.files import readable
 from lunglens.jobs.job import Job
 from lunglens.jobs.progress import Progress, look_at, seconds_left
 
@@ -58,7 +59,7 @@ class Display:
 
     def _print_changes(self, jobs: Sequence[Progress]) -> None:
         for job in jobs:
-            line = "  ".join(word for word in (_state(job), job.in_words(), job.status.error or "") if word)
+            line = "  ".join(word for word in (_state(job), job.in_words(), readable(job.status.error or "")) if word)
             if self._shown.get(job.name, "waiting") != line:
                 self._shown[job.name] = line
                 left = f"  {_time(job.seconds_left)} left" if job.seconds_left else ""
@@ -72,7 +73,7 @@ def draw(jobs: Sequence[Progress]) -> Table:
     caption = f"{done} of {len(jobs)} done" + (f", about {_time(left)} left" if left else "")
     table = Table("job", "state", "latest", "elapsed", "left", caption=caption, expand=True)
     for job in jobs:
-        words = job.status.error if job.status.state == "failed" else job.in_words()
+        words = readable(job.status.error or "") if job.status.state == "failed" else job.in_words()
         table.add_row(
             Text(job.name),
             Text(_state(job), style=COLOURS[job.status.state]),

@@ -166,4 +166,5 @@ def _end() -> None:
 
 
 def _raise_again(answer: dict[str, Any]) -> NoReturn:
-    raise getattr(errors, answer["error"], UnreadableImageError)(answer["text"])
+    kind = getattr(errors, answer.pop("error"), UnreadableImageError)
+    raise kind(answer.pop("text"), **answer)

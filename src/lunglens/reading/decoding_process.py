@@ -60,7 +60,7 @@ def _decoded(question: dict[str, Any], data: bytes) -> tuple[NDArray[Any], dict[
         found = UnreadableImageError("decoding it takes too much memory. Export a smaller image.")
     except Exception:  # a decoder can throw anything at damaged data: struct.error, SyntaxError, OverflowError
         found = UnreadableImageError("it is damaged, truncated or of an unsupported kind. Copy or export it again.")
-    return np.zeros(0, np.uint8), {"error": type(found).__name__, "text": str(found)}
+    return np.zeros(0, np.uint8), {"error": type(found).__name__, **vars(found), "text": str(found)}
 
 
 def _read(stream: BinaryIO, size: int) -> bytes:

@@ -35,14 +35,6 @@ _OVERLAY_BIT_POSITION = 0x60000102  # of the first of sixteen overlays, which ha
 _ELEMENTS: list[Any] = [*_ELEMENT_NAMES.split(), _OVERLAY_BIT_POSITION]
 
 
-def looks_like_dicom(data: bytes) -> bool:
-    """Whether the bytes begin as DICOM: the mark of PS3.10 7.1, or bare elements of group 0002 or 0008."""
-    if data[128:132] == b"DICM":
-        return True
-    little, big = data[:2] in (b"\x02\x00", b"\x08\x00") and data[3:4] == b"\x00", data[:3] == b"\x00\x08\x00"
-    return len(data) >= 256 and (little or big)
-
-
 def parse(data: bytes, max_bytes: int, notes: list[str]) -> "FileDataset":
     """Parse the elements that LungLens uses, inflating to `max_bytes` at most; adds to `notes`."""
     from pydicom import dcmread
@@ -54,7 +46,11 @@ def parse(data: bytes, max_bytes: int, notes: list[str]) -> "FileDataset":
         data, syntax = _inflate(data[start:], max_bytes), EXPLICIT
     elif data[128:132] != b"DICM":
         notes.append("DICOM data without the file preamble")
-    dataset = dcmread(BytesIO(data), force=True, specific_tags=_ELEMENTS)
+    try:
+        dataset = dcmread(BytesIO(data), force=True, specific_tags=_ELEMENTS)
+    except ValueError:
+        data = _mended_character_set(data, start)
+        dataset = dcmread(BytesIO(data), force=True, specific_tags=_ELEMENTS)
     if "PixelData" not in dataset and _PIXEL_DATA in data:
         # pydicom gives up on fragments that nothing ends: this ends them, and what is missing shows when they are read.
         mended = dcmread(BytesIO(data + _SEQUENCE_END), force=True, specific_tags=_ELEMENTS)
@@ -82,6 +78,14 @@ def _transfer_syntax(data: bytes) -> tuple[str, int]:
             syntax = data[start : start + length].decode("ascii", "replace").strip("\0 ")
         at = start + length
     return syntax, at
+
+
+def _mended_character_set(data: bytes, start: int) -> bytes:
+    """The bytes with blanks for zero bytes within Specific Character Set, at which pydicom gives up on all."""
+    at = data.find(b"\x08\x00\x05\x00", start)
+    length = data[at + 6 : at + 8] if data[at + 4 : at + 6] == b"CS" else data[at + 4 : at + 8]
+    end = at + 8 + int.from_bytes(length, "little")
+    return data if at < 0 else data[: at + 8] + data[at + 8 : end].replace(b"\0", b" ") + data[end:]
 
 
 def _inflate(deflated: bytes, max_bytes: int) -> bytes:

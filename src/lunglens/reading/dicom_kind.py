@@ -27,20 +27,22 @@ def refuse_other_kinds(dataset: Any, notes: list[str]) -> None:
     """
     modality, sop_class = _modality(dataset), _sop_class(dataset)
     if _of_modality(modality) == "other":
-        raise NotAChestRadiographError(f"its header says modality {modality}. {_ADVICE}")
+        raise NotAChestRadiographError(f"its header says modality {modality}. {_ADVICE}", "modality")
     if _of_modality(modality) is None:
         if _of_class(sop_class) == "other":
             said = re.sub("(.*) Image.*", r"modality \1", sop_class)
-            raise NotAChestRadiographError(f"its header says {said}. {_ADVICE}")
+            raise NotAChestRadiographError(f"its header says {said}. {_ADVICE}", "modality")
         notes.append(f"the header does not say that this is a radiograph (modality {modality or 'absent'})")
     elif modality in {"RF", "XA", "PX"}:
         notes.append(f"modality {modality}: read as a radiograph")
     frames = integer(dataset, "NumberOfFrames", 1)
     if frames > 1:
-        raise NotAChestRadiographError(f"it holds {frames} frames. Give one single-frame chest radiograph.")
+        raise NotAChestRadiographError(f"it holds {frames} frames. Give one single-frame chest radiograph.", "frames")
     intent = str(value(dataset, "PresentationIntentType") or "").upper()
     if re.search("FOR.?PROCESSING", intent) or "For Processing" in sop_class:
-        raise NotAChestRadiographError("it holds raw detector data (FOR PROCESSING). Send the FOR PRESENTATION image.")
+        raise NotAChestRadiographError(
+            "it holds raw detector data (FOR PROCESSING). Send the FOR PRESENTATION image.", "raw-data"
+        )
 
 
 def doubted_kind(dataset: Any) -> str | None:

@@ -88,7 +88,7 @@ def _refuse_pages(data: bytes, file_format: str) -> None:
             image.seek(1)
         except EOFError:
             return
-    raise NotAChestRadiographError("it holds several frames. Give one single-frame chest radiograph.")
+    raise NotAChestRadiographError("it holds several frames. Give one single-frame chest radiograph.", "frames")
 
 
 def _verify_png(data: bytes) -> None:

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from lunglens.reading.kinds import HEAD_BYTES, no_film
 from lunglens.serve.service import Service, film_of
 from lunglens.serve.settings import ServeSettings
 
 _CHUNK = 256 * 1024
 _ZIP = b"PK\x03\x04"
 _EMPTY_ZIP = b"PK\x05\x06"
-_KNOWN = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\x00", b"MM\x00*")
 _END_BYTES = 22 + 65535  # the end record and its longest comment
 _MOST_LIST_BYTES = 4 * 1024**2
 _MOST_RATIO = 200  # unpacked : packed bytes; radiographs pack 2 to 10 times
@@ -102,17 +102,15 @@ def _write(stream: IO[bytes], path: Path, settings: ServeSettings, received: Rec
 def _not_an_image(path: Path) -> str | None:
     """Why a file cannot be a radiograph, by its first bytes; None where it may be one."""
     with path.open("rb") as stream:
-        head = stream.read(132)
-    if not head:
-        return "the file is empty"
+        head = stream.read(HEAD_BYTES)
     if head.startswith(_ZIP):
         return "an archive within an archive; unpack it first"
-    if head[128:132] == b"DICM" or head.startswith(_KNOWN):
+    kind = no_film(head, path.stat().st_size)
+    if kind is None:
         return None
-    # A DICOM file without its preamble begins with an element of a low group.
-    if len(head) >= 8 and head[1] == 0 and head[0] in (2, 8):
-        return None
-    return "it is no DICOM, PNG, JPEG, TIFF or ZIP file"
+    if kind == "empty":
+        return "the file is empty"
+    return "it is no DICOM, PNG, JPEG, TIFF or ZIP file" + ("" if kind == "no image" else f": {kind}")
 
 
 def _unpack(stream: IO[bytes], label: str, service: Service, received: Received) -> None:

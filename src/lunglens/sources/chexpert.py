@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lunglens.errors import DataError
-from lunglens.manifest import Row
+from lunglens.manifest import IMAGE_ENDINGS, Row
 from lunglens.sources.source import Problem, Problems, Source, unfit
-from lunglens.sources.table import IMAGE_ENDINGS, Line, files_below, group, listed, read_table, without_ending
+from lunglens.sources.table import Line, files_below, group, listed, read_table, without_ending
 
 NAME = "chexpert"
 FINDINGS = (

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from lunglens.errors import NotAChestRadiographError, UnreadableImageError
-from lunglens.reading.dicom_file import looks_like_dicom, number, value
+from lunglens.reading.dicom_file import number, value
 from lunglens.reading.dicom_header import Header, read_header
 from lunglens.reading.dicom_kind import refuse_other_kinds
+from lunglens.reading.kinds import HEAD_BYTES, looks_like_dicom
 from lunglens.sources.source import Problem, Problems, unfit
 from lunglens.sources.table import SEXES, UNKNOWN, years_of
 
@@ -82,7 +83,7 @@ def _dataset(path: Path) -> Any:
     from pydicom import dcmread
 
     with path.open("rb") as stream:
-        if not looks_like_dicom(stream.read(256)):
+        if not looks_like_dicom(stream.read(HEAD_BYTES)):
             raise UnreadableImageError("is not a DICOM file")
         stream.seek(0)
         dataset = dcmread(stream, force=True, stop_before_pixels=True, specific_tags=[*ELEMENTS])

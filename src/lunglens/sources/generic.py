@@ -9,10 +9,10 @@ from pathlib import Path
 
 from lunglens.config_study import OwnSource
 from lunglens.errors import ConfigurationError, DataError
-from lunglens.manifest import Row
+from lunglens.manifest import IMAGE_ENDINGS, Row
 from lunglens.sources.dicom_header import modality_of, read_film_header, view_of
 from lunglens.sources.source import Problem, Problems, Reader, unfit
-from lunglens.sources.table import IMAGE_ENDINGS, Line, files_below, group, listed, read_table, without_ending
+from lunglens.sources.table import Line, files_below, group, listed, read_table, without_ending
 
 FIELDS = ("image", "patient_id", "view", "modality", "age", "sex", "finding", "label", "mask", "case_url")
 LABELS = {name: name for name in ("covid", "normal", "pneumonia", "tuberculosis", "other")}

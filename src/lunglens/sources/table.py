@@ -18,7 +18,6 @@ from lunglens.sources.source import Problem, Problems
 UNITS_PER_YEAR = {"Y": 1.0, "M": 12.0, "W": 52.18, "D": 365.25}
 UNKNOWN = {"", "na", "n/a", "nan", "none", "null", "unknown", "-", "?"}
 SEXES = {"f": "F", "female": "F", "m": "M", "male": "M"}
-IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".dcm", ".tif", ".tiff")
 END = "end of the table"
 
 

@@ -21,6 +21,7 @@ from rich.progress import (
 )
 
 from lunglens.errors import DataError, OutputError
+from lunglens.files import readable
 
 SPARE_BYTES = 200_000_000  # a disk filled to the last byte breaks other programs
 
@@ -76,7 +77,7 @@ class Meter:
 
     def note(self, text: str) -> None:
         """A line that stays."""
-        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._progress.console.print(readable(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def progress_in(unit: Literal["bytes", "files"], console: Console) -> Progress:

@@ -1,0 +1,74 @@
+"""LungLens's private codes (99LUNGLENS): all of them, each with one meaning, for what DICOM, SNOMED CT and UCUM lack.
+
+A code value never changes its meaning, and has at most 16 characters (longer ones would be Long Code Values, which many
+consumers do not read). What differs from film to film (reasons, warnings, numbers) is never in a code.
+"""
+
+from pydicom.dataset import Dataset
+from pydicom.sr.coding import Code
+
+SCHEME, SCHEME_VERSION = "99LUNGLENS", "2"
+
+_MEANINGS = {
+    # names: what is asked or measured
+    "gate": "Judgement of the film",
+    "frontal-score": "Score of the check for frontal chest radiographs",
+    "reason": "Reason of the refusal",
+    "warning": "Warning",
+    "note": "Note on the reading of the film",
+    "intended-use": "Intended use",
+    "limits": "Limits of the probability",
+    "covid-prob": "Probability of COVID-19 at the balance of training",
+    "threshold": "Threshold of the decision",
+    "heat-in-lungs": "Share of the heat inside the lung region",
+    "result-lungs": "Segmentation of the lungs made from this film",
+    "result-heat": "Heat-map of the classifier made from this film",
+    "result-panel": "Panel of all results made from this film",
+    "accepted": "Frontal chest radiograph with both lungs found",
+    # how an area was measured
+    "detector-plane": "Measured in the plane of the detector, so magnified",
+}
+
+# A reason's machine word -> code value and meaning of the answer to "Judgement of the film".
+_REFUSALS = {
+    "blank": ("refused-blank", "Refused: the film is blank"),
+    "no-lungs": ("refused-no-lungs", "Refused: no lungs found"),
+    "one-lung": ("refused-one-lung", "Refused: only one lung found"),
+    "not-plausible": ("refused-area", "Refused: what was found is not plausible as lungs"),
+    "not-frontal": ("refused-view", "Refused: not like a frontal chest radiograph"),
+    "not-a-chest-radiograph": ("refused-kind", "Refused: by its header no chest radiograph"),
+    "modality": ("refused-modality", "Refused: by its header of another modality"),
+    "frames": ("refused-frames", "Refused: more than one frame"),
+    "raw-data": ("refused-raw", "Refused: raw data of the detector"),
+    "unreadable": ("refused-unread", "Refused: the film cannot be read"),
+}
+_OTHER = ("refused-other", "Refused: for the reason given as text")
+
+
+def private(value: str) -> Code:
+    """The code of a value in the table.
+
+    Raises:
+        KeyError: there is none; a code is never made up on the way.
+    """
+    return Code(value, SCHEME, _MEANINGS[value])
+
+
+def refusal(reason_code: str | None) -> Code:
+    """The answer "refused" for a reason's machine word; one that the table does not know is "refused-other"."""
+    value, meaning = _REFUSALS.get(reason_code or "", _OTHER)
+    return Code(value, SCHEME, meaning)
+
+
+def private_codes() -> dict[str, str]:
+    """Code value -> meaning, of all private codes."""
+    return _MEANINGS | dict([*_REFUSALS.values(), _OTHER])
+
+
+def scheme_identification() -> Dataset:
+    """Item of the Coding Scheme Identification Sequence (PS3.3 C.12.1): who is responsible for these codes."""
+    item = Dataset()
+    item.CodingSchemeDesignator, item.CodingSchemeVersion = SCHEME, SCHEME_VERSION
+    item.CodingSchemeName = "Private codes of LungLens"
+    item.CodingSchemeResponsibleOrganization = "LungLens"
+    return item
