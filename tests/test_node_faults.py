@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pydicom
@@ -20,7 +19,7 @@ from hypothesis import strategies as st
 
 from lunglens.pipeline import Analyzer
 from lunglens.radiograph import read_radiograph
-from lunglens.report.dicom import dicom_results, read_source
+from lunglens.report.dicom import DicomResults, dicom_results, read_source, refusal_results
 from lunglens.serve.facts import Facts
 from lunglens.serve.logs import plain
 from lunglens.serve.node import MOST_TRIES, Node
@@ -59,18 +58,15 @@ def results(film: Path, analyzer: Analyzer, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch, results: dict[str, bytes]) -> list[tuple[str, str]]:
+def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """Reason and code of each film that was answered without an analysis."""
     seen: list[tuple[str, str]] = []
 
-    def refusal_results(source: Any, reason: str, code: str = "not-a-chest-radiograph") -> Any:
+    def seeing(source: Any, reason: str, code: str) -> DicomResults:
         seen.append((reason, code))
-        report = dataset_of(results["report.sr.dcm"])
-        report.PatientID = source.PatientID
-        report.SOPInstanceUID = report.file_meta.MediaStorageSOPInstanceUID = f"{source.SOPInstanceUID}.1"
-        return SimpleNamespace(files=lambda: {"report.sr.dcm": encoded(report)})
+        return refusal_results(source, reason, code)
 
-    monkeypatch.setattr("lunglens.report.dicom.refusal_results", refusal_results, raising=False)
+    monkeypatch.setattr("lunglens.serve.results.refusal_results", seeing)
     return seen
 
 
@@ -177,7 +173,6 @@ def test_what_is_cut_off_anywhere_is_known_without_its_checksum(share: float, re
 
 
 @pytest.mark.parametrize("kind", ["truncated", "empty", "zeroed"])
-@pytest.mark.usefixtures("told")
 def test_damaged_films_in_the_spool_are_kept_aside_and_block_no_others(
     kind: str, film: Path, analyzer: Analyzer, tmp_path: Path
 ) -> None:
@@ -315,7 +310,7 @@ def test_films_that_are_refused_or_unreadable_are_answered_or_not(
             wait_for(lambda receiver=receiver: receiver.films()["FILM0"] == 4)  # type: ignore[misc]
         assert receiver.films() == ({"FILM0": 4, "FILM1": 1, "FILM2": 1} if answered else {"FILM0": 4})
         assert spool.quarantined() == 1  # what was refused is no damage
-    assert [code for _, code in told] == ["not-a-chest-radiograph", "unreadable"] * 2
+    assert [code for _, code in told] == ["modality", "unreadable"] * 2
     assert FILM not in "".join(reason for reason, _ in told).split()
 
 

@@ -80,6 +80,7 @@ class Node:
         self._receiver.prepare()
         for name in self._parts:
             self._begin_part(name)
+        self._write_status()
         self._watch.start()
 
     def stop(self) -> None:

@@ -4,13 +4,13 @@ import hashlib
 import logging
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from lunglens.errors import LungLensError, NotAChestRadiographError
 from lunglens.files import readable, write_bytes
 from lunglens.pipeline import Analyzer
 from lunglens.radiograph import Limits, read_radiograph
-from lunglens.report.dicom import NoDicomSourceError, dicom_results, read_source
+from lunglens.report.dicom import NoDicomSourceError, dicom_results, read_source, refusal_results
+from lunglens.report.dicom.tidy import Source
 from lunglens.serve.worker import FILM, Answer
 
 log = logging.getLogger("lunglens.node")
@@ -53,13 +53,15 @@ def hashed(uid: object) -> str:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:12] if text else ""
 
 
-def _results(film: Path, source: Any, analyzer: Analyzer, limits: Limits) -> tuple[str, str | None, dict[str, bytes]]:
+def _results(
+    film: Path, source: Source, analyzer: Analyzer, limits: Limits
+) -> tuple[str, str | None, dict[str, bytes]]:
     """Status, reason and files."""
     try:
         finding = analyzer.analyze(read_radiograph(film, limits))
         return finding.status, finding.reason, dicom_results(source, finding).files()
     except NotAChestRadiographError as error:
-        return "refused", _reason(error), _told(source, _reason(error), "not-a-chest-radiograph")
+        return "refused", _reason(error), _told(source, _reason(error), error.code)
     except LungLensError as error:
         reason = _reason(error)
     except MemoryError:
@@ -72,13 +74,10 @@ def _results(film: Path, source: Any, analyzer: Analyzer, limits: Limits) -> tup
     return "failed", reason, _told(source, reason, "unreadable")
 
 
-def _told(source: Any, reason: str, code: str) -> dict[str, bytes]:
+def _told(source: Source, reason: str, code: str) -> dict[str, bytes]:
     """A report on a film without a finding; none where the header does not allow one."""
-    from lunglens.report.dicom import refusal_results  # type: ignore[attr-defined,unused-ignore]
-
     with suppress(NoDicomSourceError):
-        files: dict[str, bytes] = refusal_results(source, reason, code=code).files()
-        return files
+        return refusal_results(source, reason, code=code).files()
     return {}
 
 
