@@ -51,13 +51,15 @@ def killed_node(spool: Path, films: list[pydicom.Dataset], kills: int, seed: int
         command = [sys.executable, "-m", "lunglens", "node", "--send-to", f"ARCHIVE@127.0.0.1:{receiver.port}"]
         command += ["--spool", str(spool), "--port", str(port)]
         for number in range(kills + 1):
-            with (spool.parent / "log.txt").open("ab") as log:
+            log_file = spool.parent / f"log{number}.txt"
+            with log_file.open("wb") as log:
                 process = subprocess.Popen(command, stderr=log, env=os.environ | {mark: "1", "OMP_NUM_THREADS": "1"})
             if number < kills:
                 time.sleep(generator.uniform(2, 7))
                 os.kill(process.pid, signal.SIGKILL)
                 process.wait()
                 orphans += _left(mark)
+        wait_for(lambda: "listens on" in log_file.read_text())
         wait_for(lambda: not sending.is_alive(), 120)
         places = (spool / "incoming", spool / "outgoing")
         wait_for(lambda: not any(any(place.iterdir()) for place in places), 180)

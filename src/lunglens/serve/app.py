@@ -33,12 +33,6 @@ from lunglens.serve.settings import ServeSettings
 from lunglens.serve.uploads import Received, take
 from lunglens.serve.worker import TITLE, Answer, lines_of
 
-STATIC = {
-    "app.js": "text/javascript",
-    "viewer.js": "text/javascript",
-    "app.css": "text/css",
-    "icon.svg": "image/svg+xml",
-}
 PICTURES = ("film", "lungs", "heat", "seen", "panel")
 LONGEST_WAIT_S = 60.0
 _POLL_S = 0.02
