@@ -92,7 +92,7 @@ class Node:
         self._threads["analyst"].join(_PAUSE_S)
         self.process.end()
         for thread in (self._watch, *self._threads.values()):
-            thread.join(self.settings.timeout_s + _PAUSE_S)
+            thread.join(_PAUSE_S)  # a receiver of results may be silent for longer; whatever is cut off is done again
         with suppress(OSError):
             self._write_status()
 
