@@ -1,100 +1,45 @@
 """The DICOM node over real associations: what it takes, what it refuses, what it sends on, and what a kill leaves."""
 
-import io
 import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pydicom
 import pytest
-from pynetdicom import AE, evt
+from pynetdicom import AE
 from pynetdicom.sop_class import (
     ComputedRadiographyImageStorage,
     CTImageStorage,
     DigitalXRayImageStorageForPresentation,
-    Verification,
 )
 
-from lunglens.errors import ConfigurationError, UnreadableImageError
+from lunglens.errors import ConfigurationError
 from lunglens.pipeline import Analyzer
 from lunglens.radiograph import read_radiograph
 from lunglens.report.dicom import dicom_results, read_source
-from lunglens.serve.node import SENT, Node, NodeSettings, Peer
-from lunglens.serve.spool import MOST_TRIES, Spool
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-
-
-class Archive:
-    """A receiver that keeps what it is sent; `answers` are statuses that it gives first."""
-
-    def __init__(self, port: int = 0, answers: tuple[int, ...] = ()) -> None:
-        self.kept: list[pydicom.Dataset] = []
-        self.answers = list(answers)
-        entity = AE(ae_title="ARCHIVE")
-        for kind in SENT:
-            entity.add_supported_context(kind)
-        handlers = [(evt.EVT_C_STORE, self._store)]
-        self.server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers)
-        self.port = int(self.server.socket.getsockname()[1])
-
-    def _store(self, event: evt.Event) -> int:
-        if self.answers:
-            return self.answers.pop(0)
-        self.kept.append(event.dataset)
-        return 0
-
-
-@contextmanager
-def archive(port: int = 0, answers: tuple[int, ...] = ()) -> Iterator[Archive]:
-    running = Archive(port, answers)
-    yield running
-    running.server.shutdown()
-
-
-@contextmanager
-def node(spool: Path, port: int, analyzer: Analyzer, **settings: Any) -> Iterator[Node]:
-    settings = {"port": 0, "retry_s": (0.05, 0.2), "timeout_s": 10.0, **settings}
-    running = Node(NodeSettings("LUNGLENS", Peer("ARCHIVE", "127.0.0.1", port), **settings), Spool(spool), analyzer)
-    running.start()
-    yield running
-    running.stop()
-
-
-def associate(port: int, kind: str, calling: str = "MODALITY", called: str = "LUNGLENS") -> Any:
-    entity = AE(ae_title=calling)
-    entity.add_requested_context(kind)
-    entity.add_requested_context(Verification)
-    return entity.associate("127.0.0.1", port, ae_title=called)
-
-
-def store(port: int, film: pydicom.Dataset) -> int:
-    association = associate(port, film.SOPClassUID)
-    assert association.is_established
-    status = association.send_c_store(film).Status
-    association.release()
-    return int(status)
+from lunglens.serve.settings import Peer
+from lunglens.serve.spool import Spool
+from lunglens.serve.worker import Answer
+from tests.dicom_files import encoded
+from tests.node_parts import (
+    Inside,
+    archive,
+    associate,
+    dataset_of,
+    free_port,
+    node,
+    put,
+    put_results,
+    small_film,
+    store,
+    wait_for,
+)
 
 
 @pytest.fixture(scope="module")
@@ -137,44 +82,18 @@ def test_other_kinds_and_unknown_titles_are_refused(film: Path, analyzer: Analyz
         assert not list((tmp_path / "incoming").iterdir())
 
 
-def test_a_film_that_cannot_be_analysed_stops_nothing(film: Path, analyzer: Analyzer, tmp_path: Path) -> None:
-    broken = pydicom.dcmread(film)
-    broken.PixelData = broken.PixelData[:1000]
-    with archive() as receiver, node(tmp_path, receiver.port, analyzer) as running:
-        assert store(running.port, broken) == 0
-        assert store(running.port, pydicom.dcmread(film)) == 0
-        wait_for(lambda: len(receiver.kept) == 4)
-
-
-def test_films_that_come_thick_and_fast_are_all_analysed(
-    film: Path, analyzer: Analyzer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[str] = []
-
-    def quick(path: Path) -> Any:
-        seen.append(path.name)
-        raise UnreadableImageError("only counted")
-
-    monkeypatch.setattr("lunglens.serve.node.read_radiograph", quick)
-    small = pydicom.dcmread(film)
+def test_films_that_come_thick_and_fast_are_all_analysed(film: Path, analyzer: Analyzer, tmp_path: Path) -> None:
+    counted = Inside(analyzer, lambda _: Answer("failed", "only counted"))
+    small = small_film(film)
     small.Rows = small.Columns = 64
     small.PixelData = bytes(2 * 64 * 64)
-    with node(tmp_path, free_port(), analyzer) as running:
+    with node(tmp_path, free_port(), counted) as running:
         association = associate(running.port, small.SOPClassUID)
         for _ in range(60):
             assert association.send_c_store(small).Status == 0
         association.release()
-        wait_for(lambda: len(set(seen)) == 60)
+        wait_for(lambda: len({task.folder.name for task in counted.tasks}) == 60)
         wait_for(lambda: not list((tmp_path / "incoming").iterdir()))
-
-
-def test_a_film_on_which_the_analysis_breaks_is_kept_aside(
-    film: Path, analyzer: Analyzer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("lunglens.serve.node.read_radiograph", lambda _: 1 / 0)
-    with node(tmp_path, free_port(), analyzer) as running:
-        assert store(running.port, pydicom.dcmread(film)) == 0
-        wait_for(lambda: list((tmp_path / "rejected").rglob("film.dcm")))
 
 
 def test_a_full_spool_turns_films_away(film: Path, analyzer: Analyzer, tmp_path: Path) -> None:
@@ -186,36 +105,22 @@ def test_results_wait_for_a_receiver_that_has_no_room_and_one_that_is_refused_bl
     results: dict[str, bytes], analyzer: Analyzer, tmp_path: Path
 ) -> None:
     spool = Spool(tmp_path)
-    spool.receive(b"film")
-    spool.answer(spool.waiting()[0], results)
+    put_results(spool, results)
     with archive(answers=(0xA700, 0x0110, 0xC000, 0xB000, 0x0111)) as receiver, node(tmp_path, receiver.port, analyzer):
         wait_for(lambda: not any(spool.outgoing.iterdir()))
         # One was put aside, one taken with a warning, one was there already.
         assert len(receiver.kept) == 1
-    assert len(list(spool.rejected.rglob("*.dcm"))) == 1
-
-
-def test_a_film_that_ends_the_program_is_put_aside(tmp_path: Path) -> None:
-    spool = Spool(tmp_path)
-    spool.receive(b"film")
-    for _ in range(MOST_TRIES):
-        assert spool.begin(spool.waiting()[0]) is not None
-    assert spool.begin(spool.waiting()[0]) is None
-    assert not spool.waiting()
-    assert [path.name for path in spool.rejected.rglob("*.dcm")] == ["film.dcm"]
+    assert len(list(spool.quarantine.rglob("*.dcm"))) == 1
 
 
 def test_fifty_results_survive_kill_9_and_a_dead_receiver(results: dict[str, bytes], tmp_path: Path) -> None:
     spool = Spool(tmp_path)
-    report = pydicom.dcmread(io.BytesIO(results["report.sr.dcm"]))
+    report = dataset_of(results["report.sr.dcm"])
     wanted = set()
     for number in range(50):
         report.SOPInstanceUID = report.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{number + 1}"
         wanted.add(str(report.SOPInstanceUID))
-        spool.receive(b"film")
-        stream = io.BytesIO()
-        pydicom.dcmwrite(stream, report, enforce_file_format=True)
-        spool.answer(spool.waiting()[0], {"report.sr.dcm": stream.getvalue()})
+        put_results(spool, {"report.sr.dcm": encoded(report)})
     port = free_port()
     command = [sys.executable, "-m", "lunglens", "node", "--send-to", f"ARCHIVE@127.0.0.1:{port}"]
     command += ["--spool", str(tmp_path), "--port", "0"]
@@ -236,8 +141,8 @@ def test_fifty_results_survive_kill_9_and_a_dead_receiver(results: dict[str, byt
 
 def test_killed_with_a_film_at_hand_it_goes_on(film: Path, tmp_path: Path) -> None:
     spool = Spool(tmp_path)
-    spool.receive(film.read_bytes())
-    assert spool.begin(spool.waiting()[0]) is not None  # as if killed now
+    name = put(spool, film.read_bytes())
+    (spool.incoming / name / "report.sr.dcm").write_bytes(b"half a rep")  # as if killed now
     with archive() as receiver:
         command = [sys.executable, "-m", "lunglens", "node", "--send-to", f"ARCHIVE@127.0.0.1:{receiver.port}"]
         with (tmp_path / "log.txt").open("wb") as log:

@@ -43,6 +43,9 @@ def node(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535)] = 11112,
     allow: Annotated[list[str] | None, typer.Option(help="A calling title that may store; all if not given.")] = None,
+    answer_refused: Annotated[
+        bool, typer.Option(help="Send a report that says so of films that are no chest films, or unreadable.")
+    ] = True,
 ) -> None:
     """Take CR and DX films by C-STORE, analyse them, send SEG, SR and Secondary Capture on (extra 'serve')."""
     import signal
@@ -51,20 +54,25 @@ def node(
     from filelock import FileLock, Timeout
 
     from lunglens.errors import OutputError
-    from lunglens.pipeline import Analyzer
+    from lunglens.radiograph import Limits
     from lunglens.serve.logs import only_our_log
-    from lunglens.serve.node import Node, NodeSettings, Peer
+    from lunglens.serve.node import Node
+    from lunglens.serve.process import AnalysingProcess
+    from lunglens.serve.settings import NodeSettings, Peer
     from lunglens.serve.spool import Spool
 
     only_our_log()
-    settings = NodeSettings(ae, Peer.parse(send_to), host, port, tuple(allow or ()))
+    peer, allowed = Peer.parse(send_to), tuple(allow or ())
+    settings = NodeSettings(ae, peer, host, port, allowed, answer_refused=answer_refused)
+    limits = Limits(settings.most_film_bytes, settings.most_pixels)
+    process = AnalysingProcess(limits, settings.film_s, settings.worker_memory_bytes)
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     try:
         spool.mkdir(parents=True, exist_ok=True)
         with FileLock(spool / ".lock", timeout=0):
-            running = Node(settings, Spool(spool), Analyzer.load())
+            running = Node(settings, Spool(spool), process)
             running.start()
             typer.echo(f"{ae} listens on {host}:{running.port}; results go to {send_to}", err=True)
             stopped.wait()

@@ -161,7 +161,9 @@ def _read(folder: Path, name: str) -> bytes:
             raise ModelPackageError(f"{path}: is a link to outside the package; {_AGAIN}")
         most = _MOST_BYTES.get(name, _MOST_BYTES[GRAPH])
         with path.open("rb") as stream:
-            data = stream.read(most + 1) if path.stat().st_size <= most else b""
+            # No more than it is long: what is asked for is set aside at once, and counts where memory is limited.
+            size = path.stat().st_size
+            data = stream.read(size + 1) if size <= most else b""
     except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: links in a circle; ValueError: a NUL
         raise ModelPackageError(f"{path}: cannot be read; check its permissions, or {_AGAIN}") from error
     if not 0 < len(data) <= most:

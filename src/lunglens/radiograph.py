@@ -142,7 +142,8 @@ def _read_bytes(file: Path, max_bytes: int) -> bytes:
         if not stat.S_ISREG(file.stat().st_mode):
             raise UnreadableImageError("this is no regular file. Save the image to a file first.")  # a pipe would hang
         with file.open("rb") as stream:
-            data = stream.read(max_bytes + 1)
+            # No more than it is long: what is asked for is set aside at once, and counts where memory is limited.
+            data = stream.read(min(file.stat().st_size, max_bytes) + 1)
     except FileNotFoundError as error:
         raise UnreadableImageError("no such file. Check its name and folder.") from error
     except PermissionError as error:

@@ -1,9 +1,7 @@
 """The web application: page, API, DICOMweb store, health and metrics."""
 
 import asyncio
-import io
 import json
-import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -11,11 +9,12 @@ from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from typing import Annotated, Any
 
-from fastapi import APIRouter, FastAPI, File, Header, HTTPException, Query, Request, Response, UploadFile
+from fastapi import APIRouter, FastAPI, File, HTTPException, Query, Request, Response, UploadFile
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.formparsers import MultiPartParser
 
 from lunglens import __version__
 from lunglens.finding import NOTICE
@@ -23,25 +22,22 @@ from lunglens.package import ModelPackage, load_package, shipped_models
 from lunglens.report.sheet import Sheet, sheet_html, sheet_of, sheet_pdf
 from lunglens.report.sheet.content import PREVALENCE
 from lunglens.report.words import Line
-from lunglens.serve import stow
+from lunglens.serve.dicomweb import dicomweb
 from lunglens.serve.guard import Guard
 from lunglens.serve.metrics import Metrics
 from lunglens.serve.models import AboutModel, Accepted, AnalysisModel, ErrorModel, Problem, model_of
 from lunglens.serve.pages import pages, service_of
-from lunglens.serve.service import Analysis, QueueFullError, Service, film_of
+from lunglens.serve.queueing import busy, queued
+from lunglens.serve.service import Analysis, QueueFullError, Service
 from lunglens.serve.settings import ServeSettings
 from lunglens.serve.uploads import Received, take
 from lunglens.serve.worker import TITLE, Answer, lines_of
 
-STATIC = {
-    "app.js": "text/javascript",
-    "viewer.js": "text/javascript",
-    "app.css": "text/css",
-    "icon.svg": "image/svg+xml",
-}
 PICTURES = ("film", "lungs", "heat", "seen", "panel")
 LONGEST_WAIT_S = 60.0
 _POLL_S = 0.02
+_MOST_FIELDS, _MOST_FIELD_BYTES = 10, 64 * 1024  # of a form; they are held in memory
+_SPOOL_BYTES = 64 * 1024  # of an uploaded file; what is larger goes to disk while it comes
 # The report is a page of its own: its style stands in it, its panel is in a data URI.
 _REPORT_CSP = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'"
 _ERRORS: dict[int | str, dict[str, Any]] = {
@@ -85,18 +81,23 @@ def create_app(settings: ServeSettings) -> Any:
         redoc_url=None,
         openapi_url="/api/openapi.json",
         responses=_ERRORS,
+        form_limits={
+            "max_files": settings.most_films,
+            "max_fields": _MOST_FIELDS,
+            "max_part_size": _MOST_FIELD_BYTES,
+        },
     )
+    MultiPartParser.spool_max_size = _SPOOL_BYTES
     app.state.settings, app.state.metrics, app.state.packages = settings, metrics, packages
     app.add_exception_handler(StarletteHTTPException, _told)
     app.add_exception_handler(RequestValidationError, _not_valid)
     app.include_router(pages)
     app.include_router(_api)
-    app.include_router(_stow)
+    app.include_router(dicomweb)
     return Guard(app, settings, metrics)
 
 
 _api = APIRouter(prefix="/api", tags=["analyses"])
-_stow = APIRouter(tags=["DICOMweb"])
 
 
 @_api.get("/about")
@@ -134,7 +135,7 @@ async def submit(
     problems = [Problem(label=label, reason=reason) for label, reason in received.problems]
     if not received.films:
         raise _Failed(422, "no film among the files", problems)
-    analyses = _queued(service, received)
+    analyses = queued(service, received)
     await _until_done(analyses, wait)
     if wait and all(analysis.is_done for analysis in analyses):
         response.status_code = 200
@@ -190,7 +191,7 @@ async def dicom(request: Request, id_: str) -> Response:
         try:
             service_of(request).export_dicom(analysis, answers.append)
         except QueueFullError as error:
-            raise _busy(error) from error
+            raise busy(error) from error
         deadline = time.monotonic() + LONGEST_WAIT_S
         while not answers:
             if time.monotonic() > deadline or await request.is_disconnected():
@@ -199,46 +200,6 @@ async def dicom(request: Request, id_: str) -> Response:
         if answers[0].status != "done":
             raise HTTPException(409, answers[0].reason or "no DICOM results")
     return FileResponse(path, media_type="application/zip")
-
-
-@_stow.post("/studies", openapi_extra={"requestBody": {"content": {"multipart/related": {}}, "required": True}})
-@_stow.post("/studies/{study}", openapi_extra={"requestBody": {"content": {"multipart/related": {}}, "required": True}})
-async def store(request: Request, study: str | None = None, content_type: Annotated[str, Header()] = "") -> Response:
-    """STOW-RS: store DICOM films for analysis; each reference's RetrieveURL is its analysis."""
-    try:
-        boundary = stow.boundary_of(content_type)
-        parts = await run_in_threadpool(stow.parts_of, await request.body(), boundary)
-    except stow.NotStowError as error:
-        code = 415 if not content_type.startswith("multipart/related") else 400
-        raise HTTPException(code, str(error)) from error
-    return await run_in_threadpool(_store, request, parts, study)
-
-
-def _store(request: Request, parts: list[bytes], study: str | None) -> Response:
-    service, received = service_of(request), Received()
-    stored: list[dict[str, Any]] = []
-    failed: list[tuple[dict[str, Any], int]] = []
-    try:
-        for part in parts:
-            before = len(received.films)
-            take(io.BytesIO(part), "film.dcm", service, received)
-            taken = received.films[before:]
-            instance = stow.instance_of(film_of(taken[0][0])) if len(taken) == 1 else None
-            if instance is None or (study is not None and instance["StudyInstanceUID"] != study):
-                failed.append((instance or {}, stow.CANNOT_UNDERSTAND))
-                for folder, _, _ in taken:
-                    shutil.rmtree(folder, ignore_errors=True)
-                del received.films[before:]
-            else:
-                stored.append(instance)
-    except BaseException:
-        received.discard()
-        raise
-    analyses = _queued(service, received) if received.films else []
-    references = [(instance, analysis.id) for instance, analysis in zip(stored, analyses, strict=True)]
-    code = 409 if not references else 202 if failed else 200
-    content = stow.answer(references, failed, f"{str(request.base_url).rstrip('/')}/api/analyses")
-    return JSONResponse(content, code, media_type="application/dicom+json")
 
 
 class _Failed(HTTPException):
@@ -260,21 +221,6 @@ async def _not_valid(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for nothing else
     said = "; ".join(f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors()[:5])
     return JSONResponse(ErrorModel(detail=said).model_dump(), 422)
-
-
-def _busy(error: QueueFullError) -> HTTPException:
-    return HTTPException(503, "too many films are waiting; try again later", {"retry-after": str(error.retry_s)})
-
-
-def _queued(service: Service, received: Received) -> list[Analysis]:
-    if len(received.films) > service.settings.most_queued:
-        received.discard()
-        raise HTTPException(413, f"more than {service.settings.most_queued} films, which are never taken at once")
-    try:
-        return service.submit(received.films)
-    except QueueFullError as error:
-        received.discard()
-        raise _busy(error) from error
 
 
 def _found(request: Request, id_: str) -> Analysis:

@@ -43,8 +43,8 @@ class _Refused(HTTPException):
     The rest of the body is not read: the connection ends with this answer.
     """
 
-    def __init__(self, status: int, detail: str) -> None:
-        super().__init__(status, detail, {"connection": "close"})
+    def __init__(self, status: int, detail: str, more: dict[str, str] | None = None) -> None:
+        super().__init__(status, detail, {"connection": "close", **(more or {})})
 
 
 class Guard:
@@ -52,6 +52,7 @@ class Guard:
 
     def __init__(self, app: App, settings: ServeSettings, metrics: Metrics) -> None:
         self.app, self.settings, self.metrics = app, settings, metrics
+        self._in_flight = 0  # bytes of all bodies whose requests are not answered: in memory and on disk
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer, or pass on to the application."""
@@ -59,7 +60,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        started, status = time.monotonic(), 0
+        started, status, held = time.monotonic(), 0, _Held()
 
         async def guarded_send(message: Message) -> None:
             nonlocal status
@@ -72,11 +73,12 @@ class Guard:
 
         try:
             self._check(scope, headers)
-            await self.app(scope, self._limited(scope["path"], receive), guarded_send)
+            await self.app(scope, self._limited(receive, held), guarded_send)
         except _Refused as refused:
             if status == 0:
                 await _answer(guarded_send, refused)
         finally:
+            self._in_flight -= held.bytes
             self.metrics.request(scope["method"], status)
             taken = time.monotonic() - started
             log.info("%s %s %d %.3f s", scope["method"][:10], loggable(scope["path"]), status, taken)
@@ -86,7 +88,7 @@ class Guard:
         if self.settings.token is None and _name_of(host) not in {*_LOCAL, self.settings.host}:
             raise _Refused(403, "this host name is not served")  # a name that was rebound to this address
         origin = headers.get("origin")
-        if origin is not None and origin.partition("://")[2] != host:
+        if origin is not None and origin not in (f"http://{host}", f"https://{host}"):
             raise _Refused(403, "requests from other sites' pages are not served")
         path = scope["path"]
         is_open = path in OPEN or path.startswith("/static/")
@@ -95,33 +97,49 @@ class Guard:
         length = headers.get("content-length", "0")
         if not length.isdigit():
             raise _Refused(400, "content-length is no number")
-        if int(length) > self._most_bytes(path):
-            raise _Refused(413, f"more than {self._most_bytes(path):,} bytes")
+        if int(length) > self.settings.most_request_bytes:
+            raise _too_large(self.settings)
+        if self._in_flight + int(length) > self.settings.most_bytes_in_flight:
+            raise _too_much()
 
-    def _most_bytes(self, path: str) -> int:
-        """A DICOMweb body is held in memory while it is taken apart, so it may be only as large as a film."""
-        return self.settings.most_film_bytes if path.startswith("/studies") else self.settings.most_request_bytes
-
-    def _limited(self, path: str, receive: Receive) -> Receive:
-        """The body, until it is too large or too slow."""
-        taken, deadline, complete, most = 0, time.monotonic() + self.settings.upload_s, False, self._most_bytes(path)
+    def _limited(self, receive: Receive, held: "_Held") -> Receive:
+        """The body, until it is too large or too slow, or all bodies together are too much."""
+        deadline, complete, settings = time.monotonic() + self.settings.upload_s, False, self.settings
 
         async def limited() -> Message:
-            nonlocal taken, complete
+            nonlocal complete
             if complete:  # what comes now is only the client's leaving
                 return await receive()
             try:
                 message = await asyncio.wait_for(receive(), max(0.01, deadline - time.monotonic()))
             except TimeoutError:
-                raise _Refused(408, f"the request took more than {self.settings.upload_s:g} s to come") from None
+                raise _Refused(408, f"the request took more than {settings.upload_s:g} s to come") from None
             if message["type"] == "http.request":
-                taken += len(message.get("body", b""))
+                size = len(message.get("body", b""))
+                held.bytes += size
+                self._in_flight += size
                 complete = not message.get("more_body", False)
-                if taken > most:
-                    raise _Refused(413, f"more than {most:,} bytes")
+                if held.bytes > settings.most_request_bytes:
+                    raise _too_large(settings)
+                if self._in_flight > settings.most_bytes_in_flight:
+                    raise _too_much()
             return message
 
         return limited
+
+
+class _Held:
+    """bytes: of one request's body, as far as it has come."""
+
+    bytes = 0
+
+
+def _too_large(settings: ServeSettings) -> _Refused:
+    return _Refused(413, f"more than {settings.most_request_bytes:,} bytes")
+
+
+def _too_much() -> _Refused:
+    return _Refused(503, "too much is being sent at a time; try again later", {"retry-after": "10"})
 
 
 def loggable(path: str) -> str:
@@ -145,6 +163,6 @@ async def _answer(send: Send, refused: _Refused) -> None:
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     if refused.status_code == 401:
         headers.append((b"www-authenticate", b"Bearer"))
-    headers.append((b"connection", b"close"))
+    headers += [(name.encode(), value.encode()) for name, value in (refused.headers or {}).items()]
     await send({"type": "http.response.start", "status": refused.status_code, "headers": headers})
     await send({"type": "http.response.body", "body": body})

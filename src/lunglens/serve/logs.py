@@ -18,3 +18,12 @@ def only_our_log() -> None:
     ours.setLevel(logging.INFO)
     # A traceback's last line may hold what could not be read: a birth date, say.
     threading.excepthook = lambda found: ours.error("a thread has ended: %s", found.exc_type.__name__)
+
+
+def plain(text: object, longest: int = 39) -> str:
+    """Text from outside as it may stand in a line of a log: nothing that a terminal obeys, and short.
+
+    longest: characters; 39 are an IPv6 address, or twice a DICOM title.
+    """
+    shown = (letter if letter.isascii() and letter.isprintable() else "?" for letter in str(text or "-"))
+    return "".join(shown)[:longest]

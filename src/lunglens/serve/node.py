@@ -1,196 +1,185 @@
 """`lunglens node`: a DICOM node that takes films by C-STORE, analyses them, and sends the results on (PS3.4 annex B).
 
-Three things run side by side and know each other only by the spool: the receiver, one analyst, one sender.
+Three things run side by side and know each other only by the spool: the receiver, one analyst, one sender. A fourth
+looks after them, and keeps `status.json` in the spool: whether the node is ready, and what waits. It is a file and no
+port: nothing more to guard, it can be read when the node is dead or hangs, and then its time says so.
 """
 
+import json
 import logging
-import re
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
-from pydicom import dcmread
-from pydicom.uid import (
-    JPEG2000,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    JPEG2000Lossless,
-    JPEGBaseline8Bit,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    RLELossless,
-)
-from pynetdicom import AE, evt
-from pynetdicom.sop_class import (  # type: ignore[attr-defined]
-    ComprehensiveSRStorage,
-    ComputedRadiographyImageStorage,
-    DigitalXRayImageStorageForPresentation,
-    SecondaryCaptureImageStorage,
-    SegmentationStorage,
-    Verification,
-)
-
-from lunglens.errors import ConfigurationError, LungLensError
-from lunglens.files import readable
-from lunglens.pipeline import Analyzer
-from lunglens.radiograph import read_radiograph
-from lunglens.report.dicom import dicom_results, read_source
+from lunglens.serve.facts import Facts
+from lunglens.serve.logs import plain
+from lunglens.serve.receiver import Receiver
+from lunglens.serve.sender import Sender
+from lunglens.serve.settings import NodeSettings
 from lunglens.serve.spool import Spool
+from lunglens.serve.worker import Answer, Task
 
 log = logging.getLogger("lunglens.node")
 
-TAKEN = (ComputedRadiographyImageStorage, DigitalXRayImageStorageForPresentation)
-SENT = (SegmentationStorage, ComprehensiveSRStorage, SecondaryCaptureImageStorage)
-SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian, RLELossless, JPEGLosslessSV1]
-SYNTAXES += [JPEGLSLossless, JPEG2000Lossless, JPEG2000, JPEGBaseline8Bit]
-SUCCESS, OUT_OF_RESOURCES, CANNOT_UNDERSTAND = 0x0000, 0xA700, 0xC000
-PROCESSING_FAILURE, DUPLICATE = 0x0110, 0x0111
-MOST_SENDS = 8  # tries of a file on which the receiver breaks off
-MOST_FILM_BYTES = 512 * 1024**2
-_PEER = re.compile(r"(?P<aet>[^@\s\\]{1,16})@(?P<host>[^\s:@]+):(?P<port>\d{1,5})")
+STATUS = "status.json"
+MOST_TRIES = 3  # of a film whose analysing process does not answer; the others go before it
+_STATUS_S = 2.0
+_REASON_LENGTH = 200
+_PAUSE_S = 5.0  # before something is tried again that is no film's fault
 
 
-@dataclass(frozen=True)
-class Peer:
-    """Where results go: application entity title, host and port."""
+class Analysing(Protocol):
+    """What the node needs of an `AnalysingProcess`."""
 
-    aet: str
-    host: str
-    port: int
+    is_ready: bool
+    restarts: int
 
-    @classmethod
-    def parse(cls, text: str) -> "Peer":
-        """From "AE@HOST:PORT".
-
-        Raises:
-            ConfigurationError: it is not of that form.
-        """
-        found = _PEER.fullmatch(text)
-        if found is None or not 0 < int(found["port"]) < 65536:
-            raise ConfigurationError(f"{text}: not of the form AE@HOST:PORT")
-        return cls(found["aet"], found["host"], int(found["port"]))
-
-
-@dataclass(frozen=True)
-class NodeSettings:
-    """How the node runs.
-
-    aet, host, port: its own title and where it listens (port 0: any free one). allowed: calling titles that may store;
-    empty: all. most_waiting: films in the spool from which on new ones are turned away. retry_s: first and longest
-    pause between tries to deliver. timeout_s: of the network.
-    """
-
-    aet: str
-    peer: Peer
-    host: str = "127.0.0.1"
-    port: int = 11112
-    allowed: tuple[str, ...] = ()
-    most_waiting: int = 1000
-    retry_s: tuple[float, float] = (1.0, 60.0)
-    timeout_s: float = 30.0
+    def begin(self) -> bool: ...
+    def do(self, task: Task) -> Answer: ...
+    def end(self) -> None: ...
 
 
 class Node:
     """A running node; `stop` ends it and leaves what is not done in the spool."""
 
-    def __init__(self, settings: NodeSettings, spool: Spool, analyzer: Analyzer) -> None:
-        self.settings, self.spool, self.analyzer = settings, spool, analyzer
+    def __init__(self, settings: NodeSettings, spool: Spool, process: Analysing) -> None:
+        """process: analyses the films; nobody else uses it."""
+        self.settings, self.spool, self.process = settings, spool, process
         self._stopping, self._films, self._results = (threading.Event() for _ in range(3))
-        self._threads = [threading.Thread(target=target, daemon=True) for target in (self._analyse, self._deliver)]
-        self._spoilt: Counter[Path] = Counter()
-        self._server: Any = None
+        self._receiver = Receiver(settings, spool, self._films.set)
+        self._sender = Sender(settings, spool, self._stopping)
+        self._tries: Counter[str] = Counter()
+        self._outcomes: Counter[str] = Counter()
+        self._restarts = 0
+        self._last_film: str | None = None
+        self._parts = {"receiver": self._receiver.serve, "analyst": self._analyse, "sender": self._deliver}
+        self._threads: dict[str, threading.Thread] = {}
+        self._watch = threading.Thread(target=self._look_after, name="lunglens-watch", daemon=True)
 
     @property
     def port(self) -> int:
         """The port it listens on."""
-        return int(self._server.socket.getsockname()[1])
+        return self._receiver.port
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether films are taken, analysed and sent on."""
+        return (
+            not self._stopping.is_set()
+            and self.process.is_ready
+            and len(self._threads) == len(self._parts)
+            and all(thread.is_alive() for thread in self._threads.values())
+        )
 
     def start(self) -> None:
         """Listen, and take up what an earlier, killed node has left."""
-        entity = AE(ae_title=self.settings.aet)
-        entity.add_supported_context(Verification)
-        for kind in TAKEN:
-            entity.add_supported_context(kind, SYNTAXES)
-        entity.require_called_aet = True
-        entity.require_calling_aet = list(self.settings.allowed)
-        entity.maximum_associations = 16
-        entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = self.settings.timeout_s
-        address = (self.settings.host, self.settings.port)
-        self._server = entity.start_server(address, block=False, evt_handlers=[(evt.EVT_C_STORE, self._store)])
-        for thread in self._threads:
-            thread.start()
+        self._receiver.prepare()
+        for name in self._parts:
+            self._begin_part(name)
+        self._write_status()
+        self._watch.start()
 
     def stop(self) -> None:
-        """Take no more films, finish the one at hand, keep the rest in the spool."""
-        self._server.shutdown()
+        """Take no more films, finish the one at hand if that is soon, keep the rest in the spool."""
         self._stopping.set()
+        self._receiver.stop()
         self._films.set()
         self._results.set()
-        for thread in self._threads:
-            thread.join()
+        self._threads["analyst"].join(_PAUSE_S)
+        self.process.end()
+        for thread in (self._watch, *self._threads.values()):
+            thread.join(_PAUSE_S)  # a receiver of results may be silent for longer; whatever is cut off is done again
+        with suppress(OSError):
+            self._write_status()
 
-    def _store(self, event: evt.Event) -> int:
-        """C-STORE: the film is on disk before the sender hears of success."""
-        try:
-            if len(self.spool.waiting()) >= self.settings.most_waiting:
-                log.warning("a film was turned away: %d are waiting", self.settings.most_waiting)
-                return OUT_OF_RESOURCES
-            film = event.encoded_dataset()
-            if len(film) > MOST_FILM_BYTES:
-                return CANNOT_UNDERSTAND
-            name = self.spool.receive(film)
-        except OSError as error:
-            log.error("a film was turned away: %s", error.strerror)
-            return OUT_OF_RESOURCES
-        log.info("%s: received", name)
-        self._films.set()
-        return SUCCESS
+    def _begin_part(self, name: str) -> None:
+        thread = threading.Thread(target=self._parts[name], name=f"lunglens-{name}", daemon=True)
+        self._threads[name] = thread
+        thread.start()
+
+    def _look_after(self) -> None:
+        """Begin what has ended anew, sweep up what broken connections have left, and tell."""
+        while not self._stopping.wait(_STATUS_S):
+            for name, thread in self._threads.items():
+                if not thread.is_alive() and not self._stopping.is_set():
+                    log.error("the %s had ended and was begun anew", name)
+                    self._restarts += 1
+                    self._begin_part(name)
+            try:
+                self.spool.sweep(2 * self.settings.timeout_s + 60)
+                self._write_status()
+            except OSError as error:
+                log.error("the status cannot be written: %s", error.strerror)
 
     def _analyse(self) -> None:
+        self.process.begin()
         while not self._stopping.is_set():
-            films = self.spool.waiting()
+            # One that has ended its process before waits behind the others.
+            films = sorted(self.spool.waiting(), key=lambda film: self._tries[film.name])
             if not films:
                 self._films.wait(1.0)
                 self._films.clear()
             for film in films:
                 if self._stopping.is_set():
                     return
-                try:
-                    self._analyse_one(film)
-                except OSError as error:  # a full disk, say: the film stays where it is
-                    log.error("%s: cannot be worked on: %s; tried again later", film.name.split(".")[0], error.strerror)
-                    self._stopping.wait(5.0)
+                self._work_on(film)
+                if self._films.is_set() and self._tries[film.name]:
+                    break  # others have come meanwhile
+        self.process.end()
+
+    def _work_on(self, film: Path) -> None:
+        """Whatever goes wrong with a film is that film's matter."""
+        try:
+            self._analyse_one(film)
+        except OSError as error:  # a full disk, say: the film stays where it is
+            log.error("%s: cannot be worked on: %s; tried again later", film.name, error.strerror)
+            self._films.wait(_PAUSE_S)
+        except Exception as error:
+            log.error("%s: cannot be worked on: %s", film.name, type(error).__name__)
+            if self._is_given_up(film.name):
+                self.spool.put_aside(film, f"the node cannot work on it ({type(error).__name__})")
 
     def _analyse_one(self, film: Path) -> None:
-        name = film.name.split(".")[0]
-        begun = self.spool.begin(film)
-        if begun is None:
-            log.error("%s: put aside, it has ended the program", name)
+        name, started = film.name, time.monotonic()
+        self.spool.begin(film)
+        answer = self.process.do(Task("results", film))
+        if self._stopping.is_set() and answer.ended:
             return
-        started, results = time.monotonic(), dict[str, bytes]()
-        try:
-            finding = self.analyzer.analyze(read_radiograph(begun))
-            results = dicom_results(read_source(begun), finding).files()
-            log.info("%s: %s in %.2f s", name, finding.status, time.monotonic() - started)
-        except LungLensError as error:
-            # The reason names only the file, which is ours, and what is wrong with it.
-            log.warning("%s: no result: %s", name, readable(error))
-        except Exception as error:  # one film never stops the node
-            log.error("%s: no result, the film was put aside: %s", name, type(error).__name__)
-            self.spool.put_aside(begun)
+        facts = Facts.read(film)
+        facts.study = answer.study or facts.study
+        if answer.ended in ("death", "time") and not self._is_given_up(name):
+            log.warning("%s: %s; tried again, %s", name, answer.reason, facts)
             return
-        try:
-            self.spool.answer(begun, results)
-        except OSError as error:
-            log.error("%s: results cannot be kept: %s; tried again later", name, error.strerror)
-            begun.rename(film)
-            self._stopping.wait(5.0)
+        if answer.ended == "start" or answer.status == "again":
+            log.error("%s: %s; tried again later", name, answer.reason)
+            self._films.wait(_PAUSE_S)
             return
-        self._results.set()
+        if answer.ended:
+            self.process.do(Task("tell", film, answer.reason or ""))
+        self._settle(film, facts, answer)
+        reason = f" ({plain(answer.reason, _REASON_LENGTH)})" if answer.reason else ""
+        log.info("%s: %s in %.2f s%s, %s", name, answer.status, time.monotonic() - started, reason, facts)
+
+    def _is_given_up(self, name: str) -> bool:
+        self._tries[name] += 1
+        return self._tries[name] >= MOST_TRIES
+
+    def _settle(self, film: Path, facts: Facts, answer: Answer) -> None:
+        """Put the film where it belongs; a kill at any point leaves it to be done once more."""
+        if answer.status == "failed":
+            self.spool.keep_film(film, answer.reason or "")
+        if any(film.glob("*.dcm")) and (answer.status == "analyzed" or self.settings.answer_refused):
+            self.spool.answer(film, facts)
+            self._results.set()
+        else:
+            self.spool.forget(film)
+        self._outcomes[answer.status] += 1
+        self._last_film = _now()
+        del self._tries[film.name]
 
     def _deliver(self) -> None:
         pause, longest = self.settings.retry_s
@@ -201,7 +190,7 @@ class Node:
                 self._results.clear()
                 continue
             try:
-                sent = self._send(files)
+                sent = self._sender.send(files)
             except Exception as error:  # an association can end in many ways; the results are still there
                 log.error("delivery broke off: %s", type(error).__name__)
                 sent = False
@@ -212,55 +201,24 @@ class Node:
             self._stopping.wait(pause)
             pause = min(2 * pause, longest)
 
-    def _send(self, files: list[Path]) -> bool:
-        """One association for all that waits; False where it must be tried again later."""
-        entity = AE(ae_title=self.settings.aet)
-        for kind in SENT:
-            entity.add_requested_context(kind, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
-        entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = self.settings.timeout_s
-        entity.connection_timeout = self.settings.timeout_s
-        peer = self.settings.peer
-        association = entity.associate(peer.host, peer.port, ae_title=peer.aet)
-        if not association.is_established:
-            return False
-        try:
-            for file in files:
-                if self._stopping.is_set():
-                    return True
-                if not self._send_one(association, file):
-                    return False
-        finally:
-            if association.is_established:
-                association.release()
-        return True
+    def _write_status(self) -> None:
+        status = {
+            "time": _now(),
+            "ready": self.is_ready,
+            "waiting": self.spool.count(),
+            "undelivered": sum(1 for _ in self.spool.outgoing.glob("*/*.dcm")),
+            "quarantined": self.spool.quarantined(),
+            "films": dict(self._outcomes),
+            "delivered": self._sender.sent,
+            "last_film": self._last_film,
+            "restarts": {"threads": self._restarts, "process": self.process.restarts},
+            "free_bytes": self.spool.free(),
+        }
+        path = self.spool.folder / STATUS
+        partial = path.with_suffix(".partial")
+        partial.write_text(json.dumps(status, indent=2) + "\n", encoding="utf-8")
+        partial.replace(path)
 
-    def _send_one(self, association: Any, file: Path) -> bool:
-        name = f"{file.parent.name}/{file.stem}"
-        try:
-            status = association.send_c_store(dcmread(file)).get("Status")
-        except (ValueError, RuntimeError) as error:  # no presentation context, or the association has gone
-            if not association.is_established:
-                return self._failed(file)
-            log.error("%s: not taken by the receiver: %s", name, type(error).__name__)
-            self.spool.reject(file)
-            return True
-        if status is not None and 0xA700 <= status <= 0xA7FF:  # out of resources: nobody's fault but time's
-            return False
-        if status is None or status == PROCESSING_FAILURE:  # no answer (an abort), or a passing fault
-            return self._failed(file)
-        if status in (SUCCESS, DUPLICATE) or 0xB000 <= status <= 0xBFFF:  # taken, perhaps with a warning, or there
-            self.spool.delivered(file)
-            log.info("%s: delivered", name)
-        else:
-            log.error("%s: not taken by the receiver (0x%04X): put aside", name, status)
-            self.spool.reject(file)
-        return True
 
-    def _failed(self, file: Path) -> bool:
-        """Count a try that this file may have spoilt; after MOST_SENDS of them it no longer blocks the others."""
-        self._spoilt[file] += 1
-        if self._spoilt[file] >= MOST_SENDS:
-            log.error("%s/%s: put aside after %d tries", file.parent.name, file.stem, MOST_SENDS)
-            self.spool.reject(file)
-            del self._spoilt[file]
-        return False
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,7 +1,10 @@
 """A process that analyses films, and its replacement when it dies or hangs."""
 
+import contextlib
 import logging
 import multiprocessing
+import os
+import signal
 import threading
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -19,9 +22,9 @@ class AnalysingProcess:
     is_ready: its models are loaded. restarts: how often it was replaced.
     """
 
-    def __init__(self, limits: Limits, film_s: float) -> None:
-        """limits: of a film. film_s: how long a film may take."""
-        self.limits, self.film_s = limits, film_s
+    def __init__(self, limits: Limits, film_s: float, memory_bytes: int) -> None:
+        """limits: of a film. film_s: how long a film may take. memory_bytes: what the process may take at most."""
+        self.limits, self.film_s, self.memory_bytes = limits, film_s, memory_bytes
         self.is_ready, self.restarts = False, 0
         self._ended = threading.Event()
         self._process: BaseProcess | None = None
@@ -34,7 +37,7 @@ class AnalysingProcess:
         context = multiprocessing.get_context("spawn")
         try:
             self._pipe, theirs = context.Pipe()
-            self._process = context.Process(target=work, args=(theirs, self.limits), daemon=True)
+            self._process = context.Process(target=work, args=(theirs, self.limits, self.memory_bytes), daemon=True)
             self._process.start()
             theirs.close()
             self.is_ready = self._pipe.poll(START_S) and self._pipe.recv().status == "ready"
@@ -46,7 +49,7 @@ class AnalysingProcess:
     def do(self, task: Task) -> Answer:
         """The answer of the process; "failed" where it died or hung, and then there is another one."""
         if not self.is_ready and not self.begin():
-            return Answer("failed", "the analysing process does not start; try again later")
+            return Answer("failed", "the analysing process does not start; try again later", "start")
         try:
             if self._pipe is None:
                 raise EOFError
@@ -54,26 +57,35 @@ class AnalysingProcess:
             if self._pipe.poll(self.film_s):
                 answer: Answer = self._pipe.recv()
                 return answer
-            reason = f"took more than {self.film_s:g} s"
+            failed = Answer("failed", f"took more than {self.film_s:g} s", "time")
         except (EOFError, OSError):
             reason = "it ended the process that read it: damaged, malicious or too large for the memory"
+            failed = Answer("failed", reason, "death")
         self._kill()
         if not self._ended.is_set():
             self.restarts += 1
             log.warning("an analysing process was replaced")
             self.begin()
-        return Answer("failed", reason)
+        return failed
 
     def end(self) -> None:
         """End it for good; a task at hand fails."""
         self._ended.set()
-        if self._process is not None and self._process.pid is not None:
-            self._process.kill()
+        self._kill_all()
 
     def _kill(self) -> None:
         self.is_ready = False
+        self._kill_all()
         if self._process is not None and self._process.pid is not None:
-            self._process.kill()
             self._process.join()
+        self._process = None
         if self._pipe is not None:
             self._pipe.close()
+
+    def _kill_all(self) -> None:
+        """The process, and whatever it has started: it leads a group of its own as soon as it runs."""
+        process = self._process
+        if process is not None and process.pid is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.kill()

@@ -1,6 +1,7 @@
 """Running the application: uvicorn, with patience only where it is deserved."""
 
 import asyncio
+import resource
 import signal
 
 import h11
@@ -12,6 +13,7 @@ from lunglens.serve.settings import ServeSettings
 
 MOST_HEADER_BYTES = 16 * 1024
 MOST_CONNECTIONS = 512
+MOST_UNREAD_BYTES = 256 * 1024  # of a connection; whoever takes less in `answer_s` is left
 
 
 def run(settings: ServeSettings) -> None:
@@ -23,13 +25,18 @@ def run(settings: ServeSettings) -> None:
     app = create_app(settings)
 
     class Impatient(H11Protocol):
-        """A client that does not send its request's headers in time is left."""
+        """A client that does not send its request's headers, or does not read its answer, in time is left."""
 
         _headers_due: asyncio.TimerHandle | None = None
+        _looking: asyncio.TimerHandle | None = None
+        _unread_since: float | None = None
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
+            # The next part of an answer is written when all of the last has been taken, and `resume_writing` called.
+            transport.set_write_buffer_limits(high=MOST_UNREAD_BYTES, low=0)
             self._expect()
+            self._look()
 
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
@@ -37,7 +44,25 @@ def run(settings: ServeSettings) -> None:
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._stop_waiting()
+            if self._looking is not None:
+                self._looking.cancel()
             super().connection_lost(exc)
+
+        def resume_writing(self) -> None:
+            self._unread_since = None
+            super().resume_writing()
+
+        def _look(self) -> None:
+            """Also after the answer is complete, and after uvicorn has closed: what waits then is waited for."""
+            now = self.loop.time()
+            if self.transport.get_write_buffer_size() == 0:
+                self._unread_since = None
+            elif self._unread_since is None:
+                self._unread_since = now
+            elif now - self._unread_since > settings.answer_s:
+                self.transport.abort()
+                return
+            self._looking = self.loop.call_later(min(1.0, settings.answer_s / 4), self._look)
 
         def _expect(self) -> None:
             """Between requests uvicorn's own keep-alive time counts, until the first byte of the next one."""
@@ -51,6 +76,8 @@ def run(settings: ServeSettings) -> None:
                 self._headers_due.cancel()
                 self._headers_due = None
 
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # every uploaded file is one while it comes
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)  # uvicorn raises it again when it has stopped; then all is well
     uvicorn.run(

@@ -85,7 +85,8 @@ class Service:
         self._waiting = 0
         self._stopping = threading.Event()
         limits = Limits(settings.most_film_bytes, settings.most_pixels)
-        self._processes = [AnalysingProcess(limits, settings.film_s) for _ in range(settings.workers)]
+        memory = settings.worker_memory_bytes
+        self._processes = [AnalysingProcess(limits, settings.film_s, memory) for _ in range(settings.workers)]
         self._threads = [threading.Thread(target=self._work, args=(it,), daemon=True) for it in self._processes]
         self._cleaner = threading.Thread(target=self._clean, daemon=True)
 

@@ -1,12 +1,16 @@
-"""How the server runs, and what it refuses to run as."""
+"""How the server and the node run, and what they refuse to run as."""
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from lunglens.errors import ConfigurationError
 
 MIB = 1024**2
+WORKER_MEMORY_BYTES = 4 * 1024 * MIB  # the largest film that is let in takes 2.5 GiB
+MOST_PIXELS = 64_000_000
+_PEER = re.compile(r"(?P<aet>[^@\s\\]{1,16})@(?P<host>[^\s:@]+):(?P<port>\d{1,5})")
 
 
 @dataclass(frozen=True)
@@ -16,8 +20,10 @@ class ServeSettings:
     host, port: where to listen. token: what clients must show; None: nobody is asked. workers: analysing processes.
     most_queued: films that may wait; more are turned away with 503. most_kept: analyses kept at a time, the oldest
     finished ones go first. keep_s: how long a result is kept. most_request_bytes, most_film_bytes, most_films: of one
-    request, what is packed in it counted unpacked. most_pixels: of a film. film_s: time for a film. upload_s: time for
-    a request's body; header_s: for its headers. stop_s: how long a stop waits for queued films.
+    request, what is packed in it counted unpacked. most_bytes_in_flight: of all requests' bodies together, until they
+    are answered. most_pixels: of a film. film_s: time for a film. worker_memory_bytes: of an analysing process.
+    upload_s: time for a request's body; header_s: for its headers; answer_s: for a client to take any of the answer
+    that waits. stop_s: how long a stop waits for queued films.
     """
 
     host: str = "127.0.0.1"
@@ -29,11 +35,14 @@ class ServeSettings:
     keep_s: float = 1800
     most_request_bytes: int = 512 * MIB
     most_film_bytes: int = 128 * MIB
+    most_bytes_in_flight: int = 1024 * MIB
     most_films: int = 200
-    most_pixels: int = 64_000_000
+    most_pixels: int = MOST_PIXELS
     film_s: float = 60
+    worker_memory_bytes: int = WORKER_MEMORY_BYTES
     upload_s: float = 120
     header_s: float = 10
+    answer_s: float = 30
     stop_s: float = 30
 
     @property
@@ -52,6 +61,54 @@ class ServeSettings:
             raise ConfigurationError(
                 f"{self.host}: other machines could reach the server; give --token-file, or listen on 127.0.0.1"
             )
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Where results go: application entity title, host and port."""
+
+    aet: str
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Peer":
+        """From "AE@HOST:PORT".
+
+        Raises:
+            ConfigurationError: it is not of that form.
+        """
+        found = _PEER.fullmatch(text)
+        if found is None or not 0 < int(found["port"]) < 65536:
+            raise ConfigurationError(f"{text}: not of the form AE@HOST:PORT")
+        return cls(found["aet"], found["host"], int(found["port"]))
+
+
+@dataclass(frozen=True)
+class NodeSettings:
+    """How the node runs.
+
+    aet, host, port: its own title and where it listens (port 0: any free one). allowed: calling titles that may store;
+    empty: all. most_waiting: films in the spool from which on new ones are turned away. most_film_bytes,
+    most_pixels: of a film. least_free_bytes: of the spool's disk; with less, films are turned away. film_s: time
+    for a film. worker_memory_bytes: of the analysing process. answer_refused: whether a film that is not analysed is
+    answered, too. retry_s: first and longest pause between tries to deliver. timeout_s: of the network.
+    """
+
+    aet: str
+    peer: Peer
+    host: str = "127.0.0.1"
+    port: int = 11112
+    allowed: tuple[str, ...] = ()
+    most_waiting: int = 1000
+    most_film_bytes: int = 512 * MIB
+    most_pixels: int = MOST_PIXELS
+    least_free_bytes: int = 512 * MIB
+    film_s: float = 60.0
+    worker_memory_bytes: int = WORKER_MEMORY_BYTES
+    answer_refused: bool = True
+    retry_s: tuple[float, float] = (1.0, 60.0)
+    timeout_s: float = 30.0
 
 
 def read_token(path: Path) -> str:

@@ -1,22 +1,39 @@
 """The DICOM node's spool: films that have come and results that wait, on disk, so that a kill loses nothing.
 
-    SPOOL/incoming/<id>.<tries>.dcm   received, not yet analysed
-    SPOOL/outgoing/<id>/*.dcm         results, not yet delivered
-    SPOOL/rejected/<id>/*.dcm         results that the receiver will not take, and films that cannot be analysed
+    SPOOL/receiving/         what is just coming, or just going: emptied at each start
+    SPOOL/incoming/<id>/     a film that nobody has analysed: `film`, and `film.json` (who has sent it, hashed numbers)
+    SPOOL/outgoing/<id>/     the same folder once its results lie in it: *.dcm, each deleted when it is delivered
+    SPOOL/quarantine/<id>/   films that cannot be analysed, results that cannot be sent, and what is none of ours
 
-Everything appears by renaming. An id is random and says nothing of the patient; the folders are the owner's alone.
+A film's folder goes from one place to the next by one renaming. An id is random and says nothing of the patient; the
+folders are the owner's alone. Beside each folder in quarantine, `<id>.txt` says why.
 """
 
+import hashlib
+import logging
 import os
+import re
 import shutil
+import stat
+import time
 import uuid
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from lunglens.files import write_bytes
+from lunglens.files import sha256_of, write_atomically, write_bytes
+from lunglens.serve.facts import FACTS, Facts
+from lunglens.serve.worker import FILM
 
-MOST_TRIES = 2  # a film that ended the program this often is put aside
+log = logging.getLogger("lunglens.node")
+_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
+_OLD_FILM = re.compile(r"([0-9a-f]{32})\.\d+\.dcm", re.ASCII)  # as version 0.1.0 has left it in incoming
+
+_STRAY = "it is none of the node's files"
+
+
+class DamagedResultError(Exception):
+    """A file in outgoing is not what was written there."""
 
 
 class Spool:
@@ -24,85 +41,235 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.incoming, self.outgoing, self.rejected = (folder / n for n in ("incoming", "outgoing", "rejected"))
-        for path in (folder, self.incoming, self.outgoing, self.rejected):
+        names = ("receiving", "incoming", "outgoing", "quarantine")
+        self.receiving, self.incoming, self.outgoing, self.quarantine = (folder / name for name in names)
+        self._left: set[bytes] = set()
+        for path in (folder, self.receiving, self.incoming, self.outgoing, self.quarantine):
             path.mkdir(parents=True, exist_ok=True)
             path.chmod(0o700)
-        for partial in (*self.incoming.glob(".partial-*"), *self.outgoing.glob(".partial-*")):
-            shutil.rmtree(partial) if partial.is_dir() else partial.unlink()
+        self.sweep(0)
 
-    def receive(self, film: bytes) -> str:
-        """Keep a film; when this returns it is on disk.
+    def sweep(self, seconds: float) -> None:
+        """Delete what has been coming or going for longer than this without a change."""
+        with os.scandir(self.receiving) as entries:
+            for entry in entries:
+                with suppress(OSError):
+                    if time.time() - entry.stat(follow_symlinks=False).st_mtime >= seconds:
+                        _delete(Path(entry.path))
+
+    def receive(self, film: Path, facts: Facts) -> str:
+        """Keep a film that lies in `receiving`; when this returns it is on disk.
 
         Raises:
             OSError: the disk is full or cannot be written.
         """
         name = uuid.uuid4().hex
-        write_bytes(self.incoming / f"{name}.0.dcm", film)
+        folder = self.receiving / name
+        folder.mkdir()
+        film.rename(folder / FILM)
+        _sync(folder / FILM)
+        facts.write(folder)
+        _move(folder, self.incoming / name)
         return name
 
     def waiting(self) -> list[Path]:
-        """Films to analyse, the oldest first; what is still being received is not among them."""
-        return _by_age(path for path in self.incoming.iterdir() if not path.name.startswith("."))
+        """Folders of the films to analyse, the oldest first; whatever else lies there is put into quarantine."""
+        found = []
+        for path in self._seen(self.incoming):
+            if is_id(path.name) and _is_folder(path) and _is_file(path / FILM):
+                found.append(path)
+            elif (old := _OLD_FILM.fullmatch(path.name)) and _is_file(path):
+                with suppress(OSError):
+                    found.append(self._adopt(path, old[1]))
+            else:
+                self.put_aside(path, _STRAY)
+        return _by_age(found)
 
-    def begin(self, film: Path) -> Path | None:
-        """Note one more try; None where the film has ended the program too often and was put aside."""
-        name, tries, _ = film.name.split(".")
-        if int(tries) >= MOST_TRIES:
-            self.put_aside(film)
-            return None
-        return film.rename(film.with_name(f"{name}.{int(tries) + 1}.dcm"))
+    def count(self) -> int:
+        """How many films wait, nearly: it looks at nothing closely."""
+        return len(_entries(self.incoming))
 
-    def answer(self, film: Path, results: dict[str, bytes]) -> None:
-        """Put the results of a film into the outbox, whole or not at all, and forget the film."""
-        name = film.name.split(".")[0]
-        target, partial = self.outgoing / name, self.outgoing / f".partial-{name}"
-        shutil.rmtree(partial, ignore_errors=True)  # of an earlier try that had no room
-        if results and not target.exists():
-            partial.mkdir()
-            for file, content in results.items():
-                write_bytes(partial / file, content)
-            partial.rename(target)
-            _sync(self.outgoing)
-        film.unlink()
+    def free(self) -> int:
+        """Free bytes of the disk."""
+        return shutil.disk_usage(self.folder).free
+
+    def begin(self, folder: Path) -> None:
+        """Delete what a process that was killed has left beside the film."""
+        for path in _entries(folder):
+            if path.name not in (FILM, FACTS):
+                _delete(path)
+
+    def answer(self, folder: Path, facts: Facts) -> None:
+        """Put a film whose results lie in its folder into the outbox."""
+        results = sorted(path for path in folder.glob("*.dcm") if path.name not in facts.delivered)
+        for path in folder.glob("*.dcm"):
+            if path.name in facts.delivered:
+                path.unlink()
+        facts.files = {path.name: sha256_of(path) for path in results}
+        facts.write(folder)
+        _move(folder, self.outgoing / folder.name)
 
     def undelivered(self) -> list[Path]:
-        """Files to send, the oldest answer first."""
-        folders = _by_age(path for path in self.outgoing.iterdir() if not path.name.startswith("."))
-        return [file for folder in folders for file in sorted(folder.glob("[!.]*.dcm"))]
+        """Files to send, the oldest film's first; whatever else lies there is put into quarantine."""
+        found = []
+        for folder in _by_age(self._seen(self.outgoing)):
+            if not _is_folder(folder):
+                self.put_aside(folder, _STRAY)
+                continue
+            known, results = Facts.read(folder).files, []
+            for path in sorted(self._seen(folder)):
+                if path.suffix == ".dcm" and _is_file(path) and (not known or path.name in known):
+                    results.append(path)
+                elif path.name not in (FILM, FACTS):
+                    self.put_aside(path, _STRAY)
+            if not any(folder.glob("*.dcm")):  # killed between the last file and its folder
+                with suppress(OSError):
+                    self.forget(folder)
+            found += results
+        return found
 
-    def put_aside(self, film: Path) -> None:
-        """Keep a film that cannot be analysed where a person can look at it."""
-        folder = self.rejected / film.name.split(".")[0]
-        folder.mkdir(exist_ok=True)
-        film.rename(folder / "film.dcm")
+    def content(self, result: Path) -> bytes:
+        """The bytes of a result, as they were written.
+
+        Raises:
+            DamagedResultError: they have changed since.
+        """
+        content, known = result.read_bytes(), Facts.read(result.parent).files
+        if known and known.get(result.name) != hashlib.sha256(content).hexdigest():
+            raise DamagedResultError
+        return content
+
+    def again(self, result: Path) -> bool:
+        """Put a damaged result's film back to be analysed anew; False where there is no film, or it was tried."""
+        folder, facts = result.parent, Facts.read(result.parent)
+        if not _is_file(folder / FILM) or facts.again:
+            return False
+        facts.again = True
+        facts.delivered = [name for name in facts.files if name != result.name and not (folder / name).exists()]
+        facts.write(folder)
+        _move(folder, self.incoming / folder.name)  # `begin` deletes what else lies in it
+        return True
 
     def delivered(self, file: Path) -> None:
-        """Forget a file that the receiver has taken."""
-        file.unlink()
-        if not any(file.parent.iterdir()):
-            file.parent.rmdir()
+        """Forget a file that the receiver has taken, and with the last one its film."""
+        try:
+            file.unlink()
+            if not any(file.parent.glob("*.dcm")):
+                self.forget(file.parent)
+        except OSError as error:
+            self._leave(file, f"a delivered result cannot be deleted: {error.strerror}")
 
-    def reject(self, file: Path) -> None:
-        """Put a file aside that the receiver will not take."""
-        folder = self.rejected / file.parent.name
+    def forget(self, folder: Path) -> None:
+        """Delete a film's folder; a kill leaves no half of it."""
+        going = self.receiving / f"{folder.name}-{uuid.uuid4().hex}"
+        folder.rename(going)
+        _delete(going)
+
+    def keep_film(self, folder: Path, reason: str) -> None:
+        """Keep a film that cannot be analysed in quarantine, too; its folder stays where it is."""
+        aside = self.quarantine / folder.name
+        aside.mkdir(exist_ok=True)
+        kept = aside / f"{FILM}.dcm"
+        if not kept.exists():
+            try:
+                os.link(folder / FILM, kept)
+            except OSError:  # not every file system has links
+                write_atomically(kept, lambda path: shutil.copyfile(folder / FILM, path))
+        self._say(aside, reason)
+
+    def put_aside(self, path: Path, reason: str) -> None:
+        """Put whatever it is into quarantine; what cannot even be renamed is left, and logged once."""
+        aside = self.quarantine / (path.parent.name if is_id(path.parent.name) else uuid.uuid4().hex)
+        try:
+            aside.mkdir(exist_ok=True)
+            path.rename(aside / path.name)
+            self._say(aside, reason)
+        except FileNotFoundError:
+            return  # it has gone meanwhile
+        except OSError as error:
+            self._leave(path, f"something cannot be put into quarantine: {error.strerror}")
+        else:
+            log.warning("%s: put into quarantine: %s", aside.name, reason)  # its name may hold a patient's
+
+    def _seen(self, folder: Path) -> list[Path]:
+        return [path for path in _entries(folder) if os.fsencode(path) not in self._left]
+
+    def _leave(self, path: Path, reason: str) -> None:
+        """Look at it no more until the node is started again, and say so once."""
+        if os.fsencode(path) not in self._left:
+            self._left.add(os.fsencode(path))
+            log.error("%s; it is left where it is", reason)
+
+    def quarantined(self) -> int:
+        """How many things lie in quarantine."""
+        return sum(path.suffix != ".txt" for path in _entries(self.quarantine))
+
+    def _say(self, aside: Path, reason: str) -> None:
+        write_bytes(aside.with_name(f"{aside.name}.txt"), f"{reason}\n".encode())
+
+    def _adopt(self, film: Path, name: str) -> Path:
+        folder = self.receiving / name
         folder.mkdir(exist_ok=True)
-        file.rename(folder / file.name)
-        if not any(file.parent.iterdir()):
-            file.parent.rmdir()
+        film.rename(folder / FILM)
+        _move(folder, self.incoming / name)
+        return self.incoming / name
 
 
-def _by_age(paths: Iterable[Path]) -> list[Path]:
-    """Sorted by time of change; what has gone meanwhile is left out."""
+def is_id(name: str) -> bool:
+    """Whether a folder's name is one that we have given."""
+    return _ID.fullmatch(name) is not None
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What lies in a folder; nothing where it cannot be read."""
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _is_file(path: Path) -> bool:
+    """A regular one, and no link to one."""
+    return stat.S_ISREG(_mode(path))
+
+
+def _is_folder(path: Path) -> bool:
+    return stat.S_ISDIR(_mode(path))
+
+
+def _mode(path: Path) -> int:
+    try:
+        return path.lstat().st_mode
+    except OSError:
+        return 0
+
+
+def _by_age(folders: Iterable[Path]) -> list[Path]:
+    """Sorted by their films' time of change; what has gone meanwhile is left out."""
     aged = []
-    for path in paths:
-        with suppress(FileNotFoundError):
-            aged.append((path.stat().st_mtime_ns, path.name, path))
+    for path in folders:
+        with suppress(OSError):
+            film = path / FILM
+            aged.append(((film if _is_file(film) else path).lstat().st_mtime_ns, path.name, path))
     return [path for _, _, path in sorted(aged)]
 
 
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
+def _delete(path: Path) -> None:
+    if _is_folder(path):
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _move(folder: Path, target: Path) -> None:
+    """Rename, so that it outlives a loss of power."""
+    _sync(folder)
+    folder.rename(target)
+    _sync(target.parent)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -1,9 +1,12 @@
 """DICOMweb Store (STOW-RS, PS3.18 10.5): a multipart/related body of DICOM files, and its answer in DICOM JSON."""
 
+import tempfile
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from email.message import Message
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pydicom
 from pydicom.filereader import read_file_meta_info
@@ -35,31 +38,58 @@ def boundary_of(content_type: str) -> bytes:
     return boundary.encode("latin-1", "replace")
 
 
-def parts_of(body: bytes, boundary: bytes) -> list[bytes]:
-    """The parts' bytes, in order.
+class Parts:
+    """A body that is taken apart as it comes: each part goes to disk, and from there to whoever takes it.
 
-    Raises:
-        NotStowError: the body is not as its boundary says.
+    Used by one thread at a time; all methods but `close` raise NotStowError where the body is not as its boundary says.
     """
-    parts: list[list[bytes]] = []
 
-    def begin() -> None:
-        if len(parts) >= MOST_PARTS:
+    def __init__(self, boundary: bytes, take: Callable[[IO[bytes]], None]) -> None:
+        """take: called with each complete part, which it may read from its begin; afterwards it is gone."""
+        self._take, self._count = take, 0
+        self._part = tempfile.TemporaryFile()  # noqa: SIM115 - one for all parts, until `close`
+        with _told():
+            self._parser = MultipartParser(
+                boundary, {"on_part_begin": self._begin, "on_part_data": self._data, "on_part_end": self._end}
+            )
+
+    def write(self, chunk: bytes) -> None:
+        """Go on with this part of the body."""
+        with _told():
+            self._parser.write(chunk)
+
+    def finish(self) -> None:
+        """The body has come to its end."""
+        with _told():
+            self._parser.finalize()
+        if not self._count:
+            raise NotStowError("the body has no part")
+
+    def close(self) -> None:
+        """Delete what is left of it."""
+        self._part.close()
+
+    def _begin(self) -> None:
+        self._count += 1
+        if self._count > MOST_PARTS:
             raise NotStowError(f"more than {MOST_PARTS} parts")
-        parts.append([])
+        self._part.seek(0)
+        self._part.truncate()
 
-    def data(chunk: bytes, start: int, end: int) -> None:
-        parts[-1].append(chunk[start:end])
+    def _data(self, chunk: bytes, start: int, end: int) -> None:
+        self._part.write(chunk[start:end])
 
+    def _end(self) -> None:
+        self._part.seek(0)
+        self._take(self._part)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
     try:
-        parser = MultipartParser(boundary, {"on_part_begin": begin, "on_part_data": data})
-        parser.write(body)
-        parser.finalize()
-    except (MultipartParseError, ValueError) as error:
+        yield
+    except MultipartParseError as error:
         raise NotStowError(f"the body is no multipart body ({error})") from error
-    if not parts:
-        raise NotStowError("the body has no part")
-    return [b"".join(part) for part in parts]
 
 
 def instance_of(path: Path) -> dict[str, Any] | None:

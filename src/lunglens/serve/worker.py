@@ -6,9 +6,12 @@ It gets tasks over a pipe and answers (status, reason); results are files in the
 import io
 import json
 import logging
+import multiprocessing
+import os
+import resource
 import signal
+import threading
 import zipfile
-from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -24,6 +27,7 @@ from lunglens.finding import Finding
 from lunglens.pipeline import Analyzer
 from lunglens.preprocess import Floats, resize, stretch
 from lunglens.radiograph import Limits, read_radiograph
+from lunglens.reading.apart import prepare
 from lunglens.report import colours
 from lunglens.report.drawing import outline_alpha
 from lunglens.report.panel import draw_panel
@@ -39,39 +43,66 @@ TITLE = "Film"  # on pictures: never a file's name, which may hold the patient's
 
 
 class Task(NamedTuple):
-    """What to do with a film in its folder."""
+    """What to do with a film in its folder.
 
-    kind: Literal["analyse", "dicom"]
+    "analyse", "dicom": for the server. "results": all DICOM results of a film, for the node; "tell": a report that says
+    that it has none, and the `reason`.
+    """
+
+    kind: Literal["analyse", "dicom", "results", "tell"]
     folder: Path
+    reason: str = ""
 
 
 class Answer(NamedTuple):
-    """status "analyzed", "refused", "failed" or (of kind dicom) "done"; reason: why it is not the first."""
+    """What became of a task.
+
+    status: "analyzed", "refused", "failed" or (of kinds dicom and tell) "done"; "again": it is not the film's fault.
+    reason: why it is not the first. ended: what kept the process from answering, "death", "time" or "start".
+    study: of kind results, the hashed number of the film's study.
+    """
 
     status: str
     reason: str | None = None
+    ended: Literal["", "death", "time", "start"] = ""
+    study: str = ""
 
 
-def work(connection: Connection, limits: Limits) -> None:
+def work(connection: Connection, limits: Limits, memory_bytes: int) -> None:
     """Load the models, say so, then do tasks until the pipe closes."""
     only_our_log()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which closes the pipe
+    _stand_apart()
+    prepare()
     analyzer = Analyzer.load()
+    # Memory that could be written (RLIMIT_DATA): what libraries only reserve does not count.
+    resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
     connection.send(Answer("ready"))
-    kinds: dict[str, Callable[[Path, Analyzer, Limits], Answer]] = {"analyse": _analyse, "dicom": _dicom}
     while True:
         try:
             task: Task = connection.recv()
         except (EOFError, OSError):
             return
-        connection.send(_answered(kinds[task.kind], task.folder, analyzer, limits))
+        connection.send(answered(task, analyzer, limits))
 
 
-def _answered(
-    do: Callable[[Path, Analyzer, Limits], Answer], folder: Path, analyzer: Analyzer, limits: Limits
-) -> Answer:
+def _stand_apart() -> None:
+    """Live no longer than the server, and in a group of processes that can be ended together."""
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which closes the pipe
+    threading.Thread(target=_end_with_the_server, daemon=True).start()
+
+
+def _end_with_the_server() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.killpg(0, signal.SIGKILL)
+
+
+def answered(task: Task, analyzer: Analyzer, limits: Limits) -> Answer:
+    """Do a task; whatever goes wrong with it is its answer."""
     try:
-        return do(folder, analyzer, limits)
+        return _do(task, analyzer, limits)
     except NotAChestRadiographError as error:
         return Answer("refused", _reason(error))
     except LungLensError as error:
@@ -83,6 +114,17 @@ def _answered(
     except Exception as error:  # its text may hold what the file says of the patient
         log.error("an analysis has failed: %s", type(error).__name__)
         return Answer("failed", f"it could not be analysed ({type(error).__name__})")
+
+
+def _do(task: Task, analyzer: Analyzer, limits: Limits) -> Answer:
+    if task.kind == "analyse":
+        return _analyse(task.folder, analyzer, limits)
+    if task.kind == "dicom":
+        return _dicom(task.folder, analyzer, limits)
+    # What only the node needs costs the server nothing.
+    from lunglens.serve.results import tell, write_results
+
+    return tell(task.folder, task.reason) if task.kind == "tell" else write_results(task.folder, analyzer, limits)
 
 
 def _reason(error: LungLensError) -> str:

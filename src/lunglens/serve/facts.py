@@ -1,0 +1,44 @@
+"""What the spool knows of a film: enough to follow it in the log, nothing of the patient."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from lunglens.files import write_json
+
+FACTS = "film.json"
+
+
+@dataclass
+class Facts:
+    """sender: calling title. address: of the sender. instance, study: hashed UIDs (`results.hashed`).
+
+    files: name -> SHA-256 of each result. again: the results were damaged once, and the film was analysed anew;
+    delivered: what the receiver had taken before.
+    """
+
+    sender: str = "-"
+    address: str = "-"
+    instance: str = "-"
+    study: str = "-"
+    files: dict[str, str] = field(default_factory=dict)
+    delivered: list[str] = field(default_factory=list)
+    again: bool = False
+
+    @classmethod
+    def read(cls, folder: Path) -> "Facts":
+        """Of a film's folder; nothing is known where its file is missing or damaged."""
+        try:
+            found = cls(**json.loads((folder / FACTS).read_bytes()))
+        except (OSError, ValueError, TypeError, RecursionError):
+            return cls()
+        kinds = {name: type(value) for name, value in asdict(cls()).items()}
+        return found if all(isinstance(getattr(found, name), kind) for name, kind in kinds.items()) else cls()
+
+    def write(self, folder: Path) -> None:
+        """Into a film's folder, whole or not at all."""
+        write_json(folder / FACTS, asdict(self))
+
+    def __str__(self) -> str:
+        """For the log."""
+        return f"instance {self.instance}, study {self.study}, from {self.sender} at {self.address}"

@@ -1,0 +1,205 @@
+"""The node's ear: films by C-STORE (PS3.4 annex B), written to disk as they come, and who was turned away."""
+
+import logging
+import socket
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary, WeakSet
+
+import pynetdicom
+from pydicom.uid import (
+    JPEG2000,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+)
+from pynetdicom import AE, evt
+from pynetdicom.sop_class import (  # type: ignore[attr-defined]
+    ComputedRadiographyImageStorage,
+    DigitalXRayImageStorageForPresentation,
+    Verification,
+)
+from pynetdicom.transport import ThreadedAssociationServer
+
+from lunglens.serve.facts import Facts
+from lunglens.serve.logs import plain
+from lunglens.serve.results import hashed
+from lunglens.serve.settings import NodeSettings
+from lunglens.serve.spool import Spool
+
+log = logging.getLogger("lunglens.node")
+
+TAKEN = (ComputedRadiographyImageStorage, DigitalXRayImageStorageForPresentation)
+SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian, RLELossless, JPEGLosslessSV1]
+SYNTAXES += [JPEGLSLossless, JPEG2000Lossless, JPEG2000, JPEGBaseline8Bit]
+SUCCESS, OUT_OF_RESOURCES, CANNOT_UNDERSTAND = 0x0000, 0xA700, 0xC000
+MOST_PDU_BYTES = 1024**2  # 64 times what we ask for
+MOST_ASSOCIATIONS = 16
+MOST_CONNECTIONS = 64  # with those that have asked for nothing yet
+MOST_COMMAND_BYTES = 1024**2  # what is no film is held in memory
+MOST_UNANSWERED = 16  # requests of one association
+_LOOK_EVERY_BYTES = 16 * 1024**2
+
+
+class _Server(ThreadedAssociationServer):
+    def verify_request(self, *_: object) -> bool:
+        """Whether there is room for one more connection: each has two threads."""
+        return len(self.ae.active_associations) < MOST_CONNECTIONS
+
+
+class Receiver:
+    """Takes films into the spool; `serve` runs until `stop`."""
+
+    def __init__(self, settings: NodeSettings, spool: Spool, arrived: Callable[[], None]) -> None:
+        """arrived: called when a film is on disk."""
+        self.settings, self.spool, self._arrived = settings, spool, arrived
+        self._coming: WeakKeyDictionary[Any, int] = WeakKeyDictionary()  # association -> bytes of its unfinished film
+        self._broken_off: WeakSet[Any] = WeakSet()
+        self._tempdir = tempfile.tempdir
+        entity = AE(ae_title=settings.aet)
+        entity.add_supported_context(Verification)
+        for kind in TAKEN:
+            entity.add_supported_context(kind, SYNTAXES)
+        entity.require_called_aet = True
+        entity.require_calling_aet = list(settings.allowed)
+        entity.maximum_associations = MOST_ASSOCIATIONS
+        entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = settings.timeout_s
+        handlers: list[Any] = [
+            (evt.EVT_C_STORE, self._store),
+            (evt.EVT_CONN_OPEN, self._opened),
+            (evt.EVT_DATA_RECV, self._came),
+            (evt.EVT_DIMSE_RECV, self._complete),
+            (evt.EVT_CONN_CLOSE, self._closed),
+            (evt.EVT_REJECTED, self._rejected),
+        ]
+        self._server: Any = entity.make_server(
+            (settings.host, settings.port), evt_handlers=handlers, server_class=_Server
+        )
+        entity._servers.append(self._server)  # as AE.start_server does; its own `shutdown` takes it away again
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return int(self._server.socket.getsockname()[1])
+
+    def prepare(self) -> None:
+        """Have films written into the spool's own folder, by the switch that pynetdicom has for all of a program."""
+        pynetdicom._config.STORE_RECV_CHUNKED_DATASET = True
+        tempfile.tempdir = str(self.spool.receiving)
+
+    def serve(self) -> None:
+        """Listen."""
+        self._server.serve_forever()
+
+    def stop(self) -> None:
+        """Take no more films."""
+        self._server.shutdown()
+        tempfile.tempdir = self._tempdir
+
+    def _store(self, event: Any) -> int:
+        """The film is on disk, for good, before the sender hears of success."""
+        path = event.dataset_path
+        who = Facts(*_names(event.assoc), hashed(event.request.AffectedSOPInstanceUID) or "-")
+        problem = self._problem(path)
+        if problem is not None:
+            log.warning("a film was turned away, %s: %s", who, problem[1])
+            return problem[0]
+        try:
+            size = path.stat().st_size
+            name = self.spool.receive(path, who)
+        except OSError as error:
+            log.error("a film was turned away, %s: %s", who, error.strerror)
+            return OUT_OF_RESOURCES
+        log.info("%s: received, %s, %d bytes", name, who, size)
+        self._arrived()
+        return SUCCESS
+
+    def _problem(self, path: Path | None) -> tuple[int, str] | None:
+        if path is None:
+            return CANNOT_UNDERSTAND, "it has no data set"
+        if self.spool.count() >= self.settings.most_waiting:
+            return OUT_OF_RESOURCES, f"{self.settings.most_waiting} are waiting"
+        if self._is_full():
+            return OUT_OF_RESOURCES, "the disk is nearly full"
+        return None
+
+    def _is_full(self) -> bool:
+        return self.spool.free() < self.settings.least_free_bytes
+
+    def _opened(self, event: Any) -> None:
+        """Read from this connection with patience and memory that end: pynetdicom's own reading has no limits."""
+        connection = event.assoc.dul.socket
+        connection.recv = lambda size: _read(connection.socket, size, self.settings.timeout_s)
+
+    def _came(self, event: Any) -> None:
+        if event.assoc in self._broken_off:
+            return
+        before = self._coming.get(event.assoc, 0)
+        now = self._coming[event.assoc] = before + len(event.data)
+        message = event.assoc.dimse.message
+        in_memory = 0 if message is None else message.encoded_command_set.tell() + message.data_set.tell()
+        if now > self.settings.most_film_bytes:
+            self._break_off(event.assoc, f"it is larger than {self.settings.most_film_bytes:,} bytes")
+        elif in_memory > MOST_COMMAND_BYTES:
+            self._break_off(event.assoc, "it is a request without end")
+        elif now // _LOOK_EVERY_BYTES > before // _LOOK_EVERY_BYTES and self._is_full():
+            self._break_off(event.assoc, "the disk is nearly full")
+
+    def _complete(self, event: Any) -> None:
+        self._coming.pop(event.assoc, None)
+        if event.assoc.dimse.msg_queue.qsize() >= MOST_UNANSWERED:
+            self._break_off(event.assoc, "it does not wait for answers")
+
+    def _break_off(self, association: Any, reason: str) -> None:
+        self._broken_off.add(association)  # what still comes is read, and goes nowhere, until the connection ends
+        log.warning("a film was broken off, from %s at %s: %s", *_names(association), reason)
+        association.abort(block=False)
+
+    def _closed(self, event: Any) -> None:
+        size = self._coming.pop(event.assoc, 0)
+        if size and event.assoc.is_established and event.assoc not in self._broken_off:
+            log.warning("a film has not come to its end, from %s at %s, %d bytes", *_names(event.assoc), size)
+
+    def _rejected(self, event: Any) -> None:
+        called = event.assoc.requestor.primitive.called_ae_title
+        sender, address = _names(event.assoc)
+        if called != self.settings.aet.strip():
+            reason = f"it calls for {plain(called)}"
+        elif self.settings.allowed and sender not in self.settings.allowed:
+            reason = "its title is not allowed"
+        else:
+            reason = f"more than {MOST_ASSOCIATIONS} at a time"
+        log.warning("an association was rejected, from %s at %s: %s", sender, address, reason)
+
+
+def _read(connection: socket.socket, size: int, seconds: float) -> bytearray:
+    """As AssociationSocket.recv, for a size and a time that a PDU may have."""
+    if size > MOST_PDU_BYTES:
+        raise OSError(f"a PDU of {size} bytes")
+    found, deadline = bytearray(), time.monotonic() + seconds
+    try:
+        while len(found) < size:
+            connection.settimeout(max(0.01, deadline - time.monotonic()))
+            part = connection.recv(size - len(found))
+            if not part:
+                break
+            found += part
+            if time.monotonic() > deadline:
+                raise TimeoutError
+    finally:
+        connection.settimeout(None)
+    return found
+
+
+def _names(association: Any) -> tuple[str, str]:
+    """The calling title and the address, as they may stand in a log."""
+    requestor = association.requestor
+    return plain(requestor.ae_title), plain(requestor.address)
