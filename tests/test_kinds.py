@@ -116,7 +116,7 @@ def zipped() -> bytes:
 
 OTHERS = {
     "empty": [b""],
-    "archive": [zipped(), gzip.compress(b"x" * 500), b"PK\5\6" + bytes(18), b"7z\xbc\xaf\x27\x1c" + bytes(50)],
+    "archive": [zipped(), gzip.compress(b"x" * 500, mtime=0), b"PK\5\6" + bytes(18), b"7z\xbc\xaf\x27\x1c" + bytes(50)],
     "PDF": [b"%PDF-1.7\n"],
     "WebP (not read)": [picture(Image.fromarray(GRAY), "WEBP")],
     "GIF (not read)": [picture(Image.fromarray(GRAY), "GIF")],
