@@ -10,11 +10,17 @@ import torch
 
 from lunglens.config import load_config
 from lunglens.errors import DataError
+from lunglens.gate.look import look_at
+from lunglens.gate.upright import guess_orientation
+from lunglens.orientation import ALL_ORIENTATIONS
 from lunglens.package import load_package, verify_package
 from lunglens.pipeline import Analyzer
+from lunglens.preprocess import film_square
 from lunglens.radiograph import read_radiograph
 from lunglens.segment.unet import UNet
 from lunglens.stages import classifier_stage, covid_lungs_stage, gate_evaluation_stage, gate_stage, lungs_stage
+from lunglens.stages_orientation import orientation_evaluation_stage, orientation_stage
+from tests.phantom import chest
 
 QUICK = load_config(Path(__file__).parents[1] / "configs" / "quick.toml")
 
@@ -65,10 +71,10 @@ def test_predictions_of_the_run_are_those_of_the_package(
     checked = 0
     for row in table.sample(20, random_state=0).itertuples():
         film = read_radiograph(Path(row.path))
-        segmentation, _, inverted = analyzer._look(film)
-        if inverted:
+        look = look_at(film, analyzer.lungs, analyzer.orientation)
+        if look.inverted or look.mirrored or not look.to_display.is_identity:
             continue
-        answer = analyzer._classify(film, segmentation, inverted=False)
+        answer = analyzer._classify(look)
         assert answer["covid_probability"] == pytest.approx(row.probability, abs=1e-4)
         checked += 1
     assert checked >= 6
@@ -118,3 +124,58 @@ def test_lung_package_computes_what_the_trained_unet_computes(lungs_run: Path) -
         expected = unet(torch.from_numpy(images)).sigmoid().numpy()
     found = load_package(lungs_run / "package").run(images)["probability"]
     assert np.abs(found - expected).max() < 1e-4
+
+
+@pytest.fixture(scope="module")
+def orientation_run(phantom_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "orientation"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lunglens.gate.upright_fit.STEPS", 25)
+        orientation_stage(phantom_root, out, without="montgomery")
+    return out
+
+
+def test_orientation_is_measured_on_patients_and_hospitals_not_seen(orientation_run: Path) -> None:
+    found = json.loads((orientation_run / "orientation.json").read_text())
+    everything, elsewhere = found["out_of_fold"]["all"], found["trained without montgomery"]
+    assert everything["n"] == sum(found["images"].values())
+    assert elsewhere["n"] == found["images"]["montgomery"] == found["out_of_fold"]["montgomery"]["n"]
+    # Phantoms are alike, and their heart is on one side: even so short a training tells them.
+    assert everything["turned_found"] > 0.95
+    assert everything["upright_taken_for_turned"] <= 0.02
+    assert everything["upright_taken_for_mirrored"] <= 0.05
+    assert len(found["data_fingerprint"]) == 64
+
+
+def test_the_orientation_package_verifies_and_knows_a_phantom(orientation_run: Path) -> None:
+    package = load_package(orientation_run / "package")
+    assert verify_package(package) == []
+    square = film_square(chest(7, 256)[0], 256)
+    for way in ALL_ORIENTATIONS:
+        assert guess_orientation(way.undo(square), package).quarter_turns == way.quarter_turns
+
+
+def test_a_killed_orientation_run_goes_on(
+    orientation_run: Path, phantom_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds = sorted(orientation_run.glob("*/*.npy"))
+    assert [path.stem for path in rounds] == ["fold-1", "fold-2", "fold-3", "without-montgomery"]
+    before = [path.stat().st_mtime_ns for path in rounds]
+    rounds[1].unlink()
+    monkeypatch.setattr("lunglens.gate.upright_fit.STEPS", 2)
+    orientation_stage(phantom_root, orientation_run, without="montgomery")
+    after = [path.stat().st_mtime_ns for path in rounds]
+    assert [new == old for new, old in zip(after, before, strict=True)] == [True, False, True, True]
+
+
+def test_the_whole_analysis_is_counted_in_all_eight_ways(phantom_root: Path, tmp_path: Path) -> None:
+    orientation_evaluation_stage(None, [phantom_root / "shenzhen" / "CXR_png"], tmp_path, per_source=2)
+    found = json.loads((tmp_path / "orientation-whole.json").read_text())["rates"]["unseen: shenzhen"]
+    assert len(found) == 8
+    for counts in found.values():
+        assert counts["n"] == counts["right"] + counts["wrong"] + counts["refused"] == 2
+
+
+def test_there_is_nothing_to_measure_without_films(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="nothing to measure"):
+        orientation_evaluation_stage(None, [], tmp_path, per_source=2)

@@ -158,6 +158,77 @@ lateral views, and films on their side were not trained on; the gate refuses mos
 """)
 
 
+def orientation_table(rates: dict[str, Any]) -> str:
+    names = ("turned_found", "upright_taken_for_turned", "mirrored_found", "upright_taken_for_mirrored")
+    lines = ["| films | n | turned: found | false | mirrored: found | false |", "| --- " * 6 + "|"]
+    lines += [f"| {name} | {v['n']} | {' | '.join(f'{v[key]:.1%}' for key in names)} |" for name, v in rates.items()]
+    return "\n".join(lines)
+
+
+def whole_table(rates: dict[str, Any]) -> str:
+    """Right, wrong and refused of films stored in each of the eight ways, summed over turned and mirrored ones."""
+    lines = ["| films | stored | n | right | wrong | refused |", "| --- " * 6 + "|"]
+    for name, ways in rates.items():
+        kinds = {
+            "upright": lambda way: way == "upright",
+            "turned": lambda way: way.startswith("turned") and "mirrored" not in way,
+            "mirrored": lambda way: way == "mirrored",
+            "turned and mirrored": lambda way: way.startswith("turned") and "mirrored" in way,
+        }
+        for kind, chosen in kinds.items():
+            rows = [row for way, row in ways.items() if chosen(way)]
+            n = sum(row["n"] for row in rows)
+            cells = " | ".join(f"{sum(row[key] for row in rows) / n:.1%}" for key in ("right", "wrong", "refused"))
+            lines.append(f"| {name} | {kind} | {n} | {cells} |")
+    return "\n".join(lines)
+
+
+def write_orientation_card() -> None:
+    found, whole = results("orientation"), results("orientation-whole")
+    package = json.loads((MODELS / "orientation" / "package.json").read_text())
+    without = next(name for name in found if name.startswith("trained without"))
+    images = "\n".join(f"| {name} | {count} |" for name, count in found["images"].items())
+    (
+        MODELS / "orientation" / "README.md"
+    ).write_text(f"""# {package["name"]} {package["version"]}: which way round a frontal chest radiograph lies
+
+A small convolutional network scores how upright a film is, at {package["input_size"]}x{package["input_size"]}; it is asked about all eight orientations of it, so
+mirror images get exactly opposite answers. {found["config"]["steps"]} batches of 64, seed {found["config"]["seed"]}. Trained {found["date"]} **on every source**; data fingerprint
+`{found["data_fingerprint"][:16]}`. Command: `lunglens train orientation`. A film is called mirrored above log
+odds of {found["mirrored_above"]}, turned above {found["config"]["turned_above"]}.
+
+## Intended use
+To turn a film before the other networks see it, where no header says how it lies, and to warn of a heart on the wrong side. It cannot
+tell a mirrored film from dextrocardia, and never decides which side is which: left and right stay those of the usual display.
+
+## Training data
+| source | films |
+| --- | --- |
+{images}
+
+Frontal films of adults, taken as upright and not mirrored as they were published. A few are not: looked at by eye, of the 29 films that
+score highest as mirrored 5 are mirrored or have the heart on the right, and of the 9 that score highest as turned 4 lie upside down or on their side.
+
+## Licence
+Weights: research use, non-commercial, as the data demand:
+{licences(found["images"])}
+
+## Measured
+Of patients not seen, {found["config"]["folds"]} folds by patient. "found": of the same films turned by 90, 180 or 270 degrees, or mirrored. "false": of the films as they
+are, those that are truly mirrored among them.
+
+{orientation_table(found["out_of_fold"] | {without: found[without]})}
+
+The whole analysis (the gate must accept what was turned), films stored in all eight ways; `lunglens evaluate orientation`, {whole["date"]}. The
+shipped network was trained on films of every source here but those called unseen.
+
+{whole_table(whole["rates"])}
+
+## Limits
+Films of one lung that is opaque or collapsed, of children, and hearts in the middle are the hard ones. Not for lateral films.
+""")
+
+
 def write_classifier_card() -> None:
     held_out = results("classifier-held-out")
     write_measured()
@@ -466,4 +537,5 @@ if __name__ == "__main__":
     write_ablation()
     write_readme_numbers()
     write_lungs_card()
+    write_orientation_card()
     write_classifier_card()

@@ -151,7 +151,7 @@ def verify(
     from lunglens.package import load_package, shipped_models, verify_package
 
     bad = False
-    for folder in packages or [shipped_models() / "lungs", shipped_models() / "classifier"]:
+    for folder in packages or [shipped_models() / name for name in ("lungs", "classifier", "orientation")]:
         try:
             package = load_package(folder)
             problems = verify_package(package)
@@ -181,6 +181,18 @@ def train_gate(
     from lunglens.stages import gate_stage
 
     gate_stage(data, lungs)
+
+
+@train_app.command("orientation")
+def train_orientation(
+    data: Data,
+    out: Out,
+    without: Annotated[str, typer.Option(help="Source left out for the rate on a hospital not seen.")] = "hannover",
+) -> None:
+    """Learn which way round a film lies: turned by 90, 180 or 270 degrees, mirrored."""
+    from lunglens.stages_orientation import orientation_stage
+
+    orientation_stage(data, out, without)
 
 
 @train_app.command("classifier")
@@ -214,6 +226,21 @@ def evaluate_gate(
     from lunglens.stages import gate_evaluation_stage
 
     gate_evaluation_stage(data, lungs or shipped_models() / "lungs", out, per_source)
+
+
+@evaluate_app.command("orientation")
+def evaluate_orientation(
+    out: Out,
+    folders: Annotated[
+        list[Path] | None, typer.Argument(help="Folders of upright frontal films not trained on.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder that holds the data sets.")] = None,
+    per_source: Annotated[int, typer.Option(help="Films of each source or folder.")] = 100,
+) -> None:
+    """Turn and mirror upright films in all eight ways and count what the analysis makes of them."""
+    from lunglens.stages_orientation import orientation_evaluation_stage
+
+    orientation_evaluation_stage(data, folders or [], out, per_source)
 
 
 def main() -> None:

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from lunglens import __version__
+from lunglens.gate.judge import lung_sides
+from lunglens.orientation import AS_STORED, Orientation
 from lunglens.preprocess import Floats, Mask
 from lunglens.radiograph import Radiograph
 
@@ -28,13 +30,16 @@ class Finding:
     reason_code: the reason as a machine word (gate/judge.py).
     covid_probability: 0..1, at the class balance the model was trained with; not a prevalence-adjusted risk.
     decision: "covid" or "not covid" at `threshold`.
-    lungs: (H, W) bool at the film's size, patient's right lung on the left; None if the film was refused.
+    to_display: how the film's stored pixels are turned into the usual display, by its header or by its pixels.
+    mirrored: the heart seems to lie on the wrong side, and the networks saw the displayed film mirrored; left and right
+    are named as if it were displayed rightly (dextrocardia).
+    lungs: (H, W) bool at the film's size and as its pixels are stored; None if the film was refused.
     left, right: sizes of the patient's lungs.
-    heat: (H, W) float32, 0..1 at the film's size: where evidence for COVID-19 comes from, 1 at its strongest.
+    heat: (H, W) float32, 0..1, like `lungs`: where evidence for COVID-19 comes from, 1 at its strongest.
     heat_share_in_lungs: share of the heat that lies in the classifier's lung region, 0..1, None where there is no heat.
     region_share: share of the classifier's image which that region covers: what an even spread of heat would give.
-    classifier_view: (S, S) float32, 0..1, what the classifier saw.
-    view_box: (top, left, bottom, right) of that view on the film, as shares 0..1 of its height and width.
+    classifier_view: (S, S) float32, 0..1, what the classifier saw, in the usual display.
+    view_box: (top, left, bottom, right) of that view on the displayed film, as shares 0..1 of its height and width.
     """
 
     radiograph: Radiograph
@@ -42,6 +47,8 @@ class Finding:
     reason: str | None
     gate_score: float
     inverted: bool
+    to_display: Orientation = AS_STORED
+    mirrored: bool = False
     covid_probability: float | None = None
     threshold: float | None = None
     decision: Literal["covid", "not covid"] | None = None
@@ -57,6 +64,17 @@ class Finding:
     reason_code: str | None = None
     models: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+
+    def sides(self) -> tuple[Mask, Mask]:
+        """The patient's (left, right) lung, (H, W) bool each, as the film's pixels are stored.
+
+        Raises:
+            ValueError: the film was refused, and has no lungs.
+        """
+        if self.lungs is None:
+            raise ValueError("a refused film has no lungs")
+        left, right = lung_sides(self.to_display.apply(self.lungs))
+        return self.to_display.undo(left), self.to_display.undo(right)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the pixels, ready for JSON (format described in docs/reference.md)."""
@@ -79,6 +97,12 @@ class Finding:
                 "accepted": self.status == "analyzed",
                 "frontal_score": _rounded(self.gate_score),
                 "polarity_inverted": self.inverted,
+            },
+            "orientation": {
+                "turned_degrees_clockwise": 90 * self.to_display.quarter_turns,
+                "mirrored": self.to_display.mirrored,
+                "stated_by_header": self.radiograph.to_display is not None,
+                "heart_on_the_wrong_side": self.mirrored,
             },
             "warnings": list(self.warnings),
             "film": _film(self.radiograph),

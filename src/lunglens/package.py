@@ -27,6 +27,7 @@ _MOST_BYTES = {DESCRIPTION: 64 * 1024**2, GRAPH: 2 * 1024**3}  # protobuf's own 
 _DIMENSIONS: dict[Kind, dict[str, int]] = {
     "lungs": {"probability": 4, "features": 2},
     "classifier": {"probability": 1, "heat": 3},
+    "orientation": {"score": 1},
 }
 _AGAIN = "export or install the package again"
 Array = NDArray[np.float32]
@@ -220,7 +221,11 @@ def _misfits(session: Any, package: ModelPackage) -> list[str]:
         problems.append(f"its input is not (N, 1, {size}, {size}) as {DESCRIPTION} says")
     dimensions = {one.name: len(one.shape) for one in session.get_outputs() if one.type == "tensor(float)"}
     parameters = package.parameters
-    kinds: tuple[tuple[Kind, bool], ...] = (("lungs", "gate" in parameters), ("classifier", "view" in parameters))
+    kinds: tuple[tuple[Kind, bool], ...] = (
+        ("lungs", "gate" in parameters),
+        ("classifier", "view" in parameters),
+        ("orientation", "mirrored_above" in parameters),
+    )
     for kind, applies in kinds:
         for name, count in _DIMENSIONS[kind].items() if applies else ():
             if dimensions.get(name) != count:

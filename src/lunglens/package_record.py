@@ -10,7 +10,7 @@ from lunglens.errors import ModelPackageError
 FORMAT_VERSION = 1
 DESCRIPTION = "package.json"
 GRAPH = "model.onnx"
-Kind = Literal["lungs", "classifier"]
+Kind = Literal["lungs", "classifier", "orientation"]
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Words = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._+:-]{0,99}$")]
@@ -47,12 +47,14 @@ class _Gate(_Part):
 
 
 class _Parameters(_Part):
-    """Lungs packages have `postprocess` and `gate`; classifiers `postprocess`, `view` and `threshold`."""
+    """Lungs: `postprocess`, `gate`; classifier: `postprocess`, `view`, `threshold`; orientation: both `..._above`."""
 
     postprocess: Postprocess | None = None
     gate: _Gate | None = None
     view: View | None = None
     threshold: Share | None = None
+    mirrored_above: FiniteFloat | None = None
+    turned_above: FiniteFloat | None = None
 
 
 class _MeasuredRow(_Part):
@@ -94,7 +96,11 @@ class Record(_Part):
 
     def lacks(self, kind: Kind) -> list[str]:
         """The parameters that a package of this kind needs and this one has not."""
-        needed = {"lungs": ("postprocess", "gate"), "classifier": ("postprocess", "view", "threshold")}[kind]
+        needed = {
+            "lungs": ("postprocess", "gate"),
+            "classifier": ("postprocess", "view", "threshold"),
+            "orientation": ("mirrored_above", "turned_above"),
+        }[kind]
         missing = [name for name in needed if getattr(self.parameters, name) is None]
         gate = self.parameters.gate
         if kind == "lungs" and gate is not None:

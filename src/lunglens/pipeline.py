@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from lunglens.config import Postprocess, View
 from lunglens.explain import heat_on_film, heat_share
 from lunglens.finding import Finding, Lung
-from lunglens.gate.judge import GateResult, LinearCheck, gate_features, judge, lung_sides, weigh_doubt
+from lunglens.gate.judge import GateResult
+from lunglens.gate.look import Look, look_at
+from lunglens.orientation import AS_STORED
 from lunglens.package import ModelPackage, load_package, shipped_models
 from lunglens.preprocess import Mask, classifier_view, cut_to_lungs, film_square, resize_mask
 from lunglens.radiograph import Radiograph, radiograph_from_array, read_radiograph
 from lunglens.segment.postprocess import lung_mask
-from lunglens.segment.segmenter import Segmentation, segment_film, segment_square
 
 # Montgomery's 138 films, whose pixels are known to be 0.0875 mm: masks of 149 to 599 cm2, both lungs, at the detector.
 PLAUSIBLE_CM2 = (100, 800)
@@ -25,10 +26,11 @@ MOST_UNEQUAL = 2.0  # larger : smaller lung; above it 7 of 415 accepted adult fi
 
 @dataclass(frozen=True)
 class Analyzer:
-    """Both models, loaded once and used for many films."""
+    """The models, loaded once and used for many films."""
 
     lungs: ModelPackage
     classifier: ModelPackage
+    orientation: ModelPackage
 
     @classmethod
     def load(cls, lungs: Path | None = None, classifier: Path | None = None) -> "Analyzer":
@@ -41,30 +43,32 @@ class Analyzer:
         return cls(
             load_package(lungs or models / "lungs", "lungs"),
             load_package(classifier or models / "classifier", "classifier"),
+            load_package(models / "orientation", "orientation"),
         )
 
     def analyze(self, film: Radiograph) -> Finding:
         """The whole answer for one film; a film the gate refuses gives a finding without a probability."""
         clock = _Clock()
-        segmentation, gate, inverted = self._look(film)
-        gate = weigh_doubt(gate, film.doubt)
+        look = look_at(film, self.lungs, self.orientation)
         clock.lap("lungs")
         common: dict[str, Any] = {
             "radiograph": film,
-            "reason": gate.reason,
-            "reason_code": gate.reason_code,
-            "gate_score": gate.frontal_score,
-            "inverted": inverted,
-            "models": {"lungs": self.lungs.name, "classifier": self.classifier.name},
+            "reason": look.gate.reason,
+            "reason_code": look.gate.reason_code,
+            "gate_score": look.gate.frontal_score,
+            "inverted": look.inverted,
+            "to_display": look.to_display,
+            "mirrored": look.mirrored,
+            "models": {part: getattr(self, part).name for part in ("lungs", "classifier", "orientation")},
         }
-        warnings = _warnings(film, inverted)
-        if not gate.accepted:
+        warnings = _warnings(film, look)
+        if not look.gate.accepted:
             return Finding(status="refused", warnings=warnings, seconds=clock.laps, **common)
-        answer = self._classify(film, segmentation, inverted)
+        answer = self._classify(look)
         clock.lap("classifier")
-        left, right = (_lung(side, film) for side in lung_sides(segmentation.mask.fields))
+        left, right = (_lung(side, film) for side in look.sides())
         settings = Postprocess.model_validate(self.lungs.parameters["postprocess"])
-        if segmentation.mask.region_area_px < settings.min_area_px:
+        if look.segmentation.mask.region_area_px < settings.min_area_px:
             warnings += (f"small lungs: below the paper's quality threshold of {settings.min_area_px} px",)
         warnings += _doubtful_lungs(left, right)
         share = answer["heat_share_in_lungs"]
@@ -72,10 +76,9 @@ class Analyzer:
             warnings += (
                 "the heat does not prefer the lungs to their surroundings: the answer may rest on the outline",
             )
-        fields = resize_mask(segmentation.mask.fields, *film.pixels.shape)
         return Finding(
             status="analyzed",
-            lungs=fields,
+            lungs=look.lungs(),
             left=left,
             right=right,
             warnings=warnings,
@@ -85,48 +88,36 @@ class Analyzer:
         )
 
     def segment(self, film: Radiograph) -> tuple[Mask, GateResult]:
-        """Only the lungs: (H, W) bool at the film's size, and what the gate says of the film."""
-        segmentation, gate, _ = self._look(film)
-        return resize_mask(segmentation.mask.fields, *film.pixels.shape), weigh_doubt(gate, film.doubt)
+        """Only the lungs: (H, W) bool at the film's size and as it is stored, and what the gate says of the film."""
+        look = look_at(film, self.lungs, self.orientation)
+        return look.lungs(), look.gate
 
-    def _look(self, film: Radiograph) -> tuple[Segmentation, GateResult, bool]:
-        """Segment and judge; a film that looks inverted is turned, and kept so if the gate then accepts it."""
-        settings = Postprocess.model_validate(self.lungs.parameters["postprocess"])
-        checks = {name: LinearCheck.from_parameters(p) for name, p in self.lungs.parameters["gate"].items()}
-        segmentation = segment_film(film.pixels, self.lungs, settings)
-        gate = judge(film.pixels, segmentation, checks["frontal"])
-        if checks["inverted"].score(gate_features(segmentation)) <= checks["inverted"].threshold:
-            return segmentation, gate, False
-        turned = segment_square(np.float32(1) - segmentation.film, self.lungs, settings)
-        turned_gate = judge(film.pixels, turned, checks["frontal"])
-        if turned_gate.accepted:
-            return turned, turned_gate, True
-        return segmentation, gate, False
-
-    def _classify(self, film: Radiograph, segmentation: Segmentation, inverted: bool) -> dict[str, Any]:
+    def _classify(self, look: Look) -> dict[str, Any]:
         parameters = self.classifier.parameters
         view = View.model_validate(parameters["view"])
-        pixels = np.float32(1) - film.pixels if inverted else film.pixels
+        pixels = look.pixels
         # The region is the classifier's matter: with the settings that it was trained with.
-        mask = segmentation.mask
+        mask = look.segmentation.mask
         if parameters["postprocess"] != self.lungs.parameters["postprocess"]:
             mask = lung_mask(mask.probability, Postprocess.model_validate(parameters["postprocess"]))
         region = resize_mask(mask.region, view.film_size, view.film_size)
         same_size = view.film_size == self.lungs.input_size
-        square = segmentation.film if same_size else film_square(pixels, view.film_size)
+        square = look.segmentation.film if same_size else film_square(pixels, view.film_size)
         image, lungs, box = classifier_view(square, region, view)
         seen = cut_to_lungs(image, lungs) if view.cut else image
         outputs = self.classifier.run(seen[None, None])
         probability, threshold = float(outputs["probability"][0]), float(parameters["threshold"])
+        heat = look.displayed(heat_on_film(outputs["heat"][0], box, view.film_size, pixels.shape))
+        top, left, bottom, right = (edge / view.film_size for edge in box)
         return {
             "covid_probability": probability,
             "threshold": threshold,
             "decision": "covid" if probability >= threshold else "not covid",
-            "heat": heat_on_film(outputs["heat"][0], box, view.film_size, film.pixels.shape),
+            "heat": look.to_display.undo(heat),
             "heat_share_in_lungs": heat_share(outputs["heat"][0], lungs),
             "region_share": float(lungs.mean()),
-            "classifier_view": seen,
-            "view_box": tuple(edge / view.film_size for edge in box),
+            "classifier_view": look.displayed(seen),
+            "view_box": (top, 1 - right, bottom, 1 - left) if look.mirrored else (top, left, bottom, right),
         }
 
 
@@ -173,10 +164,11 @@ def _lung(side: Mask, film: Radiograph) -> Lung:
     return Lung(share, area_px, area_px * film.spacing_mm[0] * film.spacing_mm[1] / 100)
 
 
-def _warnings(film: Radiograph, inverted: bool) -> tuple[str, ...]:
+def _warnings(film: Radiograph, look: Look) -> tuple[str, ...]:
     warnings = list(film.warnings)
-    if inverted:
+    if look.inverted:
         warnings.append("the film's polarity is inverted (air bright): corrected before the analysis")
+    warnings += _orientation_warnings(film, look)
     if min(film.pixels.shape) < 224:
         warnings.append("small image: shorter side under 224 px")
     return tuple(warnings)
@@ -194,3 +186,16 @@ def _doubtful_lungs(left: Lung, right: Lung) -> tuple[str, ...]:
         if not least <= both <= most:
             warnings.append(f"implausible lung area: {both:.0f} cm2, where adults have {least} to {most}")
     return tuple(warnings)
+
+
+def _orientation_warnings(film: Radiograph, look: Look) -> list[str]:
+    """What the pixels say of the film's orientation, where it is not what the header says, or it says nothing."""
+    stated = film.to_display or AS_STORED
+    warnings: list[str] = []
+    if look.to_display != stated:
+        turn = stated.inverse().then(look.to_display)
+        against = ", against its header" if film.to_display is not None else ""
+        warnings.append(f"the film was {turn.words}, judged by its pixels{against}: check left and right")
+    if look.mirrored:
+        warnings.append("heart on the wrong side: mirrored film or dextrocardia; left and right may be swapped")
+    return warnings

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lunglens.errors import LungLensError, UnreadableImageError
+from lunglens.orientation import Orientation, read_orientation
 from lunglens.reading.apart import decode_apart
-from lunglens.reading.dicom_file import parse
+from lunglens.reading.dicom_file import parse, values
 from lunglens.reading.dicom_gray import to_gray
 from lunglens.reading.dicom_header import Plane, read_header
 from lunglens.reading.dicom_kind import refuse_other_kinds
@@ -53,6 +54,7 @@ class Radiograph:
     at the detector the body shows larger than it is, by the unknown magnification. None where that is not said.
     view, laterality, sex, body_part, modality: as in the header, upper case; None where absent.
     doubt: what the header says against a frontal chest radiograph; the gate then asks more of the pixels.
+    to_display: how the pixels, which are as stored, are turned into the usual display; None where the file is silent.
     warnings: what the reader should know of the header. notes: what was done to the pixels, and what is odd.
     """
 
@@ -72,6 +74,7 @@ class Radiograph:
     doubt: str | None = None
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    to_display: Orientation | None = None
 
 
 def read_radiograph(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Radiograph:
@@ -166,8 +169,8 @@ def _decode(data: bytes, limits: Limits) -> Radiograph:
         return Radiograph(read_jsrt(data), digest, "JSRT", BITS, (SPACING_MM, SPACING_MM), "JSRT database", "detector")
     if file_format is None:
         raise UnreadableImageError("it is no DICOM, PNG, JPEG or TIFF file. Export the radiograph as one of these.")
-    values, facts = decode_apart("picture", data, {"format": file_format, "max_pixels": limits.max_pixels})
-    return Radiograph(scale(values), digest, file_format, facts["bits"], notes=tuple(facts["notes"]))
+    stored, facts = decode_apart("picture", data, {"format": file_format, "max_pixels": limits.max_pixels})
+    return Radiograph(scale(stored), digest, file_format, facts["bits"], notes=tuple(facts["notes"]))
 
 
 def _from_dicom(data: bytes, digest: str, limits: Limits) -> Radiograph:
@@ -176,4 +179,7 @@ def _from_dicom(data: bytes, digest: str, limits: Limits) -> Radiograph:
     header = read_header(dataset, notes)
     refuse_other_kinds(dataset, notes)
     pixels = to_gray(read_stored(dataset, limits.max_pixels, notes), dataset, notes)
-    return Radiograph(pixels, digest, "DICOM", int(dataset.BitsStored), **vars(header), notes=tuple(notes))
+    cautions = [*header.warnings]
+    to_display = read_orientation(values(dataset, "PatientOrientation"), notes, cautions)
+    said = vars(header) | {"warnings": tuple(cautions), "notes": tuple(notes), "to_display": to_display}
+    return Radiograph(pixels, digest, "DICOM", int(dataset.BitsStored), **said)

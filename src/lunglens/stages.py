@@ -19,9 +19,9 @@ from lunglens.evaluate.lungs import dice, share_inside, summarize
 from lunglens.export import LungGraph, export_package
 from lunglens.files import write_atomically, write_json
 from lunglens.gate.fit import fit_gate, gather
-from lunglens.gate.judge import LinearCheck, judge
+from lunglens.gate.look import look_at
 from lunglens.manifest import manifest, split_by_group
-from lunglens.package import ModelPackage, load_package, write_description
+from lunglens.package import ModelPackage, load_package, shipped_models, write_description
 from lunglens.precision import settled
 from lunglens.preprocess import resize_mask
 from lunglens.radiograph import read_radiograph
@@ -122,14 +122,12 @@ def covid_lungs_stage(data: Path, lungs: Path, out: Path) -> None:
 
 def gate_evaluation_stage(data: Path, lungs: Path, out: Path, per_source: int | None) -> None:
     """The whole gate as the analysis applies it, over so many films a source (None: all), into `out/gate.json`."""
-    package = load_package(lungs)
-    frontal = LinearCheck.from_parameters(package.parameters["gate"]["frontal"])
+    package, orientation = load_package(lungs), load_package(shipped_models() / "orientation")
     table = _gate_films(data, per_source)
-    reasons = []
-    for path in track(table["path"], "judging", console=console):
-        film = read_radiograph(Path(path))
-        reasons.append(judge(film.pixels, segment_film(film.pixels, package, Postprocess()), frontal).reason)
-    table["reason"] = reasons
+    table["reason"] = [
+        look_at(read_radiograph(Path(path)), package, orientation).gate.reason
+        for path in track(table["path"], "judging", console=console)
+    ]
     _save_table(table, out / "gate.csv")
     refused = table["reason"].notna()
     by_source = {

@@ -22,6 +22,7 @@ _PIXEL_DATA, _SEQUENCE_END = b"\xe0\x7f\x10\x00", b"\xfe\xff\xdd\xe0\0\0\0\0"
 
 _ELEMENT_NAMES = (
     "SOPClassUID Modality BodyPartExamined ViewPosition ImageLaterality Laterality PatientAge PatientSex "
+    "PatientOrientation "
     "PixelSpacing ImagerPixelSpacing Rows Columns SamplesPerPixel PhotometricInterpretation PlanarConfiguration "
     "NumberOfFrames BitsAllocated BitsStored HighBit PixelRepresentation PixelPaddingValue PixelPaddingRangeLimit "
     "ModalityLUTSequence RescaleSlope RescaleIntercept VOILUTSequence VOILUTFunction WindowCenter WindowWidth "
@@ -112,6 +113,19 @@ def value(dataset: Any, keyword: str) -> Any:
     if isinstance(found, MultiValue):
         found = found[0] if len(found) else None
     return None if found == "" else found
+
+
+def values(dataset: Any, keyword: str) -> list[str]:
+    """Return all values of an element as text; [] where it is absent, empty or malformed."""
+    from pydicom.multival import MultiValue
+
+    try:
+        found = dataset.get(keyword)
+    except Exception:  # as in `value`
+        return []
+    if isinstance(found, MultiValue):
+        return [str(part) for part in found]
+    return [] if found is None else [str(found)]
 
 
 def number(dataset: Any, keyword: str) -> float | None:

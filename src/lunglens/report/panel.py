@@ -40,12 +40,12 @@ def draw_panel(finding: Finding, title: str) -> Image.Image:
     draw = ImageDraw.Draw(panel)
     lines = panel_lines(finding)
     _header(draw, title, lines)
-    stored = _fitted(finding.radiograph.pixels)
-    _tile(panel, 0, ("Film", "contrast stretched"), colours.gray_colours(stretch(stored)))
+    film = _fitted(finding.to_display.apply(finding.radiograph.pixels))
+    _tile(panel, 0, ("Film", finding.to_display.words or "contrast stretched"), colours.gray_colours(stretch(film)))
     if finding.status == "refused":
         _refusal(draw, lines)
     else:
-        _views(panel, finding, stretch(1 - stored if finding.inverted else stored))
+        _views(panel, finding, stretch(1 - film if finding.inverted else film))
         _answer(draw, finding, lines)
     _facts(draw, lines)
     _remarks(draw, lines)
@@ -104,12 +104,14 @@ def _views(panel: Image.Image, finding: Finding, film: Floats) -> None:
     height, width = film.shape
     base = colours.gray_colours(film)
     nothing = np.zeros((height, width), np.float32)
-    line = nothing if finding.lungs is None else outline_alpha(finding.lungs, height, width, 2)
+    lungs = None if finding.lungs is None else finding.to_display.apply(finding.lungs)
+    line = nothing if lungs is None else outline_alpha(lungs, height, width, 2)
     polarity = "polarity corrected; " if finding.inverted else ""
-    _tile(panel, 1, ("Lungs", f"{polarity}R and L as usually displayed"), colours.blend(base, colours.OUTLINE, line))
+    named = "R and L may be swapped" if finding.mirrored else "R and L as usually displayed"
+    _tile(panel, 1, ("Lungs", f"{polarity}{named}"), colours.blend(base, colours.OUTLINE, line))
     _lung_labels(draw, finding.right, finding.left)
-    heat = nothing if finding.heat is None else resize(finding.heat, height, width)
-    faint = nothing if finding.lungs is None else outline_alpha(finding.lungs, height, width, 1) * np.float32(0.5)
+    heat = nothing if finding.heat is None else resize(finding.to_display.apply(finding.heat), height, width)
+    faint = nothing if lungs is None else outline_alpha(lungs, height, width, 1) * np.float32(0.5)
     hot = colours.blend(colours.heat_colours(base, heat), colours.OUTLINE, faint)
     _tile(panel, 2, ("Evidence for COVID-19", "heat-map"), hot)
     _colour_bar(panel)

@@ -56,7 +56,7 @@ def create_app(settings: ServeSettings) -> Any:
     """
     settings.check()
     metrics = Metrics()
-    packages = {name: load_package(shipped_models() / name) for name in ("lungs", "classifier")}
+    packages = {name: load_package(shipped_models() / name) for name in ("lungs", "classifier", "orientation")}
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

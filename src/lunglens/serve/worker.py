@@ -159,16 +159,20 @@ def _dicom(folder: Path, analyzer: Analyzer, limits: Limits) -> Answer:
 
 
 def _pictures(finding: Finding) -> dict[str, Image.Image]:
-    """film: gray; lungs: their outline; heat: its colours; seen: what the classifier saw, in its place; panel."""
-    film = finding.radiograph.pixels
+    """film: gray; lungs: their outline; heat: its colours; seen: what the classifier saw, in its place; panel.
+
+    All as they are usually displayed, whatever way round the film is stored.
+    """
+    display = finding.to_display.apply
+    film = display(finding.radiograph.pixels)
     shown = stretch(resize(film, *_size(film.shape, SHOWN_PX)))
     found = {"film": _gray(1 - shown if finding.inverted else shown), "panel": draw_panel(finding, TITLE)}
     height, width = _size(film.shape, LAYER_PX)
     if finding.lungs is not None:
-        line = outline_alpha(finding.lungs, height, width, 2)
+        line = outline_alpha(display(finding.lungs), height, width, 2)
         found["lungs"] = _layer(np.broadcast_to(np.array(colours.OUTLINE, np.float32), (height, width, 3)), line)
     if finding.heat is not None:
-        heat = np.clip(resize(finding.heat, height, width), 0, 1)
+        heat = np.clip(resize(display(finding.heat), height, width), 0, 1)
         found["heat"] = _layer(colours.inferno()[np.rint(heat * 255).astype(np.intp)], np.sqrt(heat))
     if finding.classifier_view is not None and finding.view_box is not None:
         found["seen"] = _gray(view_on_film(finding.classifier_view, finding.view_box, (height, width)))

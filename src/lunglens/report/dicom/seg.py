@@ -16,8 +16,6 @@ from pydicom.sr.codedict import codes
 
 from lunglens import __version__
 from lunglens.finding import Finding
-from lunglens.gate.judge import lung_sides
-from lunglens.preprocess import Mask
 from lunglens.report import colours
 from lunglens.report.colours import Colour
 from lunglens.report.dicom.common import CLASSIFIER, LEFT, LEFT_LUNG, RIGHT, RIGHT_LUNG, SERIAL, Stem, finish, made_by
@@ -33,7 +31,7 @@ def lungs_segmentation(source: Source, finding: Finding, stem: Stem) -> Segmenta
     Raises:
         ValueError: the finding has no lungs: its film was refused.
     """
-    left, right = _sides(finding)
+    left, right = finding.sides()
     sides = ((left, LEFT, LEFT_LUNG, colours.OUTLINE), (right, RIGHT, RIGHT_LUNG, colours.AMBER))
     found = [side for side in sides if side[0].any()]
     segments = [
@@ -81,13 +79,6 @@ def heat_segmentation(source: Source, finding: Finding, stem: Stem) -> Segmentat
         fractional_type=SegmentationFractionalTypeValues.OCCUPANCY,
         max_fractional_value=STEPS,
     )
-
-
-def _sides(finding: Finding) -> tuple[Mask, Mask]:
-    """The patient's (left, right) lung in the stored orientation of the film."""
-    if finding.lungs is None:
-        raise ValueError("a refused film has no lungs to write")
-    return lung_sides(finding.lungs)
 
 
 def _segment(number: int, label: str, colour: Colour, tracking: dict[str, str], **what: Any) -> SegmentDescription:

@@ -1,0 +1,124 @@
+"""How a film's stored pixels are turned into the usual display: the patient's right on the image's left, head up."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# The patient's axis along which each direction of PatientOrientation points (PS3.3 C.7.6.1.1.1).
+_AXIS = {"L": "side", "R": "side", "H": "height", "F": "height", "A": "depth", "P": "depth"}
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """Turn clockwise by `quarter_turns` (0..3) times 90 degrees, then, if `mirrored`, swap left and right."""
+
+    quarter_turns: int = 0
+    mirrored: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse turns outside 0..3, so that equal orientations compare equal."""
+        if self.quarter_turns not in range(4):
+            raise ValueError(f"{self.quarter_turns} quarter turns; give 0 to 3")
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether the stored pixels are shown as they are."""
+        return self == AS_STORED
+
+    def apply(self, stored: NDArray[Any]) -> NDArray[Any]:
+        """Stored pixels (H, W, ...) as they are displayed: (H, W, ...), or (W, H, ...) after an odd number of turns."""
+        turned = np.rot90(stored, -self.quarter_turns)
+        return np.ascontiguousarray(turned[:, ::-1] if self.mirrored else turned)
+
+    def undo(self, displayed: NDArray[Any]) -> NDArray[Any]:
+        """Displayed pixels as they are stored: the inverse of `apply`, exactly."""
+        turned = displayed[:, ::-1] if self.mirrored else displayed
+        return np.ascontiguousarray(np.rot90(turned, self.quarter_turns))
+
+    def then(self, other: "Orientation") -> "Orientation":
+        """This orientation and after it the other one, as one."""
+        # A turn after a mirror is the opposite turn before it.
+        turns = -other.quarter_turns if self.mirrored else other.quarter_turns
+        return Orientation((self.quarter_turns + turns) % 4, self.mirrored != other.mirrored)
+
+    def inverse(self) -> "Orientation":
+        """The orientation that `undo` applies."""
+        return self if self.mirrored else Orientation(-self.quarter_turns % 4)
+
+    @property
+    def words(self) -> str:
+        """What is done to the stored pixels: "turned by 90 degrees clockwise and mirrored"; "" for nothing."""
+        turns = ("", "turned by 90 degrees clockwise", "turned by 180 degrees", "turned by 90 degrees counterclockwise")
+        return " and ".join(filter(None, (turns[self.quarter_turns], "mirrored" if self.mirrored else "")))
+
+
+AS_STORED = Orientation()
+ALL_ORIENTATIONS = tuple(Orientation(turns, mirrored) for mirrored in (False, True) for turns in range(4))
+
+# PatientOrientation of the stored pixels (where their rows run to, where their columns run to) -> how they are shown.
+_FRONTAL = {
+    ("L", "F"): AS_STORED,
+    ("F", "R"): Orientation(1),
+    ("R", "H"): Orientation(2),
+    ("H", "L"): Orientation(3),
+    ("R", "F"): Orientation(0, mirrored=True),
+    ("F", "L"): Orientation(1, mirrored=True),
+    ("L", "H"): Orientation(2, mirrored=True),
+    ("H", "R"): Orientation(3, mirrored=True),
+}
+
+
+def orientation_of(row: str, column: str) -> Orientation | None:
+    """The orientation of a frontal film from the two values of PatientOrientation (PS3.3 C.7.6.1.1.1).
+
+    The first letter of each value decides; those after it say how far the direction is oblique.
+
+    Args:
+        row: where the rows run to, from left to right: L, R, H or F, perhaps with further letters.
+        column: where the columns run to, from top to bottom.
+
+    Returns:
+        None for a lateral film (first letter A or P), and where the values make no sense.
+    """
+    values = [value.strip().upper() for value in (row, column)]
+    if not all(map(_makes_sense, values)):
+        return None
+    return _FRONTAL.get((values[0][0], values[1][0]))
+
+
+def read_orientation(values: list[str], notes: list[str], warnings: list[str]) -> Orientation | None:
+    """What the element PatientOrientation says of a film; adds to `notes` what was done, or why it is not used.
+
+    Args:
+        values: as they stand in the header; [] for an absent or empty element.
+        notes: is added to.
+        warnings: is added to where the film is lateral by these values.
+
+    Returns:
+        How the stored pixels are shown; None where the header does not say.
+    """
+    # Some writers put a slash or a comma between the two directions.
+    parts = [part.strip().upper() for value in values for part in re.split(r"[\\/,\s]+", value.strip()) if part.strip()]
+    if not parts:
+        return None
+    said = "\\".join(part if re.fullmatch("[A-Z]{1,3}", part) else "?" for part in parts[:3])
+    if len(parts) != 2 or not all(map(_makes_sense, parts)) or _AXIS[parts[0][0]] == _AXIS[parts[1][0]]:
+        notes.append(f"PatientOrientation {said} makes no sense and was ignored")
+        return None
+    found = orientation_of(*parts)
+    if found is None:
+        warnings.append(f"the header says that this is a lateral film (PatientOrientation {said})")
+    elif not found.is_identity:
+        notes.append(
+            f"{found.words} for analysis and display, as PatientOrientation {said} says; the mask is as stored"
+        )
+    return found
+
+
+def _makes_sense(value: str) -> bool:
+    """Whether a value has one to three letters, each along another axis of the patient."""
+    axes = [_AXIS.get(letter) for letter in value]
+    return 1 <= len(axes) <= 3 and None not in axes and len(set(axes)) == len(axes)
