@@ -167,6 +167,6 @@ def _key(film: Path, name: str, analyzer: Analyzer, write: Writer) -> str:
         state = f"{stat.st_size} {stat.st_mtime_ns}"
     except OSError:
         state = "unreadable"
-    models = [package.fingerprint for package in (analyzer.lungs, analyzer.classifier)]
+    models = [package.fingerprint for package in (analyzer.lungs, analyzer.classifier, analyzer.orientation)]
     kind = write.key() if isinstance(write, AnalysisWriter) else write.__name__
     return short_hash(f"{identity(film)} {name} {state} {models} {kind}", 24)

@@ -73,7 +73,7 @@ def _voi(
             notes.append(f"{source} applied")
             return shown
     stated = choices or any(name in dataset for name in ("WindowCenter", "WindowWidth", "VOILUTSequence"))
-    reason = "VOI LUT and window do not fit the values" if stated else "no VOI LUT or window"
+    reason = "the header's VOI LUT or window does not fit the values" if stated else "no VOI LUT or window"
     notes.append(f"{reason}: scaled by minimum and maximum")
     low, high = float(values[present].min()), float(values[present].max())
     return np.clip((values - low) / ((high - low) or 1.0), 0, 1)
