@@ -12,7 +12,7 @@ def main() -> None:
     """To the end, unless somebody kills it."""
     films, out = Path(sys.argv[1]), Path(sys.argv[2])
     models = shipped_models()
-    analyzer = StubAnalyzer(load_package(models / "lungs"), load_package(models / "classifier"))
+    analyzer = StubAnalyzer(*(load_package(models / name) for name in ("lungs", "classifier", "orientation")))
     run_batch(find_films([films]), out, analyzer, AnalysisWriter(), lambda _: None)
 
 

@@ -60,7 +60,7 @@ def analyzer() -> Analyzer:
 @pytest.fixture(scope="session")
 def stub(analyzer: Analyzer) -> Analyzer:
     """Stands for the models where only what is done with their answers matters: a hundred times faster."""
-    return StubAnalyzer(analyzer.lungs, analyzer.classifier)
+    return StubAnalyzer(analyzer.lungs, analyzer.classifier, analyzer.orientation)
 
 
 @pytest.fixture(scope="module")
