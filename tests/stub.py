@@ -19,7 +19,18 @@ class StubAnalyzer(Analyzer):
         height, width = film.pixels.shape
         lung = Lung(0.1, height * width // 10, None)
         return Finding(
-            film, "analyzed", None, 0.9, False, share, 0.5, "not covid", _lungs(film), lung, lung, film.pixels * 0.5
+            film,
+            "analyzed",
+            None,
+            0.9,
+            False,
+            covid_probability=share,
+            threshold=0.5,
+            decision="not covid",
+            lungs=_lungs(film),
+            left=lung,
+            right=lung,
+            heat=film.pixels * 0.5,
         )
 
 
