@@ -198,6 +198,14 @@ def test_a_high_bit_that_the_values_do_not_have(tmp_path: Path) -> None:
     assert "which they are not" in notes_of(found)
 
 
+@pytest.mark.parametrize("samples", [1, 3])
+def test_more_pixels_than_the_header_states(samples: int, tmp_path: Path) -> None:
+    pixels = GRAY if samples == 1 else np.repeat(GRAY[..., None], 3, axis=2)
+    found = read(tmp_path, encoded(dataset_of(np.concatenate([pixels, pixels[::-1]]), bits=8, Rows=len(GRAY))))
+    np.testing.assert_allclose(found.pixels, GRAY / 255, atol=1e-6)
+    assert "more Pixel Data" in notes_of(found)
+
+
 @pytest.mark.parametrize("bits", [8, 10, 11])
 def test_values_beyond_the_bits_stored(bits: int, tmp_path: Path) -> None:
     found = read(tmp_path, encoded(dataset_of(TWELVE, bits=bits)))

@@ -1,6 +1,8 @@
 """Read many damaged files and count what happens; can be killed at any moment and started again.
 
-    python -m tests.fuzz.run --count 10000 --seed 1 --out results/fuzz.json [--findings FOLDER]
+    python -m tests.fuzz.run --count 10000 --seed 1 --analyze --out results/fuzz.json [--findings FOLDER]
+
+With --analyze what could be read is analysed too, so that "refused" counts the gate's refusals as well.
 
 Every outcome is a line of OUT's journal (`fuzz.jsonl` beside `fuzz.json`) before the next input is read. A faulty
 input is saved under FINDINGS as NUMBER-kind.bin. The readers run in a process of their own, which is started again
@@ -30,7 +32,7 @@ from tests.fuzz.worker import Outcome, work
 
 SECONDS, PEAK_MB = 30, 1024
 GRACE_SECONDS = 30  # how much longer is waited for an input that takes too long, to know by how much
-RESULTS = ("read", "refused", "failed", "died", "unforeseen")
+RESULTS = ("analyzed", "read", "refused", "failed", "died", "unforeseen")
 FAULTS = ("killed", "died", "unforeseen", "leaked", "patient", "unprintable", "long")
 FAULTS += ("bad pixels", "printed", "slow", "large")
 
@@ -38,8 +40,8 @@ FAULTS += ("bad pixels", "printed", "slow", "large")
 class Reader:
     """Reads files in a process of its own, which it starts again when that has ended."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, analyze: bool = False) -> None:
+        self.folder, self.analyze = folder, analyze
         self.process: Any = None
 
     def read(self, path: Path) -> Outcome:
@@ -73,7 +75,7 @@ class Reader:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         # No daemon: the readers may start processes themselves.
-        self.process = context.Process(target=work, args=(theirs, self.folder / "printed.txt"))
+        self.process = context.Process(target=work, args=(theirs, self.folder / "printed.txt", self.analyze))
         self.process.start()
         theirs.close()
 
@@ -84,13 +86,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--findings", type=Path, help="Folder for faulty inputs; OUT's name with -findings without it.")
+    parser.add_argument("--analyze", action="store_true", help="Analyse what could be read.")
     arguments = parser.parse_args()
     out: Path = arguments.out
     journal = out.with_suffix(".jsonl")
     findings = arguments.findings or out.with_name(f"{out.stem}-findings")
     done = _begun(journal, arguments.seed)
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder, journal.open("a", encoding="utf-8") as lines:
-        reader = Reader(Path(folder))
+        reader = Reader(Path(folder), arguments.analyze)
         try:
             for number in track(range(arguments.count), "reading damaged files"):
                 if number not in done:

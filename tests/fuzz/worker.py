@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from lunglens import errors
+from lunglens.pipeline import Analyzer
 from lunglens.radiograph import Radiograph, read_radiograph
 
 MEMORY_BYTES = 8 * 1024**3  # the worker's own: an input that wants more must not take the machine down
@@ -26,7 +27,7 @@ _LEAK = re.compile(
 
 @dataclass(frozen=True)
 class Outcome:
-    """result: read, refused, failed, died or unforeseen. faults: what must not be. said: the error's text."""
+    """result: analyzed, read, refused, failed, died or unforeseen. faults: what must not be. said: the error's text."""
 
     result: str
     faults: list[str] = field(default_factory=list)
@@ -35,24 +36,25 @@ class Outcome:
     peak_mb: float = 0.0
 
 
-def work(connection: Connection, noise: Path) -> None:
-    """Read the paths that come over the pipe, until it closes."""
+def work(connection: Connection, noise: Path, analyze: bool) -> None:
+    """Read (and analyse) the paths that come over the pipe, until it closes."""
     os.setsid()  # so that whatever the readers have started can be ended with this process
     _into(noise)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    analyzer = Analyzer.load() if analyze else None
     while True:
         try:
             path = Path(connection.recv())
         except EOFError:
             return
-        connection.send(_read(path, noise))
+        connection.send(_read(path, noise, analyzer))
 
 
-def _read(path: Path, noise: Path) -> Outcome:
+def _read(path: Path, noise: Path, analyzer: Analyzer | None = None) -> Outcome:
     before, children = noise.stat().st_size, _children_peak_kb()
     _forget_peak()
     started = time.perf_counter()
-    result, said, faults = _judged(path)
+    result, said, faults = _judged(path, analyzer)
     seconds = time.perf_counter() - started
     if noise.stat().st_size > before:
         faults.append("printed")
@@ -61,10 +63,11 @@ def _read(path: Path, noise: Path) -> Outcome:
     return Outcome(result, faults, said, round(seconds, 3), round(peak_kb / 1024, 1))
 
 
-def _judged(path: Path) -> tuple[str, str, list[str]]:
+def _judged(path: Path, analyzer: Analyzer | None) -> tuple[str, str, list[str]]:
     """The result, the error's text, and what is wrong with them."""
     try:
         film = read_radiograph(path)
+        result = "read" if analyzer is None else analyzer.analyze(film).status
     except errors.NotAChestRadiographError as error:
         return "refused", str(error), _of_text(error, path)
     except errors.UnreadableImageError as error:
@@ -72,7 +75,7 @@ def _judged(path: Path) -> tuple[str, str, list[str]]:
         return "died" if died else "failed", str(error), _of_text(error, path)
     except BaseException as error:  # whatever it is, it is a finding
         return "unforeseen", repr(error)[:MESSAGE_CHARACTERS], ["unforeseen"]
-    return "read", "", _of_film(film)
+    return result, "", _of_film(film)
 
 
 def _of_text(error: Exception, path: Path) -> list[str]:

@@ -91,7 +91,7 @@ def _native(dataset: Any, notes: list[str]) -> NDArray[Any]:
     if there > expected + expected % 2:
         notes.append("more Pixel Data than the header states; the rest was ignored")
     if int(dataset.SamplesPerPixel) == 3 or int(dataset.BitsAllocated) == 1:
-        return np.asarray(pixel_array(dataset))
+        return np.asarray(pixel_array(dataset, index=0))
     order = ">" if str(dataset.file_meta.TransferSyntaxUID) == BIG_ENDIAN else "<"
     size = int(dataset.BitsAllocated) // 8
     count = int(dataset.Rows) * int(dataset.Columns)
@@ -172,7 +172,7 @@ def _rle(dataset: Any, frame: bytes) -> NDArray[Any]:
     _check_rle(frame, int(dataset.Rows), int(dataset.Columns), int(dataset.SamplesPerPixel))
     dataset.file_meta.TransferSyntaxUID = _RLE
     dataset.PixelData = encapsulate([frame])
-    return np.asarray(pixel_array(dataset, decoding_plugin="pydicom"))
+    return np.asarray(pixel_array(dataset, index=0, decoding_plugin="pydicom"))
 
 
 def _check_rle(frame: bytes, rows: int, columns: int, samples: int) -> None:
