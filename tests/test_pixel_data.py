@@ -192,6 +192,38 @@ def test_values_justified_to_the_high_bit(bits: int, tmp_path: Path) -> None:
     assert f"moved down by {16 - bits} bits" in notes_of(found)
 
 
+@pytest.mark.parametrize("high", [0, 7, 9, 16, 99])
+def test_a_high_bit_that_makes_no_sense(high: int, tmp_path: Path) -> None:
+    found = read(tmp_path, encoded(dataset_of(TWELVE, HighBit=high)))
+    np.testing.assert_allclose(found.pixels, TWELVE / 4095, atol=1e-6)
+    assert "HighBit makes no sense" in notes_of(found)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", [None, "", "RGB", "MONO", "YBR_FULL"])
+def test_a_photometric_interpretation_that_makes_no_sense(kind: str | None, tmp_path: Path) -> None:
+    found = read(tmp_path, encoded(dataset_of(TWELVE, PhotometricInterpretation=kind)))
+    np.testing.assert_allclose(found.pixels, TWELVE / 4095, atol=1e-6)
+    assert "taken for MONOCHROME2" in notes_of(found)
+
+
+@pytest.mark.parametrize("keyword", ["SamplesPerPixel", "BitsStored", "PixelRepresentation", "HighBit"])
+@pytest.mark.parametrize("kind", ["plain", *KINDS])
+def test_elements_with_a_usual_value_may_be_missing(kind: str, keyword: str, tmp_path: Path) -> None:
+    whole = encoded(dataset_of(TWELVE)) if kind == "plain" else transcoded(dataset_of(TWELVE), kind, tmp_path)
+    dataset = dcmread(BytesIO(whole))
+    delattr(dataset, keyword)
+    found = read(tmp_path, encoded(dataset))
+    np.testing.assert_allclose(found.pixels, TWELVE / 4095, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ["MONOCHROME1", "monochrome1", "MONOCHROME 1", "MONOCHROME1 "])
+def test_a_negative_however_it_is_written(kind: str, tmp_path: Path) -> None:
+    found = read(tmp_path, encoded(dataset_of(TWELVE, PhotometricInterpretation=kind)))
+    np.testing.assert_allclose(found.pixels, 1 - TWELVE / 4095, atol=1e-6)
+
+
 def test_a_high_bit_that_the_values_do_not_have(tmp_path: Path) -> None:
     found = read(tmp_path, encoded(dataset_of(TWELVE, HighBit=15)))
     np.testing.assert_allclose(found.pixels, TWELVE / 4095, atol=1e-6)

@@ -155,7 +155,8 @@ def overlay_bit(dataset: Any) -> int:
 
 def photometric(dataset: Any) -> str:
     """Photometric interpretation, upper case; '' where absent."""
-    return str(value(dataset, "PhotometricInterpretation") or "").strip().upper()
+    kind = str(value(dataset, "PhotometricInterpretation") or "").strip("\0 ").upper()
+    return kind.replace("MONOCHROME ", "MONOCHROME")
 
 
 def integer(dataset: Any, keyword: str, default: int | None = None) -> int:

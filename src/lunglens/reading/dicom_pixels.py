@@ -37,6 +37,7 @@ _DECODERS = {
     "JPEG 2000": ("gdcm", "pillow"),
 }
 _GRAY = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
+_COLOUR = ("RGB", "YBR_")
 
 
 def read_stored(dataset: Any, max_pixels: int, notes: list[str]) -> NDArray[Any]:
@@ -50,7 +51,7 @@ def read_stored(dataset: Any, max_pixels: int, notes: list[str]) -> NDArray[Any]
     pixel_data = dataset.get("PixelData")
     if not pixel_data:
         raise UnreadableImageError("it holds no Pixel Data, or ends before them. Choose or export the image itself.")
-    _require_sense(dataset, max_pixels)
+    _require_sense(dataset, max_pixels, notes)
     syntax = str(dataset.file_meta.TransferSyntaxUID)
     if is_encapsulated(pixel_data) or (syntax not in _NATIVE and inspect(pixel_data)):
         return _decode_frame(dataset, syntax, joined_fragments(pixel_data), max_pixels, notes)
@@ -62,21 +63,27 @@ def read_stored(dataset: Any, max_pixels: int, notes: list[str]) -> NDArray[Any]
     return _native(dataset, notes)
 
 
-def _require_sense(dataset: Any, max_pixels: int) -> None:
-    """Check all that the header promises before a decoder sees any of it (PS3.3 C.7.6.3)."""
-    rows, columns, samples = (integer(dataset, key) for key in ("Rows", "Columns", "SamplesPerPixel"))
+def _require_sense(dataset: Any, max_pixels: int, notes: list[str]) -> None:
+    """Check all that the header promises before a decoder sees any of it (PS3.3 C.7.6.3); what can be mended is."""
+    rows, columns, allocated = (integer(dataset, key) for key in ("Rows", "Columns", "BitsAllocated"))
     check_size(rows, columns, max_pixels)
-    allocated, stored = integer(dataset, "BitsAllocated"), integer(dataset, "BitsStored")
-    high = integer(dataset, "HighBit", stored - 1)
-    if samples not in (1, 3) or allocated not in (1, 8, 16) or not 1 <= stored <= high + 1 <= allocated:
+    for keyword, usual in (("SamplesPerPixel", 1), ("BitsStored", allocated), ("PixelRepresentation", 0)):
+        if number(dataset, keyword) is None:
+            setattr(dataset, keyword, usual)
+            notes.append(f"{keyword} is missing or malformed: taken for {usual}")
+    samples, stored = integer(dataset, "SamplesPerPixel"), integer(dataset, "BitsStored")
+    if samples not in (1, 3) or allocated not in (1, 8, 16) or not 1 <= stored <= allocated:
         raise UnreadableImageError(
-            f"{samples} samples of {stored} bits in {allocated} (high bit {high}) are not supported. "
+            f"{samples} samples of {stored} bits in {allocated} are not supported. "
             "Export the image with 8 to 16 bits a pixel."
         )
-    if (samples == 1) != (photometric(dataset) in _GRAY):
-        raise UnreadableImageError(
-            f"its photometric interpretation does not go with {samples} samples a pixel. Export the image again."
-        )
+    if not stored <= integer(dataset, "HighBit", stored - 1) + 1 <= allocated:
+        notes.append("HighBit makes no sense and was ignored")
+        dataset.HighBit = stored - 1
+    kind = photometric(dataset)
+    if (samples == 1 and kind not in _GRAY) or (samples == 3 and not kind.startswith(_COLOUR)):
+        dataset.PhotometricInterpretation = "MONOCHROME2" if samples == 1 else "RGB"
+        notes.append(f"PhotometricInterpretation makes no sense: taken for {dataset.PhotometricInterpretation}")
     dataset.NumberOfFrames = 1
 
 
