@@ -73,7 +73,6 @@ def test_it_may_take_only_so_long(stub: Any, monkeypatch: pytest.MonkeyPatch) ->
     stub("time.sleep(60)")
     monkeypatch.setattr(apart, "SECONDS", 0)
     monkeypatch.setattr(apart, "_SLACK_S", 0)
-    monkeypatch.setattr(apart, "_START_S", 1)
     with pytest.raises(DecodingTimeoutError):
         apart.decode_apart("picture", PNG, PICTURE)
 
@@ -160,3 +159,62 @@ def test_a_fork_gets_a_process_of_its_own() -> None:
     assert process() == first
     os.close(read_end)
     os.close(write_end)
+
+
+def test_a_fork_while_another_thread_decodes_does_not_hang() -> None:
+    with apart._LOCK:  # as another thread would hold it
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)
+            try:
+                process()
+                apart._end()
+            finally:
+                os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_more_open_files_than_select_takes(tmp_path: Path) -> None:
+    code = (
+        "import resource, sys; from lunglens.radiograph import read_radiograph\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (2000, 2000)); kept = [open('/dev/null') for _ in range(1100)]\n"
+        "print(read_radiograph(sys.argv[1]).pixels.shape)"
+    )
+    command = [sys.executable, "-c", code, saved(tmp_path, PNG)]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.stdout.strip() == str(GRAY.shape), found.stderr
+
+
+def test_one_that_stands_still_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even where it does not take the question: 1 MB is more than a pipe holds."""
+    first = process()
+    os.kill(first, signal.SIGSTOP)
+    monkeypatch.setattr(apart, "SECONDS", 1)
+    monkeypatch.setattr(apart, "_SLACK_S", 0)
+    with pytest.raises(DecodingTimeoutError):
+        apart.decode_apart("picture", PNG + bytes(10**6), PICTURE)
+    monkeypatch.undo()
+    assert process() != first
+
+
+@pytest.mark.parametrize("program", [None, "", "/nowhere/python", "/bin/false", "/bin/echo"])
+def test_a_process_that_does_not_start_is_no_fault_of_the_film(
+    program: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    apart._end()
+    monkeypatch.setattr(sys, "executable", program)
+    with pytest.raises(UnreadableImageError, match="does not start; this says nothing of the file") as caught:
+        read_radiograph(saved(tmp_path, PNG))
+    assert not isinstance(caught.value, DecoderDiedError)
+
+
+def test_a_relative_folder_of_modules_whose_start_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    code = (
+        "import os, sys; from lunglens.radiograph import read_radiograph\n"
+        "sys.path.insert(0, 'relative'); os.chdir('gone'); os.rmdir('../gone')\n"
+        "print(read_radiograph(sys.argv[1]).pixels.shape)"
+    )
+    command = [sys.executable, "-c", code, saved(tmp_path, PNG)]
+    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert found.stdout.strip() == str(GRAY.shape), found.stderr

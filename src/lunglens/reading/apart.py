@@ -8,7 +8,7 @@ import atexit
 import json
 import logging
 import os
-import select
+import selectors
 import struct
 import subprocess
 import sys
@@ -46,7 +46,7 @@ def decode_apart(kind: str, data: bytes, how: dict[str, Any]) -> tuple[NDArray[A
 
     Raises:
         DecoderDiedError: the decoding process died of it, or took more than SECONDS.
-        UnreadableImageError, NotAChestRadiographError: as the decoder says.
+        UnreadableImageError, NotAChestRadiographError: as the decoder says, or it does not start.
     """
     with _LOCK:
         try:
@@ -71,18 +71,22 @@ class _DecodingProcess:
         self.owner = os.getpid()
         # Isolated (-I): neither the working folder nor the environment decides what the child imports. Where this
         # process found its modules the child finds them, but for the working folder itself.
-        command = [sys.executable, "-I", "-c", _PROGRAM, *(str(Path(p).absolute()) for p in sys.path if p)]
+        command = [sys.executable, "-I", "-c", _PROGRAM, *_folders_of_modules()]
         environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-        self._child = subprocess.Popen(  # noqa: S603 - a constant program of this package
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-            bufsize=0,
-        )
+        try:
+            self._child = subprocess.Popen(  # noqa: S603 - a constant program of this package
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=environment,
+                bufsize=0,
+            )
+        except (OSError, TypeError, ValueError) as error:  # no such program, or no more processes or files
+            raise _not_started(error) from error
         # Unbuffered pipes are raw streams, which say how much they have taken.
         self._questions, self._answers = cast(FileIO, self._child.stdin), cast(FileIO, self._child.stdout)
+        os.set_blocking(self._questions.fileno(), False)  # what takes no question must not keep this program waiting
         self._is_ready = False
 
     @property
@@ -93,15 +97,17 @@ class _DecodingProcess:
     def decode(self, kind: str, data: bytes, how: dict[str, Any]) -> tuple[NDArray[Any], dict[str, Any]]:
         """See `decode_apart`."""
         try:
-            deadline = time.monotonic() + SECONDS + (_SLACK_S if self._is_ready else _START_S)
-            self._send(json.dumps({"kind": kind, "how": how}).encode(), data)
+            if not self._is_ready:
+                self._receive(time.monotonic() + _START_S)
+                self._is_ready = True
+            deadline = time.monotonic() + SECONDS + _SLACK_S
+            self._send(json.dumps({"kind": kind, "how": how}).encode(), data, deadline)
             answer, values = self._receive(deadline)
         except BaseException as error:
             self.end()  # also where a person has pressed Ctrl-C: the answer would come to the next question
             if isinstance(error, OSError | EOFError | ValueError):
                 raise self._died(error) from error
             raise
-        self._is_ready = True
         if "error" in answer:
             _raise_again(answer)
         return values, answer
@@ -113,23 +119,26 @@ class _DecodingProcess:
         self._questions.close()
         self._answers.close()
 
-    def _died(self, error: Exception) -> DecoderDiedError:
+    def _died(self, error: Exception) -> UnreadableImageError:
+        if not self._is_ready:
+            return _not_started(error)
         log.info("the decoding process ended (%s, code %s)", type(error).__name__, self._child.returncode)
         if isinstance(error, TimeoutError) or self._child.returncode == -_ALARM:
             return DecodingTimeoutError(f"its decoding took more than {SECONDS} s. Copy or export it again.")
         return DecoderDiedError("it ended the program that decodes it: it is damaged. Copy or export it again.")
 
-    def _send(self, question: bytes, data: bytes) -> None:
+    def _send(self, question: bytes, data: bytes, deadline: float) -> None:
         for part in (_HEADER.pack(len(question), len(data)), question, data):
             view = memoryview(part)
             while view:
-                view = view[self._questions.write(view) :]
+                _wait(self._questions, selectors.EVENT_WRITE, deadline)
+                view = view[self._questions.write(view) or 0 :]
 
     def _receive(self, deadline: float) -> tuple[dict[str, Any], NDArray[Any]]:
         length, size = _HEADER.unpack(self._read(_HEADER.size, deadline))
         answer: dict[str, Any] = json.loads(self._read(length, deadline))
         values = self._read(size, deadline)
-        if "error" in answer:
+        if "dtype" not in answer:
             return answer, np.zeros(0)
         return answer, np.frombuffer(values, answer.pop("dtype")).reshape(answer.pop("shape"))
 
@@ -137,13 +146,34 @@ class _DecodingProcess:
         found = bytearray(size)
         view = memoryview(found)
         while view:
-            if not select.select([self._answers], [], [], max(0.0, deadline - time.monotonic()))[0]:
-                raise TimeoutError
+            _wait(self._answers, selectors.EVENT_READ, deadline)
             taken = self._answers.readinto(view)
             if not taken:
                 raise EOFError
             view = view[taken:]
         return found
+
+
+def _folders_of_modules() -> list[str]:
+    """Where this process finds its modules, but for the working folder, which may be gone."""
+    folders = [str(folder) for folder in sys.path if folder]
+    try:
+        return [str(Path(folder).absolute()) for folder in folders]
+    except FileNotFoundError:  # a relative folder then leads nowhere
+        return [folder for folder in folders if Path(folder).is_absolute()]
+
+
+def _wait(pipe: FileIO, event: int, deadline: float) -> None:
+    """Wait until the pipe is ready, whatever its number: `select` refuses those above 1023."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(pipe, event)
+        if not selector.select(max(0.0, deadline - time.monotonic())):
+            raise TimeoutError
+
+
+def _not_started(error: Exception) -> UnreadableImageError:
+    log.warning("the decoding process does not start (%s)", type(error).__name__)
+    return UnreadableImageError("the program that decodes images does not start; this says nothing of the file.")
 
 
 _ALARM = 14  # SIGALRM, by which the child ends itself
@@ -163,6 +193,16 @@ def _end() -> None:
     for process in _running:
         if process.is_alive:
             process.end()
+
+
+def _after_fork() -> None:
+    """A child that a fork makes has a lock of its own: another thread may hold the parent's, and is not there."""
+    global _LOCK
+    _LOCK = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _raise_again(answer: dict[str, Any]) -> NoReturn:

@@ -1,6 +1,6 @@
 """The decoding process itself: questions on its standard input, answers on its standard output, until it closes.
 
-A question and an answer are each: two lengths, a JSON object, bytes.
+A question and an answer are each: two lengths, a JSON object, bytes. The first answer comes unasked: it has started.
 """
 
 import json
@@ -33,6 +33,7 @@ def main() -> None:
     _limit_memory()
     Image.preinit()  # before the first question comes
     with suppress(EOFError, BrokenPipeError):
+        _tell(answers, {}, np.zeros(0, np.uint8))  # that it has started
         while True:
             _answer(questions, answers)
 
@@ -43,6 +44,10 @@ def _answer(questions: BinaryIO, answers: BinaryIO) -> None:
     _alarm(SECONDS)
     values, answer = _decoded(question, data)
     _alarm(0)
+    _tell(answers, answer, values)
+
+
+def _tell(answers: BinaryIO, answer: dict[str, Any], values: NDArray[Any]) -> None:
     text = json.dumps(answer).encode()
     answers.write(_HEADER.pack(len(text), values.nbytes) + text)
     answers.write(values.data if values.size else b"")
