@@ -245,11 +245,12 @@ def test_values_beyond_the_bits_stored(bits: int, tmp_path: Path) -> None:
     assert "beyond the" in notes_of(found)
 
 
-def test_a_drawing_in_the_unused_bits_is_not_the_film(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("overlay", "bit"), [(0, 15), (1, 14), (15, 12)])
+def test_a_drawing_in_the_unused_bits_is_not_the_film(overlay: int, bit: int, tmp_path: Path) -> None:
     stored = TWELVE.copy()
-    stored[10:20, 10:20] |= 0x8000
+    stored[10:20, 10:20] |= 1 << bit
     dataset = dataset_of(stored)
-    dataset.add_new(0x60000102, "US", 15)
+    dataset.add_new(0x60000102 + 0x20000 * overlay, "US", bit)
     np.testing.assert_allclose(read(tmp_path, encoded(dataset)).pixels, TWELVE / 4095, atol=1e-6)
 
 
@@ -279,3 +280,35 @@ def png_16(values: np.ndarray, kind: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         [chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(lines)), chunk(b"IEND", b"")]
     )
+
+
+@pytest.mark.parametrize(
+    "promised", [uid.JPEG2000Lossless, uid.JPEGLosslessSV1, uid.ExplicitVRLittleEndian, uid.MPEG2MPML]
+)
+def test_rle_under_another_transfer_syntax(promised: str, tmp_path: Path) -> None:
+    found = read(tmp_path, encoded(packed(frame_of("rle", tmp_path), promised)))
+    np.testing.assert_allclose(found.pixels, TWELVE / 4095, atol=1e-6)
+    assert "RLE, although" in notes_of(found)
+
+
+@pytest.mark.parametrize("kind", ["explicit", "implicit", "big-endian"])
+@pytest.mark.parametrize(
+    "promised",
+    [uid.ExplicitVRLittleEndian, uid.ImplicitVRLittleEndian, uid.ExplicitVRBigEndian, "1.2.840.10008.1.2.1.99"],
+)
+def test_a_data_set_in_another_order_than_stated(kind: str, promised: str, tmp_path: Path) -> None:
+    data = transcoded(dataset_of(TWELVE), kind, tmp_path)
+    at = data.find(b"\x02\x00\x10\x00UI")
+    old = int.from_bytes(data[at + 6 : at + 8], "little")
+    name = promised.encode() + b"\0" * (len(promised) % 2)
+    length = int.from_bytes(data[140:144], "little") + len(name) - old
+    data = data[: at + 6] + len(name).to_bytes(2, "little") + name + data[at + 8 + old :]
+    found = read(tmp_path, data[:140] + length.to_bytes(4, "little") + data[144:])
+    np.testing.assert_allclose(found.pixels, TWELVE / 4095, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["explicit", "implicit", *KINDS])
+@pytest.mark.parametrize("rest", [b"\xff" * 9, b"\xff" * 100, b"\xfc\xff\xfc\xffOB\0\0\xff\xff\0\0", bytes(7)])
+def test_what_follows_the_pixels_costs_nothing(kind: str, rest: bytes, tmp_path: Path) -> None:
+    found = read(tmp_path, transcoded(dataset_of(TWELVE), kind, tmp_path) + rest)
+    np.testing.assert_allclose(found.pixels, TWELVE / 4095, atol=1e-6)

@@ -211,3 +211,26 @@ def test_zero_bytes_in_the_character_set(value: bytes, implicit: bool, tmp_path:
     assert whole in data
     found = read_radiograph(saved(tmp_path, data.replace(whole, head + length + value)))
     np.testing.assert_allclose(found.pixels, gradient() / 4095, atol=1e-6)
+
+
+@pytest.mark.parametrize(("slope", "intercept"), [("1E308", "0"), ("1E308", "1E308"), ("-1E305", "1E308")])
+def test_a_rescaling_beyond_all_numbers_is_ignored(slope: str, intercept: str, tmp_path: Path) -> None:
+    stored = gradient()
+    film = read_radiograph(
+        saved(tmp_path, encoded(dataset_of(stored, RescaleSlope=slope, RescaleIntercept=intercept)), "film.dcm")
+    )
+    np.testing.assert_allclose(film.pixels, stored / 4095, atol=1e-6)
+    assert "RescaleSlope and RescaleIntercept are too large and were ignored" in film.notes
+
+
+@pytest.mark.parametrize(("representation", "value"), [("SS", -32768), ("US", 32768)])
+def test_the_padding_of_signed_values_may_be_stated_as_unsigned(
+    representation: str, value: int, tmp_path: Path
+) -> None:
+    stored = gradient().astype(np.int16) - 2048
+    stored[:5] = -32768
+    dataset = dataset_of(stored, bits=16)
+    dataset.add_new("PixelPaddingValue", representation, value)
+    film = read_radiograph(saved(tmp_path, encoded(dataset), "film.dcm"))
+    rest = stored[5:].astype(float)
+    np.testing.assert_allclose(film.pixels[5:], (rest - rest.min()) / np.ptp(rest), atol=1e-6)

@@ -197,7 +197,7 @@ def _end() -> None:
 
 def _after_fork() -> None:
     """A child that a fork makes has a lock of its own: another thread may hold the parent's, and is not there."""
-    global _LOCK
+    global _LOCK  # noqa: PLW0603 - the parent's may be locked for ever
     _LOCK = threading.Lock()
 
 

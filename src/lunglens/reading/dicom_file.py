@@ -32,8 +32,8 @@ _ELEMENT_NAMES = (
     "AnatomicRegionSequence ViewCodeSequence PresentationIntentType PixelSpacingCalibrationType "
     "NominalScannedPixelSpacing EstimatedRadiographicMagnificationFactor"
 )
-_OVERLAY_BIT_POSITION = 0x60000102  # of the first of sixteen overlays, which have no keyword
-_ELEMENTS: list[Any] = [*_ELEMENT_NAMES.split(), _OVERLAY_BIT_POSITION]
+_OVERLAY_BIT_POSITIONS = [0x60000102 + (overlay << 17) for overlay in range(16)]  # which have no keyword (PS3.5 7.6)
+_ELEMENTS: list[Any] = [*_ELEMENT_NAMES.split(), *_OVERLAY_BIT_POSITIONS]
 
 
 def parse(data: bytes, max_bytes: int, notes: list[str]) -> "FileDataset":
@@ -43,6 +43,10 @@ def parse(data: bytes, max_bytes: int, notes: list[str]) -> "FileDataset":
     from pydicom.uid import UID
 
     syntax, start = _transfer_syntax(data)
+    if _is_other_order(data[start : start + 4], syntax):
+        notes.append("the data set is not in the byte order, or not deflated, as its header says")
+        # Without what comes before it, pydicom goes by the data set itself.
+        data, syntax, start = data[start:], "", 0
     if syntax == _DEFLATED:
         data, syntax = _inflate(data[start:], max_bytes), EXPLICIT
     elif data[128:132] != b"DICM":
@@ -51,7 +55,9 @@ def parse(data: bytes, max_bytes: int, notes: list[str]) -> "FileDataset":
         dataset = dcmread(BytesIO(data), force=True, specific_tags=_ELEMENTS)
     except ValueError:
         data = _mended_character_set(data, start)
-        dataset = dcmread(BytesIO(data), force=True, specific_tags=_ELEMENTS)
+        dataset = _up_to_pixels(data)
+    except Exception:  # what follows the pixels may be anything
+        dataset = _up_to_pixels(data)
     if "PixelData" not in dataset and _PIXEL_DATA in data:
         # pydicom gives up on fragments that nothing ends: this ends them, and what is missing shows when they are read.
         mended = dcmread(BytesIO(data + _SEQUENCE_END), force=True, specific_tags=_ELEMENTS)
@@ -65,6 +71,21 @@ def parse(data: bytes, max_bytes: int, notes: list[str]) -> "FileDataset":
         dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = UID(syntax)
     return dataset
+
+
+def _up_to_pixels(data: bytes) -> "FileDataset":
+    """Parse what stands before the end of the Pixel Data, and nothing behind it."""
+    from pydicom.filereader import read_partial
+
+    stream = BytesIO(data)
+    return read_partial(stream, lambda tag, *_: tag > 0x7FE00010, force=True, specific_tags=_ELEMENTS)
+
+
+def _is_other_order(tag: bytes, syntax: str) -> bool:
+    """Whether a data set that begins with `tag` contradicts its transfer syntax: its first group is 0008 (PS3.3)."""
+    if syntax in (BIG_ENDIAN, _DEFLATED) and tag[:2] == b"\x08\x00" and tag[2:] != b"\x00\x08":
+        return tag[3:] == b"\x00"
+    return syntax != BIG_ENDIAN and tag[:3] == b"\x00\x08\x00"
 
 
 def _transfer_syntax(data: bytes) -> tuple[str, int]:
@@ -148,9 +169,10 @@ def numbers(dataset: Any, keyword: str) -> list[float]:
 
 
 def overlay_bit(dataset: Any) -> int:
-    """Return the bit of the pixels' cells that holds a drawing (retired, PS3.3 C.9.2); 0 where there is none."""
-    element = dataset.get(_OVERLAY_BIT_POSITION)
-    return element.value if element is not None and isinstance(element.value, int) else 0
+    """Return the lowest bit of the pixels' cells that holds a drawing (retired, PS3.3 C.9.2); 0 where there is none."""
+    elements = [dataset.get(position) for position in _OVERLAY_BIT_POSITIONS]
+    bits = [element.value for element in elements if element is not None and isinstance(element.value, int)]
+    return min(filter(None, bits), default=0)
 
 
 def photometric(dataset: Any) -> str:

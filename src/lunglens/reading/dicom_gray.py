@@ -31,9 +31,8 @@ def _gray_values(stored: NDArray[Any], dataset: Any, notes: list[str]) -> NDArra
     levels = np.arange(low, int(stored.max()) + 1, dtype=np.float64)
     present = np.zeros(levels.size, np.bool_)
     present[index] = True
-    padding = number(dataset, "PixelPaddingValue")
+    padding, other = (_padding(dataset, keyword) for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit"))
     if padding is not None:
-        other = number(dataset, "PixelPaddingRangeLimit")
         ends = sorted((padding, padding if other is None else other))
         unpadded = present & ~((levels >= ends[0]) & (levels <= ends[1]))
         present = unpadded if unpadded.any() else present
@@ -46,6 +45,14 @@ def _gray_values(stored: NDArray[Any], dataset: Any, notes: list[str]) -> NDArra
     return shown.astype(np.float32)[index]
 
 
+def _padding(dataset: Any, keyword: str) -> float | None:
+    """A stored value; some writers state that of signed pixels as if it were unsigned, such as 32768 for -32768."""
+    found = number(dataset, keyword)
+    if found is None or number(dataset, "PixelRepresentation") != 1 or found < 2**15:
+        return found
+    return found - 2**16
+
+
 def _modality(levels: NDArray[np.float64], dataset: Any, notes: list[str]) -> NDArray[np.float64]:
     """Modality LUT, or else rescale slope and intercept (PS3.3 C.11.1.1)."""
     table = _look_up(levels, "ModalityLUTSequence", dataset, notes)
@@ -55,7 +62,12 @@ def _modality(levels: NDArray[np.float64], dataset: Any, notes: list[str]) -> ND
     slope, intercept = number(dataset, "RescaleSlope"), number(dataset, "RescaleIntercept")
     if slope in (None, 0) and "RescaleSlope" in dataset:
         notes.append("RescaleSlope is not usable and was ignored")
-    return levels * (slope or 1.0) + (intercept or 0.0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        rescaled = levels * (slope or 1.0) + (intercept or 0.0)
+        if np.isfinite(np.ptp(rescaled)):
+            return rescaled
+    notes.append("RescaleSlope and RescaleIntercept are too large and were ignored")
+    return levels
 
 
 def _voi(

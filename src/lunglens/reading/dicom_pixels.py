@@ -134,8 +134,10 @@ def _with_sign(stored: NDArray[Any], bits: int) -> NDArray[np.int32]:
 def _decode_frame(dataset: Any, syntax: str, frame: bytes, max_pixels: int, notes: list[str]) -> NDArray[Any]:
     stream = inspect(frame)
     if stream is None:
-        if syntax != _RLE:
+        if syntax != _RLE and not _looks_like_rle(frame, integer(dataset, "SamplesPerPixel")):
             raise _damaged() if syntax in _PROMISED else _unsupported(syntax)
+        if syntax != _RLE:
+            notes.append("the pixels are RLE, although the header names another transfer syntax")
         return _rle(dataset, frame)
     if _PROMISED.get(syntax) != stream.kind:
         notes.append(f"the pixels are {stream.kind}, although the header names another transfer syntax")
@@ -180,6 +182,17 @@ def _rle(dataset: Any, frame: bytes) -> NDArray[Any]:
     dataset.file_meta.TransferSyntaxUID = _RLE
     dataset.PixelData = encapsulate([frame])
     return np.asarray(pixel_array(dataset, index=0, decoding_plugin="pydicom"))
+
+
+def _looks_like_rle(frame: bytes, samples: int) -> bool:
+    """Whether a frame begins with an RLE header: 16 numbers, of which those in use rise from 64 (PS3.5 G.5)."""
+    if len(frame) < 64:
+        return False
+    count, *offsets = struct.unpack_from("<16L", frame)
+    if count not in (samples, 2 * samples):
+        return False
+    used, rest = offsets[:count], offsets[count:]
+    return used[0] == 64 and used == sorted(set(used)) and used[-1] < len(frame) and not any(rest)
 
 
 def _check_rle(frame: bytes, rows: int, columns: int, samples: int) -> None:

@@ -36,12 +36,18 @@ def decode_picture(data: bytes, how: dict[str, Any]) -> tuple[NDArray[Any], dict
         _refuse_pages(data, file_format)
         if file_format == "PNG":
             _verify_png(data)
+        if file_format == "TIFF" and bits > 8 and _tiff_tag(image, 284, 1) == 2 and image.mode not in _GRAY_MODES:
+            raise UnreadableImageError(  # Pillow reads each half of a value as one
+                "colour TIFF of 16 bits in separate planes is not supported. Save it as gray, or with planes together."
+            )
         image.load()
         upright = image if file_format == "TIFF" or orientation == 1 else ImageOps.exif_transpose(image)
         if orientation != 1:
             notes.append(f"EXIF orientation {orientation} applied")
         deep = _deep_colour(data, file_format, notes)
         values = _gray_values(upright, notes) if deep is None else deep
+    if file_format == "TIFF":
+        values = _with_its_sign(values, image)
     if inverted:  # Pillow turns WhiteIsZero round at 8 bits, but not at 16
         notes.append("WhiteIsZero inverted")
         values = 65535 - values
@@ -56,13 +62,23 @@ def _open(data: bytes, file_format: str) -> "ImageFile":
     except Image.DecompressionBombError as error:
         raise UnreadableImageError("it has far too many px to be a radiograph. Give the original image.") from error
     except UnidentifiedImageError as error:  # its text holds an address in memory
-        raise UnreadableImageError("its header is damaged or truncated. Copy or export it again.") from error
+        raise UnreadableImageError(
+            "its header is damaged, or of a kind that is not supported. Copy it again, or export it as PNG."
+        ) from error
 
 
 def _stored_bits(data: bytes, image: "Image") -> int:
     if image.format == "PNG":
         return data[24]  # bit depth in IHDR (PNG specification 11.2.1)
     return _tiff_tag(image, 258, 1) if image.format == "TIFF" else 8
+
+
+def _with_its_sign(values: NDArray[Any], image: "Image") -> NDArray[Any]:
+    """Gray values as Sample Format says (1: unsigned, 2: signed); Pillow takes 8 bits as unsigned, 32 as signed."""
+    sample_format = _tiff_tag(image, 339, 1)
+    if image.mode == "L" and sample_format == 2 and values.dtype == np.uint8:
+        return values.view(np.int8)
+    return values.view(np.uint32) if image.mode == "I" and sample_format == 1 and values.dtype == np.int32 else values
 
 
 def _tiff_tag(image: "Image", tag: int, default: int) -> int:
