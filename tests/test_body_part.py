@@ -13,7 +13,8 @@ CHEST_WORDS = (
     "CHEST|THORAX|TÓRAX|TÒRAX|TORACE|TORAX|TORAKS|PECHO|PEITO|POITRINE|BRUST|BRUSTKORB|BORSTKAS|CXR|RIBS|STERNUM|TRUNK|"
     "HEART|LUNGS|LUNGE|PULMON|PULMÓN|PULMÃO|POUMONS|POLMONI|LONGEN|COSTILLAS|CÔTES|RIPPEN|KLATKA PIERSIOWA|PŁUCA|"
     "HRUDNÍK|PLÍCE|GÖĞÜS|AKCİĞER|BRÖSTKORG|BRYSTKASSE|BRØST|RINTAKEHÄ|MELLKAS|TÜDŐ|GRUDNI KOŠ|DADA|NGỰC|ΘΩΡΑΚΑΣ|"
-    "ГРУДНАЯ КЛЕТКА|ЛЁГКИЕ|ОГК|胸部|胸部正位|肺|흉부|가슴|キョウブ|CHESTABDOMEN|ABDOMEN CHEST|MEDIASTINUM|CORAÇÃO|HERZ"
+    "ГРУДНАЯ КЛЕТКА|ЛЁГКИЕ|ОГК|胸部|胸部正位|肺|흉부|가슴|キョウブ|CHESTABDOMEN|ABDOMEN CHEST|MEDIASTINUM|CORAÇÃO|HERZ|"
+    "HJERTE|PLAUČIAI|PLAUŠAS|KRŪŠKURVIS|ПЛЮЧА|БЯЛ ДРОБ|ГРЪДЕН КОШ|ФЛЮОРОГРАФИЯ|きょうぶ|رئة|قفسه سینه|ריאות|वक्ष|ปอด"
 )
 OTHER_WORDS = (
     "SKULL|ABDOMEN|ABDOME|HAND|MÃO|FOOT|LEG|LONG LEG|EXTREMITY|KNEE|GENOU|RODILLA|KNIE|PELVIS|BECKEN|HIP|NECK|HEAD|"
@@ -27,7 +28,23 @@ ACCENTS = "\u0300\u0301\u0302\u0303\u0308\u030c"
 
 @pytest.mark.parametrize("word", CHEST)
 @pytest.mark.parametrize(
-    "charset", ["utf-8", "latin-1", "gb18030", "shift_jis", "euc_kr", "cp1251", "cp1253", "cp1254"]
+    "charset",
+    [
+        "utf-8",
+        "latin-1",
+        "gb18030",
+        "big5",
+        "shift_jis",
+        "euc_jp",
+        "euc_kr",
+        "cp1251",
+        "cp866",
+        "cp1253",
+        "cp1254",
+        "cp1255",
+        "cp1256",
+        "tis-620",
+    ],
 )
 def test_a_chest_in_any_language_and_character_set(word: str, charset: str) -> None:
     try:
@@ -40,7 +57,7 @@ def test_a_chest_in_any_language_and_character_set(word: str, charset: str) -> N
 
 
 @pytest.mark.parametrize("word", OTHER)
-@pytest.mark.parametrize("charset", ["utf-8", "latin-1", "gb18030"])
+@pytest.mark.parametrize("charset", ["utf-8", "latin-1", "gb18030", "cp1251", "koi8_r", "cp1250", "shift_jis"])
 def test_another_part_is_not_the_chest(word: str, charset: str) -> None:
     encoded = word.encode(charset, "ignore")
     if encoded:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lunglens.errors import DecoderDiedError, DecodingTimeoutError, UnreadableImageError
+from lunglens.errors import DecoderDiedError, DecoderNotStartedError, DecodingTimeoutError, UnreadableImageError
 from lunglens.radiograph import read_radiograph
 from lunglens.reading import apart
 from tests.dicom_files import dataset_of, gradient, rg1, transcoded
@@ -203,9 +203,10 @@ def test_a_process_that_does_not_start_is_no_fault_of_the_film(
 ) -> None:
     apart._end()
     monkeypatch.setattr(sys, "executable", program)
-    with pytest.raises(UnreadableImageError, match="does not start; this says nothing of the file") as caught:
-        read_radiograph(saved(tmp_path, PNG))
-    assert not isinstance(caught.value, DecoderDiedError)
+    for film in (saved(tmp_path, PNG), rg1("J2KR")):
+        with pytest.raises(DecoderNotStartedError, match="does not start; this says nothing of the file"):
+            read_radiograph(film)
+    apart.prepare()
 
 
 def test_a_relative_folder_of_modules_whose_start_is_gone(tmp_path: Path) -> None:

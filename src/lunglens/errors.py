@@ -17,6 +17,10 @@ class DecodingTimeoutError(DecoderDiedError):
     """The file's pixels kept the process that decodes them busy for too long, and it was ended."""
 
 
+class DecoderNotStartedError(UnreadableImageError):
+    """The process that decodes does not start, which says nothing of the file."""
+
+
 class NotAChestRadiographError(LungLensError):
     """The file says of itself that it is no single chest radiograph: another modality, raw data, several frames.
 

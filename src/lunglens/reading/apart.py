@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 from typing import Any, NoReturn, cast
@@ -22,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lunglens import errors
-from lunglens.errors import DecoderDiedError, DecodingTimeoutError, UnreadableImageError
+from lunglens.errors import DecoderDiedError, DecoderNotStartedError, DecodingTimeoutError, UnreadableImageError
 
 SECONDS = 30  # a film takes one at most
 _SLACK_S = 5  # the process ends itself after SECONDS; this one waits a little longer
@@ -46,7 +47,8 @@ def decode_apart(kind: str, data: bytes, how: dict[str, Any]) -> tuple[NDArray[A
 
     Raises:
         DecoderDiedError: the decoding process died of it, or took more than SECONDS.
-        UnreadableImageError, NotAChestRadiographError: as the decoder says, or it does not start.
+        DecoderNotStartedError: there is no decoding process.
+        UnreadableImageError, NotAChestRadiographError: as the decoder says.
     """
     with _LOCK:
         try:
@@ -60,7 +62,7 @@ def decode_apart(kind: str, data: bytes, how: dict[str, Any]) -> tuple[NDArray[A
 
 def prepare() -> None:
     """Start the decoding process while something else is done, such as loading models."""
-    with _LOCK:
+    with _LOCK, suppress(DecoderNotStartedError):  # which the first film that needs it will say
         _the_process()
 
 
@@ -171,9 +173,9 @@ def _wait(pipe: FileIO, event: int, deadline: float) -> None:
             raise TimeoutError
 
 
-def _not_started(error: Exception) -> UnreadableImageError:
-    log.warning("the decoding process does not start (%s)", type(error).__name__)
-    return UnreadableImageError("the program that decodes images does not start; this says nothing of the file.")
+def _not_started(error: Exception) -> DecoderNotStartedError:
+    log.info("the decoding process does not start (%s)", type(error).__name__)
+    return DecoderNotStartedError("the program that decodes images does not start; this says nothing of the file.")
 
 
 _ALARM = 14  # SIGALRM, by which the child ends itself

@@ -16,6 +16,7 @@ _CHEST_STEMS = """
     TUDO PLEUR MEDIAST HEART CARDI HERZ COEUR CORAZON CORACAO CUORE SERCE SRDCE KALP PECHO PEITO PETTO POITRINE BRUST
     BORST BRYST BROST RINTA PIERS HRUD GRUD PIEPT PLAMAN KRUT PRSNI MELLKAS GOGUS DADA NGUC ΘΩΡΑΚ ΠΝΕΥΜ ΣΤΗΘ ГРУД
     ТОРАКС ЛЕГК ЛЕГЕН РЕБР ОГК СЕРДЦ 胸 肺 キョウブ 가슴 흉 폐 صدر חזה छाती ทรวงอก
+    HJERTE PLAUC PLAUS KRUSK ПЛЮЧ ДРОБ ГРЪД ФЛЮОРОГ きょうぶ رئة سینه ریه ריאות वक्ष ปอด
 """  # noqa: RUF001 - not Latin letters by mistake
 _SPINE_STEMS = (
     "SPINE SPINA COLUMN COLONN WIRBEL RACHIS VERTEB WERVEL BROSTRYGG LUMBA LOMBA KREGO PATER OMURGA ПОЗВ 椎 척추"
@@ -27,7 +28,10 @@ _SILENT_WORDS = """
     VARIOUS PORTABLE PORT BEDSIDE ANONYMIZED ANONYMISED REMOVED RX CR DX DR XR X RAY XRAY PA AP
 """
 # What the bytes may be: SpecificCharacterSet does not hold for code strings (PS3.5 6.1.2.2), and is often wrong.
-_CODECS = "utf-8 gb18030 shift_jis iso2022_jp_2 euc_kr cp1251 iso8859_5 koi8_r cp1253 cp1254 cp850 latin-1"
+_CODECS = """
+    utf-8 gb18030 big5 shift_jis iso2022_jp_2 euc_jp euc_kr cp1251 iso8859_5 koi8_r cp866 cp1253 cp1254 cp1255 cp1256
+    tis-620 cp850 latin-1
+"""
 _LETTERS = str.maketrans({"Ø": "O", "Đ": "D", "Ł": "L", "\u0131": "I", "Æ": "AE", "Œ": "OE", "Þ": "TH"})
 BROKEN = "~"
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lunglens.errors import DecoderDiedError, UnreadableImageError
+from lunglens.errors import DecoderDiedError, DecoderNotStartedError, UnreadableImageError
 from lunglens.reading.apart import decode_apart
 from lunglens.reading.codestream import Codestream, inspect, is_encapsulated, joined_fragments
 from lunglens.reading.dicom_file import BIG_ENDIAN, EXPLICIT, IMPLICIT, integer, number, overlay_bit, photometric
@@ -158,6 +158,8 @@ def _decoded(stream: Codestream) -> NDArray[Any]:
     for decoder in _DECODERS[stream.kind]:
         try:
             return decode_apart("codestream", stream.data, how | {"decoder": decoder})[0]
+        except DecoderNotStartedError:
+            raise
         except UnreadableImageError as error:
             failures.append(error)
     # A death is what counts against a file; else the words that fit pixels.
