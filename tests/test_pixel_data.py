@@ -217,6 +217,11 @@ def test_elements_with_a_usual_value_may_be_missing(kind: str, keyword: str, tmp
     np.testing.assert_allclose(found.pixels, TWELVE / 4095, atol=1e-6)
 
 
+def test_colour_without_a_planar_configuration(tmp_path: Path) -> None:
+    colour = dataset_of(np.repeat(GRAY[..., None], 3, axis=2), bits=8, PlanarConfiguration=None)
+    np.testing.assert_allclose(read(tmp_path, encoded(colour)).pixels, GRAY / 255, atol=1e-6)
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", ["MONOCHROME1", "monochrome1", "MONOCHROME 1", "MONOCHROME1 "])
 def test_a_negative_however_it_is_written(kind: str, tmp_path: Path) -> None:

@@ -67,7 +67,10 @@ def _require_sense(dataset: Any, max_pixels: int, notes: list[str]) -> None:
     """Check all that the header promises before a decoder sees any of it (PS3.3 C.7.6.3); what can be mended is."""
     rows, columns, allocated = (integer(dataset, key) for key in ("Rows", "Columns", "BitsAllocated"))
     check_size(rows, columns, max_pixels)
-    for keyword, usual in (("SamplesPerPixel", 1), ("BitsStored", allocated), ("PixelRepresentation", 0)):
+    usual_values = {"SamplesPerPixel": 1, "BitsStored": allocated, "PixelRepresentation": 0}
+    if number(dataset, "SamplesPerPixel") == 3:
+        usual_values["PlanarConfiguration"] = 0
+    for keyword, usual in usual_values.items():
         if number(dataset, keyword) is None:
             setattr(dataset, keyword, usual)
             notes.append(f"{keyword} is missing or malformed: taken for {usual}")
