@@ -27,6 +27,7 @@ from lunglens.errors import DecoderDiedError, DecodingTimeoutError, UnreadableIm
 SECONDS = 30  # a film takes one at most
 _SLACK_S = 5  # the process ends itself after SECONDS; this one waits a little longer
 _START_S = 60
+_MOST_KILLS = 5  # of the process by others, with one film
 _PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from lunglens.reading.decoding_process import main; main()"
 _HEADER = struct.Struct("<LQ")
 
@@ -45,17 +46,21 @@ def decode_apart(kind: str, data: bytes, how: dict[str, Any]) -> tuple[NDArray[A
         the values, (H, W) or (H, W, 3), and what else the decoder says.
 
     Raises:
-        DecoderDiedError: the decoding process died of it, or took more than SECONDS.
+        DecoderDiedError: the decoding process died of it, took more than SECONDS, or was killed again and again.
         UnreadableImageError, NotAChestRadiographError: as the decoder says.
     """
     with _LOCK:
-        try:
-            return _the_process().decode(kind, data, how)
-        except DecodingTimeoutError:
-            raise
-        except DecoderDiedError:
-            # Once more: somebody else may have ended it, such as a machine short of memory.
-            return _the_process().decode(kind, data, how)
+        for tries in range(1, _MOST_KILLS + 1):
+            process = _the_process()
+            try:
+                return process.decode(kind, data, how)
+            except DecodingTimeoutError:
+                raise
+            except DecoderDiedError:
+                # Once more: it may have been the last file's doing. More often where somebody else has ended it.
+                if tries == (_MOST_KILLS if process.was_killed else 2):
+                    raise
+        raise AssertionError  # the last try has returned or raised
 
 
 def prepare() -> None:
@@ -84,6 +89,7 @@ class _DecodingProcess:
         # Unbuffered pipes are raw streams, which say how much they have taken.
         self._questions, self._answers = cast(FileIO, self._child.stdin), cast(FileIO, self._child.stdout)
         self._is_ready = False
+        self.was_killed = False  # by somebody else, such as a machine that is short of memory
 
     @property
     def is_alive(self) -> bool:
@@ -117,6 +123,10 @@ class _DecodingProcess:
         log.info("the decoding process ended (%s, code %s)", type(error).__name__, self._child.returncode)
         if isinstance(error, TimeoutError) or self._child.returncode == -_ALARM:
             return DecodingTimeoutError(f"its decoding took more than {SECONDS} s. Copy or export it again.")
+        # By these signals no decoder ends itself. Where the answer was rubbish it was this program that has killed it.
+        self.was_killed = self._child.returncode in _BY_OTHERS and not isinstance(error, ValueError)
+        if self.was_killed:
+            return DecoderDiedError("the program that decodes it was ended by others (too little memory?). Try again.")
         return DecoderDiedError("it ended the program that decodes it: it is damaged. Copy or export it again.")
 
     def _send(self, question: bytes, data: bytes) -> None:
@@ -147,6 +157,7 @@ class _DecodingProcess:
 
 
 _ALARM = 14  # SIGALRM, by which the child ends itself
+_BY_OTHERS = {-1, -9, -15}  # SIGHUP, SIGKILL, SIGTERM
 _LOCK = threading.Lock()
 _running: list[_DecodingProcess] = []
 
