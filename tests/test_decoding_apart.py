@@ -69,6 +69,25 @@ def test_it_is_tried_once_more_where_somebody_else_has_ended_it(stub: Any, tmp_p
     assert not isinstance(caught.value, DecoderDiedError)
 
 
+def test_kills_by_others_are_borne_for_a_while(stub: Any, tmp_path: Path) -> None:
+    count = tmp_path / "count"
+    count.touch()
+    stub(
+        f"f = open({str(count)!r}, 'ab'); n = f.tell(); f.write(b'.'); f.close();"
+        " n < 4 and os.kill(os.getpid(), signal.SIGKILL); raise MemoryError"
+    )
+    with pytest.raises(UnreadableImageError, match="takes too much memory"):
+        read_radiograph(saved(tmp_path, PNG))
+    assert count.read_bytes() == b"....."
+
+
+def test_what_others_end_again_and_again_is_not_said_to_be_damaged(stub: Any, tmp_path: Path) -> None:
+    stub("os.kill(os.getpid(), signal.SIGKILL)")
+    with pytest.raises(DecoderDiedError, match="was ended by others") as caught:
+        read_radiograph(saved(tmp_path, PNG))
+    assert "damaged" not in str(caught.value)
+
+
 def test_it_may_take_only_so_long(stub: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     stub("time.sleep(60)")
     monkeypatch.setattr(apart, "SECONDS", 0)
@@ -219,3 +238,15 @@ def test_a_relative_folder_of_modules_whose_start_is_gone(tmp_path: Path) -> Non
     command = [sys.executable, "-c", code, saved(tmp_path, PNG)]
     found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert found.stdout.strip() == str(GRAY.shape), found.stderr
+
+
+def test_a_film_that_ends_it_after_others_have_is_an_error_too(stub: Any, tmp_path: Path) -> None:
+    """Twice killed by somebody else, then by the film itself, as often as it is tried."""
+    count = tmp_path / "count"
+    stub(
+        f"p = {str(count)!r}; n = os.path.getsize(p) if os.path.exists(p) else 0; open(p, 'a').write('x'); "
+        "os.kill(os.getpid(), signal.SIGKILL) if n < 2 else os.abort()"
+    )
+    with pytest.raises(DecoderDiedError, match="it is damaged"):
+        read_radiograph(saved(tmp_path, PNG))
+    assert count.stat().st_size == 3

@@ -35,8 +35,8 @@ def results(analyzer: Analyzer, tmp_path_factory: pytest.TempPathFactory) -> Res
         finding = analyzer.analyze(read_radiograph(path))
         assert finding.status == ("refused" if kind == "refused by the gate" else "analyzed"), (kind, finding.reason)
         found[kind] = {"film": path.read_bytes(), **dicom_results(read_source(path), finding).files()}
-    path.write_bytes(changed(BodyPartExamined="FOOT"))
-    refused = refusal_results(read_source(path), "its header says body part FOOT", "body-part").files()
+    path.write_bytes(changed(Modality="CT"))
+    refused = refusal_results(read_source(path), "its header says modality CT", "modality").files()
     return {**found, "refused by its header": {"film": path.read_bytes(), **refused}}
 
 

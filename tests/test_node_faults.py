@@ -292,6 +292,12 @@ def test_status_tells_what_waits_and_whether_the_node_is_ready(
         assert (status["ready"], status["waiting"], status["films"]) == (True, 0, {"analyzed": 1})
         process.is_ready = False
         wait_for(lambda: not json.loads((tmp_path / "status.json").read_text())["ready"])
+        process.is_ready = True
+        assert running.is_ready
+        monkeypatch.setattr(
+            running.spool, "free", lambda: running.settings.least_free_bytes - 1
+        )  # films are turned away
+        assert not running.is_ready
     assert not json.loads((tmp_path / "status.json").read_text())["ready"]
 
 

@@ -366,6 +366,7 @@ def test_a_header_that_the_pixels_contradict_is_said_to_be_wrong(
     assert finding.covid_probability == pytest.approx(twin.covid_probability, abs=1e-3)
     assert finding.to_display == way
     assert any("against its header" in warning for warning in finding.warnings)
+    assert finding.to_dict()["orientation"]["stated_by_header"] is False
 
 
 def test_a_mirrored_film_whose_header_denies_it_warns(

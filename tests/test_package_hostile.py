@@ -22,6 +22,7 @@ from lunglens.onnx_file import has_external_data
 from lunglens.package import load_package, shipped_models, write_description
 from lunglens.package_record import checked
 from lunglens.pipeline import Analyzer
+from tests.test_batch import run_cli
 
 SIZE = 16
 KINDS = ("lungs", "classifier")
@@ -82,6 +83,17 @@ def test_a_package_of_the_other_kind_is_refused(kind: str) -> None:
     other = shipped_models() / KINDS[1 - KINDS.index(kind)]
     with pytest.raises(ModelPackageError, match=f"is no {kind} package"):
         Analyzer.load(**{kind: other})
+
+
+def test_a_graph_that_cannot_be_run_is_said_once_and_costs_no_film(chest_png: Path, tmp_path: Path) -> None:
+    folder, out = Path(shutil.copytree(shipped_models() / "classifier", tmp_path / "classifier")), tmp_path / "out"
+    description = described(folder)
+    description["input_size"] += 1
+    write_description(folder, description)
+    done = run_cli("analyze", chest_png, "--out", out, "--classifier", folder)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"lunglens: {folder / 'model.onnx'}: its input is not")
+    assert not out.exists()
 
 
 def test_a_lungs_package_without_a_fitted_gate_cannot_analyse_but_can_be_loaded(tmp_path: Path) -> None:

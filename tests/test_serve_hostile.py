@@ -133,6 +133,22 @@ def test_stow_bodies_that_are_none(client: httpx.Client) -> None:
     assert client.post("/studies", content=parts, headers=kind).status_code == 400
 
 
+def test_a_stow_body_without_its_end_or_with_a_boundary_without_end_is_refused(
+    client: httpx.Client, film: bytes
+) -> None:
+    part = b"\r\n--x\r\nContent-Type: application/dicom\r\n\r\n" + film
+    kind = 'multipart/related; type="application/dicom"; boundary='
+    for body, boundary in (
+        (part, "x"),
+        (part + part + b"\r\n--", "x"),
+        (part + part + b"\r\n--x\r\n", "x"),
+        (b"", "x" * 300),
+    ):
+        answer = client.post("/studies", content=body, headers={"content-type": kind + boundary})
+        assert (answer.status_code, bool(answer.json()["detail"])) == (400, True)
+    assert client.post("/studies", content=part + b"\r\n--x--", headers={"content-type": kind + "x"}).status_code == 200
+
+
 def test_a_deflated_part_is_not_inflated_in_the_server(client: httpx.Client, running: Running, film: bytes) -> None:
     dataset = pydicom.dcmread(io.BytesIO(film))
     dataset.PixelData = bytes(2 * 50_000_000)

@@ -69,6 +69,7 @@ def test_a_film_and_a_leg_dropped_are_shown_as_the_library_sees_them(page: Any, 
     said = page.inner_text("#answer")
     assert f"{expected.left.area_px:,} px" in said
     assert all(warning in said for warning in expected.warnings)
+    assert expected.radiograph.notes and all(note in said for note in expected.radiograph.notes)
     # Every control changes what is seen, and a reset brings the first view back.
     page.wait_for_function("() => !document.getElementById('tools').hidden")
     before = page.evaluate(PIXELS)

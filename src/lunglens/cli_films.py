@@ -51,6 +51,7 @@ def run_films(
         raise typer.Exit(2)
     prepare()
     analyzer = Analyzer.load(*packages)
+    analyzer.prepare()
     with _progress() as progress:
         task = progress.add_task("films", total=len(films))
 

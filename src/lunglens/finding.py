@@ -101,7 +101,7 @@ class Finding:
             "orientation": {
                 "turned_degrees_clockwise": 90 * self.to_display.quarter_turns,
                 "mirrored": self.to_display.mirrored,
-                "stated_by_header": self.radiograph.to_display is not None,
+                "stated_by_header": self.radiograph.to_display == self.to_display,
                 "heart_on_the_wrong_side": self.mirrored,
             },
             "warnings": list(self.warnings),

@@ -82,6 +82,14 @@ class ModelPackage:
         graph = _verified(self.folder, GRAPH, self.description["checksums"][GRAPH])
         return _session_of(graph, self)
 
+    def prepare(self) -> None:
+        """Load the graph now, so that what is wrong with it is said once, and not of each film.
+
+        Raises:
+            ModelPackageError: the graph has changed since it was exported, or cannot be run.
+        """
+        _ = self._session
+
     def run(self, images: Array) -> dict[str, Array]:
         """Run the graph on (N, 1, S, S) float32 images in 0..1; output name -> array.
 

@@ -46,6 +46,15 @@ class Analyzer:
             load_package(models / "orientation", "orientation"),
         )
 
+    def prepare(self) -> None:
+        """Load the graphs now: what is wrong with a model is no film's fault.
+
+        Raises:
+            ModelPackageError: one cannot be run.
+        """
+        for package in (self.lungs, self.classifier, self.orientation):
+            package.prepare()
+
     def analyze(self, film: Radiograph) -> Finding:
         """The whole answer for one film; a film the gate refuses gives a finding without a probability."""
         clock = _Clock()

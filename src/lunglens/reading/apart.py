@@ -28,6 +28,7 @@ from lunglens.errors import DecoderDiedError, DecoderNotStartedError, DecodingTi
 SECONDS = 30  # a film takes one at most
 _SLACK_S = 5  # the process ends itself after SECONDS; this one waits a little longer
 _START_S = 60
+_MOST_KILLS = 5  # of the process by others, with one film
 _PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from lunglens.reading.decoding_process import main; main()"
 _HEADER = struct.Struct("<LQ")
 
@@ -46,18 +47,22 @@ def decode_apart(kind: str, data: bytes, how: dict[str, Any]) -> tuple[NDArray[A
         the values, (H, W) or (H, W, 3), and what else the decoder says.
 
     Raises:
-        DecoderDiedError: the decoding process died of it, or took more than SECONDS.
+        DecoderDiedError: the decoding process died of it, took more than SECONDS, or was killed again and again.
         DecoderNotStartedError: there is no decoding process.
         UnreadableImageError, NotAChestRadiographError: as the decoder says.
     """
     with _LOCK:
-        try:
-            return _the_process().decode(kind, data, how)
-        except DecodingTimeoutError:
-            raise
-        except DecoderDiedError:
-            # Once more: somebody else may have ended it, such as a machine short of memory.
-            return _the_process().decode(kind, data, how)
+        for tries in range(1, _MOST_KILLS + 1):
+            process = _the_process()
+            try:
+                return process.decode(kind, data, how)
+            except DecodingTimeoutError:
+                raise
+            except (DecoderDiedError, DecoderNotStartedError):
+                # Once more: it may have been the last file's doing. More often where somebody else has ended it.
+                if tries >= (_MOST_KILLS if process.was_killed else 2):
+                    raise
+        raise AssertionError  # the last try has returned or raised
 
 
 def prepare() -> None:
@@ -90,6 +95,7 @@ class _DecodingProcess:
         self._questions, self._answers = cast(FileIO, self._child.stdin), cast(FileIO, self._child.stdout)
         os.set_blocking(self._questions.fileno(), False)  # what takes no question must not keep this program waiting
         self._is_ready = False
+        self.was_killed = False  # by somebody else, such as a machine that is short of memory
 
     @property
     def is_alive(self) -> bool:
@@ -122,11 +128,15 @@ class _DecodingProcess:
         self._answers.close()
 
     def _died(self, error: Exception) -> UnreadableImageError:
+        # By these signals no decoder ends itself. Where the answer was rubbish it was this program that has killed it.
+        self.was_killed = self._child.returncode in _BY_OTHERS and isinstance(error, EOFError | BrokenPipeError)
         if not self._is_ready:
             return _not_started(error)
         log.info("the decoding process ended (%s, code %s)", type(error).__name__, self._child.returncode)
         if isinstance(error, TimeoutError) or self._child.returncode == -_ALARM:
             return DecodingTimeoutError(f"its decoding took more than {SECONDS} s. Copy or export it again.")
+        if self.was_killed:
+            return DecoderDiedError("the program that decodes it was ended by others (too little memory?). Try again.")
         return DecoderDiedError("it ended the program that decodes it: it is damaged. Copy or export it again.")
 
     def _send(self, question: bytes, data: bytes, deadline: float) -> None:
@@ -179,6 +189,7 @@ def _not_started(error: Exception) -> DecoderNotStartedError:
 
 
 _ALARM = 14  # SIGALRM, by which the child ends itself
+_BY_OTHERS = {-1, -9, -15}  # SIGHUP, SIGKILL, SIGTERM
 _LOCK = threading.Lock()
 _running: list[_DecodingProcess] = []
 

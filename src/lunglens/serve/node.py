@@ -71,6 +71,7 @@ class Node:
         return (
             not self._stopping.is_set()
             and self.process.is_ready
+            and self.spool.free() >= self.settings.least_free_bytes
             and len(self._threads) == len(self._parts)
             and all(thread.is_alive() for thread in self._threads.values())
         )

@@ -11,7 +11,7 @@ from typing import IO, Any
 import pydicom
 from pydicom.filereader import read_file_meta_info
 from pydicom.uid import DeflatedExplicitVRLittleEndian
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser
 
 CANNOT_UNDERSTAND = 0xC000
@@ -46,11 +46,17 @@ class Parts:
 
     def __init__(self, boundary: bytes, take: Callable[[IO[bytes]], None]) -> None:
         """take: called with each complete part, which it may read from its begin; afterwards it is gone."""
-        self._take, self._count = take, 0
+        self._take, self._count, self._has_ended = take, 0, False
         self._part = tempfile.TemporaryFile()  # noqa: SIM115 - one for all parts, until `close`
         with _told():
             self._parser = MultipartParser(
-                boundary, {"on_part_begin": self._begin, "on_part_data": self._data, "on_part_end": self._end}
+                boundary,
+                {
+                    "on_part_begin": self._begin,
+                    "on_part_data": self._data,
+                    "on_part_end": self._end,
+                    "on_end": self._body_end,
+                },
             )
 
     def write(self, chunk: bytes) -> None:
@@ -64,6 +70,8 @@ class Parts:
             self._parser.finalize()
         if not self._count:
             raise NotStowError("the body has no part")
+        if not self._has_ended:  # else its last film would be left out, and nobody told
+            raise NotStowError("the body ends within a part; send it again")
 
     def close(self) -> None:
         """Delete what is left of it."""
@@ -83,12 +91,15 @@ class Parts:
         self._part.seek(0)
         self._take(self._part)
 
+    def _body_end(self) -> None:
+        self._has_ended = True
+
 
 @contextmanager
 def _told() -> Iterator[None]:
     try:
         yield
-    except MultipartParseError as error:
+    except FormParserError as error:  # a boundary that is too long, too
         raise NotStowError(f"the body is no multipart body ({error})") from error
 
 

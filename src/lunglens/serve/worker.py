@@ -74,6 +74,7 @@ def work(connection: Connection, limits: Limits, memory_bytes: int) -> None:
     _stand_apart()
     prepare()
     analyzer = Analyzer.load()
+    analyzer.prepare()
     # Memory that could be written (RLIMIT_DATA): what libraries only reserve does not count.
     resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
     connection.send(Answer("ready"))

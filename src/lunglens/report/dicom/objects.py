@@ -78,7 +78,7 @@ def refusal_results(source: Source, reason: str, code: str = "not-a-chest-radiog
     Args:
         source: of the film.
         reason: in words of a reader.
-        code: the reason's machine word: "modality", "body-part", "frames", "raw-data", "unreadable" or the default;
+        code: the reason's machine word: "modality", "frames", "raw-data", "unreadable" or the default;
             others are reported as "other" (codes.py).
 
     Raises:

@@ -205,6 +205,11 @@ function factsOf(result) {
     warnings.append(...result.warnings.map((text) => element("li", text)));
     parts.unshift(element("h3", "Warnings"), warnings);
   }
+  if (result.film.notes.length) {  // that the film is shown mirrored or turned, say
+    const notes = element("ul", undefined, { class: "notes", "aria-label": "Notes on the film" });
+    notes.append(...result.film.notes.map((text) => element("li", text)));
+    parts.push(element("h3", "Notes on the film"), notes);
+  }
   return parts;
 }
 
