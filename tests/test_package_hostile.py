@@ -327,3 +327,26 @@ def test_a_description_that_could_not_be_read_again_is_not_written(tmp_path: Pat
     with pytest.raises(ModelPackageError, match=r"parameters\.threshold"):
         write_description(folder, described(folder) | {"parameters": {"threshold": 1.5}})
     assert (folder / "package.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "value"),
+    [
+        ("classifier", ("threshold",), 0.0),
+        ("lungs", ("postprocess", "threshold"), 0.4),
+        ("orientation", ("mirrored_above",), -9.0),
+    ],
+)
+def test_a_changed_parameter_is_refused(kind: str, path: tuple[str, ...], value: float, tmp_path: Path) -> None:
+    folder = tmp_path / kind
+    shutil.copytree(shipped_models() / kind, folder)
+    description = described(folder)
+    part = description["parameters"]
+    for name in path[:-1]:
+        part = part[name]
+    part[path[-1]] = value
+    (folder / "package.json").write_text(json.dumps(description))
+    with pytest.raises(ModelPackageError, match="parameters do not have the checksum"):
+        load_package(folder)
+    write_description(folder, description)  # whoever exports a package again says so
+    assert load_package(folder).parameters == description["parameters"]

@@ -130,19 +130,22 @@ def load_package(folder: Path, kind: Kind | None = None) -> ModelPackage:
     record = checked(description, str(folder))
     if kind is not None and (missing := record.lacks(kind)):
         raise ModelPackageError(f"{folder}: is no {kind} package, it lacks {', '.join(missing)}; give a {kind} package")
+    if record.parameters_sha256 not in (None, _sum_of_parameters(description)):
+        raise ModelPackageError(f"{folder}: its parameters do not have the checksum in {DESCRIPTION}; {_AGAIN}")
     for name, expected in record.checksums.items():
         _verified(folder, name, expected)
     return ModelPackage(folder, description)
 
 
 def write_description(folder: Path, description: Mapping[str, Any]) -> None:
-    """Write `package.json`, if `load_package` would read it.
+    """Write `package.json`, with a checksum of its parameters, if `load_package` would read it.
 
     Raises:
         ModelPackageError: it would not.
     """
-    checked(dict(description), str(folder))
-    write_json(folder / DESCRIPTION, description)
+    whole = dict(description) | {"parameters_sha256": _sum_of_parameters(description)}
+    checked(whole, str(folder))
+    write_json(folder / DESCRIPTION, whole)
 
 
 def verify_package(package: ModelPackage) -> list[str]:
@@ -158,6 +161,10 @@ def verify_package(package: ModelPackage) -> list[str]:
             problems.append(str(error))
     # A graph that is not the one that was exported is not run.
     return problems or _golden_problems(package)
+
+
+def _sum_of_parameters(description: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(description.get("parameters"), sort_keys=True).encode()).hexdigest()
 
 
 def _read(folder: Path, name: str) -> bytes:

@@ -75,6 +75,7 @@ class Record(_Part):
     """The whole of `package.json`.
 
     input_size: side of the square input in pixels. checksums: hex SHA-256 by file name, the graph's among them.
+    parameters_sha256: of the parameters as sorted JSON; packages of version 0.1.0 have none.
     golden: mean, spread and a few values of each output for `golden_input`, empty while the package is being written.
     """
 
@@ -85,6 +86,7 @@ class Record(_Part):
     parameters: _Parameters
     provenance: dict[str, Any] = {}
     checksums: dict[FileName, Sha256]
+    parameters_sha256: Sha256 | None = None
     golden: dict[str, list[FiniteFloat]]
     measured: _Measured = _Measured()
 
