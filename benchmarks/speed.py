@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,7 @@ def main() -> None:
     starts = [fresh_process(path) for _ in range(arguments.repeats)]
     ours, theirs = (statistics.median(column) for column in zip(*rounds, strict=True))
     result = {
+        "date": datetime.now(UTC).date().isoformat(),
         "film": f"{path.name} {film.pixels.shape[0]}x{film.pixels.shape[1]}",
         "cores": len(os.sched_getaffinity(0)),
         "numpy": np.__version__,

@@ -317,7 +317,7 @@ data fingerprints `{lungs["data_fingerprint"][:12]}` (lungs), `{held_out["data_f
 | The paper's recipe, AUROC: ten folds of its study, then {unseen["n"]:,} films of other collections | {interval(folds, "auroc")}, then **{interval(unseen, "auroc")}** |
 | Lungs, Dice, {dice["n"]} films of Montgomery and Shenzhen | {interval(dice, "mean")}; median {dice["median"]:.3f}; 5th percentile {dice["percentile_5"]:.3f} |
 | Gate, refused (out of fold): frontal films, lateral, CT | {refused["film"]["share"]:.1%}, {refused["lateral"]["share"]:.1%}, {refused["CT"]["share"]:.1%} of {refused["film"]["n"]}, {refused["lateral"]["n"]}, {refused["CT"]["n"]} |
-| One film of 1955x1841, {speed["cores"]} cores | {speed["shipped_ms"]:.0f} ms; {speed["ratio"]:.0f} times faster than the paper's sizes in eager torch; {speed["cold_start_to_first_answer_s"]:.1f} s from a cold start; {speed["peak_memory_mb"]} MB |""",
+| One film of 1955x1841, {speed["cores"]} cores, {speed["date"]} | {speed["shipped_ms"]:.0f} ms; {speed["ratio"]:.0f} times faster than the paper's sizes in eager torch; {speed["cold_start_to_first_answer_s"]:.1f} s from a cold start; {speed["peak_memory_mb"]} MB |""",
     )
 
 
