@@ -6,9 +6,6 @@ The format is decided by the bytes, not by the file's name. Sizes are checked be
 import hashlib
 import logging
 import stat
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +15,7 @@ from numpy.typing import NDArray
 
 from lunglens.errors import LungLensError, UnreadableImageError
 from lunglens.orientation import Orientation, read_orientation
+from lunglens.quiet import quiet
 from lunglens.reading.apart import decode_apart
 from lunglens.reading.dicom_file import parse, values
 from lunglens.reading.dicom_gray import to_gray
@@ -29,7 +27,6 @@ from lunglens.reading.kinds import looks_like_dicom, raster_format
 from lunglens.reading.values import check_size, luma, scale
 
 log = logging.getLogger("lunglens.reading")
-_NOISY_LOGGERS = ("pydicom", "PIL", "openjpeg", "jpeg_ls")
 
 
 @dataclass(frozen=True)
@@ -88,7 +85,7 @@ def read_radiograph(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Radiog
     """
     file = Path(path)
     try:
-        with _quiet():
+        with quiet("pydicom"):
             return _decode(_read_bytes(file, limits.max_bytes), limits)
     except LungLensError as error:
         raise type(error)(f"{file.name}: {error}", **vars(error)) from error.__cause__
@@ -120,22 +117,6 @@ def radiograph_from_array(array: NDArray[Any], spacing_mm: tuple[float, float] |
         notes = ("colour image converted to gray",)
         pixels = luma(pixels)
     return Radiograph(pixels, "", "array", 8 * array.dtype.itemsize, spacing_mm, notes=notes)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep pydicom's and Pillow's warnings and log lines from the user; what matters becomes a note or an error."""
-    loggers = [logging.getLogger(name) for name in _NOISY_LOGGERS]
-    levels = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.CRITICAL + 1)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
 
 
 def _read_bytes(file: Path, max_bytes: int) -> bytes:

@@ -2,10 +2,7 @@
 
 import hashlib
 import io
-import logging
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +13,7 @@ from pydicom.uid import ComputedRadiographyImageStorage
 
 from lunglens.errors import LungLensError
 from lunglens.finding import Finding
+from lunglens.quiet import quiet
 from lunglens.reading.kinds import looks_like_dicom
 from lunglens.report.dicom.common import Stem, stem_of_finding, stem_of_refusal
 from lunglens.report.dicom.tidy import COPIED, Source, raw_value, tidied
@@ -45,7 +43,7 @@ def read_source(path: Path) -> Source:
         NoDicomSourceError: it is no DICOM file, or has no Study Instance UID.
     """
     try:
-        with _quiet(), path.open("rb") as stream:
+        with quiet("pydicom", "highdicom"), path.open("rb") as stream:
             if not looks_like_dicom(stream.read(4096)):
                 raise NoDicomSourceError(f"{path.name}: no DICOM results: they can only be made of a DICOM film")
             header = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(COPIED))
@@ -112,7 +110,7 @@ def _refusal(source: Source, reason: str, code: str, stem: Stem) -> dict[str, Da
 def _made(source: Source, make: Callable[[Source], dict[str, Dataset]]) -> DicomResults:
     """Make objects; highdicom knows no private classes and asks more of some others: to it any film is a CR image."""
     try:
-        with _quiet():
+        with quiet("pydicom", "highdicom"):
             film = deepcopy(source)
             film.SOPClassUID = ComputedRadiographyImageStorage
             found = make(film)
@@ -122,22 +120,6 @@ def _made(source: Source, make: Callable[[Source], dict[str, Dataset]]) -> Dicom
     except Exception as error:  # of what a header can hold, highdicom refuses more than we know of
         # Without the error's text, which may hold the value.
         raise NoDicomSourceError(f"no DICOM results: the header cannot be used ({type(error).__name__})") from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep pydicom's and highdicom's warnings and log lines from the user: they repeat values of the header."""
-    loggers = [logging.getLogger(name) for name in ("pydicom", "highdicom")]
-    levels = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.CRITICAL + 1)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
 
 
 def _name_class(dataset: Dataset, source: Source) -> None:
