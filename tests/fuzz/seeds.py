@@ -1,4 +1,4 @@
-"""Small valid files of every kind that LungLens reads, built in code from a phantom chest."""
+"""Small valid files of every kind that LungLens reads, built in code from the example film, shrunk."""
 
 import tempfile
 import zlib
@@ -15,9 +15,10 @@ from pydicom import dcmread, uid
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 
-from tests.dicom_files import dataset_of, encoded, transcoded
+from lunglens.preprocess import Floats, resize
+from lunglens.radiograph import read_radiograph
+from tests.dicom_files import dataset_of, encoded, rg1, transcoded
 from tests.fuzz.png import png_of
-from tests.phantom import chest
 from tests.pictures import picture
 
 SIZE = 128
@@ -29,8 +30,13 @@ def seeds() -> dict[str, bytes]:
     return dict([*_dicom(), *_encapsulated(), *_png(), *_jpeg(), *_tiff(), ("jsrt", _jsrt())])
 
 
+@cache
+def _film() -> Floats:
+    return resize(read_radiograph(rg1("UNCR")).pixels, SIZE, SIZE)
+
+
 def _gray(bits: int) -> NDArray[Any]:
-    pixels = np.rint(chest(1, SIZE)[0] * (2**bits - 1))
+    pixels = np.rint(_film() * (2**bits - 1))
     return pixels.astype(np.uint8 if bits <= 8 else np.uint16)
 
 
