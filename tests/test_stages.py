@@ -13,7 +13,7 @@ from lunglens.errors import DataError
 from lunglens.gate.look import look_at
 from lunglens.gate.upright import guess_orientation
 from lunglens.orientation import ALL_ORIENTATIONS
-from lunglens.package import load_package, verify_package
+from lunglens.package import load_package, verify_package, write_description
 from lunglens.pipeline import Analyzer
 from lunglens.preprocess import film_square
 from lunglens.radiograph import read_radiograph
@@ -69,7 +69,9 @@ def test_predictions_of_the_run_are_those_of_the_package(
     analyzer = Analyzer.load(lungs_run / "package", classifier_run / "package")
     table = pd.read_csv(classifier_run / "predictions.csv")
     checked = 0
-    for row in table.sample(20, random_state=0).itertuples():
+    for row in table.sample(frac=1, random_state=0).itertuples():
+        if checked == 6:
+            break
         film = read_radiograph(Path(row.path))
         look = look_at(film, analyzer.lungs, analyzer.orientation)
         if look.inverted or look.mirrored or not look.to_display.is_identity:
@@ -77,7 +79,7 @@ def test_predictions_of_the_run_are_those_of_the_package(
         answer = analyzer._classify(look)
         assert answer["covid_probability"] == pytest.approx(row.probability, abs=1e-4)
         checked += 1
-    assert checked >= 6
+    assert checked == 6
 
 
 def test_classifier_split_is_by_group(classifier_run: Path) -> None:
@@ -94,7 +96,7 @@ def test_a_finished_run_goes_on_from_its_checkpoint(lungs_run: Path, phantom_roo
     again = load_package(lungs_run / "package")
     assert again.description["checksums"] == first
     description = {**again.description, "parameters": {**again.parameters, "gate": gate}}
-    (lungs_run / "package" / "package.json").write_text(json.dumps(description))
+    write_description(lungs_run / "package", description)
 
 
 def test_measuring_stages_write_their_tables(phantom_root: Path, lungs_run: Path, tmp_path: Path) -> None:
