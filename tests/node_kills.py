@@ -104,3 +104,22 @@ def _sending(port: int, films: list[pydicom.Dataset]) -> Iterator[threading.Thre
     finally:
         stopped.set()
         thread.join(60)
+
+
+def main() -> None:
+    """`python -m tests.node_kills KILLS FILMS SEED`: what has become of the films."""
+    import tempfile
+
+    from tests.dicom_files import rg1
+    from tests.node_parts import small_film
+
+    kills, count, seed = map(int, sys.argv[1:])
+    films = [small_film(rg1("UNCR"), number) for number in range(count)]
+    with tempfile.TemporaryDirectory() as folder:
+        found = killed_node(Path(folder) / "spool", films, kills, seed)
+    said = f"{sum(found.results.values())} results of {len(found.results)} films, {len(found.repeated)} sent again, "
+    sys.stdout.write(f"{said}{found.quarantined} put aside, {found.orphans} processes left\n")
+
+
+if __name__ == "__main__":
+    main()
