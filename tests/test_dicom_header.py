@@ -98,7 +98,7 @@ def test_other_projections_and_contradictions_are_doubted(
     film = film_of(tmp_path, Modality=modality, SOPClassUID=sop_class)
     assert film.doubt is not None
     assert words in film.doubt
-    assert film.warnings == (f"{film.doubt}: the pixels decide",)
+    assert film.warnings == ()  # the analysis makes one of the doubt, or a reason
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_the_bytes_count_without_preamble_and_value_representations() -> None:
 def test_another_part_is_a_doubt_not_a_refusal(part: str, tmp_path: Path) -> None:
     film = film_of(tmp_path, BodyPartExamined=part.encode().decode("latin-1"))
     assert film.doubt == f"the header gives the body part as {part.upper()}"
-    assert film.warnings == (f"{film.doubt}: the pixels decide",)
+    assert film.warnings == ()  # the analysis makes one of the doubt, or a reason
 
 
 def test_the_view_from_its_code() -> None:

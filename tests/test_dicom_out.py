@@ -14,6 +14,7 @@ import pydicom
 import pytest
 
 from lunglens.batch import AnalysisWriter, Job
+from lunglens.errors import NotAChestRadiographError
 from lunglens.finding import Finding
 from lunglens.gate.judge import lung_sides
 from lunglens.pipeline import Analyzer
@@ -154,6 +155,23 @@ def test_a_header_that_cannot_be_used_is_one_film_s_problem(film: Path, finding:
     del source.StudyInstanceUID
     with pytest.raises(NoDicomSourceError, match="cannot be used"):
         dicom_results(source, finding)
+
+
+def test_a_film_that_its_header_refuses_leaves_a_report_without_the_file_s_name(
+    film: Path, analyzer: Analyzer, tmp_path: Path
+) -> None:
+    dataset = pydicom.dcmread(film)
+    dataset.Modality = "CT"
+    path = tmp_path / "Doe^Jane.dcm"
+    dataset.save_as(path)
+    with pytest.raises(NotAChestRadiographError):
+        AnalysisWriter(dicom=True)(Job(path, "ct", "key"), tmp_path, analyzer)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["Doe^Jane.dcm", "ct.report.sr.dcm"]
+    said = (tmp_path / "ct.report.sr.dcm").read_bytes()
+    assert b"refused-modality" in said
+    assert b"its header says modality CT" in said
+    assert b"Doe^Jane" not in said
+    assert b"COVID" not in said
 
 
 def test_the_batch_writes_them_and_says_why_not(film: Path, analyzer: Analyzer, tmp_path: Path) -> None:

@@ -96,6 +96,7 @@ def test_the_leg_stays_refused_by_its_pixels(part: str, turns: int, analyzer: An
     assert finding.reason is not None
     assert (film.doubt or "") in finding.reason
     assert finding.to_dict()["reason"] == finding.reason
+    assert not any("the pixels decide" in warning for warning in finding.warnings)  # the reason has said it
 
 
 @pytest.mark.parametrize(

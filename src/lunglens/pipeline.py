@@ -175,6 +175,8 @@ def _lung(side: Mask, film: Radiograph) -> Lung:
 
 def _warnings(film: Radiograph, look: Look) -> tuple[str, ...]:
     warnings = list(film.warnings)
+    if film.doubt is not None and look.gate.accepted:  # a refusal gives it as a reason
+        warnings.insert(0, f"{film.doubt}: the pixels decide")
     if look.inverted:
         warnings.append("the film's polarity is inverted (air bright): corrected before the analysis")
     warnings += _orientation_warnings(film, look)

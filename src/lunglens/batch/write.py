@@ -1,7 +1,7 @@
 """What is written of one film: its analysis, or its lungs only."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,12 +11,20 @@ from PIL.PngImagePlugin import PngInfo
 
 from lunglens import __version__
 from lunglens.batch.outcome import Job, Outcome
-from lunglens.errors import OutputError
+from lunglens.errors import NotAChestRadiographError, OutputError
 from lunglens.files import readable, storable, write_atomically, write_bytes, write_json
 from lunglens.finding import Finding
 from lunglens.pipeline import Analyzer
 from lunglens.radiograph import read_radiograph
-from lunglens.report.dicom import DICOM_FILES, NoDicomSourceError, dicom_results, read_source
+from lunglens.report.dicom import (
+    DICOM_FILES,
+    DicomResults,
+    NoDicomSourceError,
+    dicom_results,
+    read_source,
+    refusal_results,
+)
+from lunglens.report.dicom.tidy import Source
 from lunglens.report.panel import draw_panel, mask_image
 from lunglens.report.words import panel_lines
 
@@ -41,8 +49,9 @@ def writing(out: Path) -> Iterator[None]:
 class AnalysisWriter:
     """Analyses one film into `<name>.json`, `<name>.panel.png` and, if it was not refused, `<name>.lungs.png`.
 
-    dicom: of DICOM films also `<name>.lungs.seg.dcm`, `.heat.seg.dcm`, `.report.sr.dcm` and `.panel.sc.dcm`; of others
-    the summary says why not. prevalence: also `<name>.report.html` and `<name>.report.pdf`, which reckon with it.
+    dicom: of DICOM films also `<name>.lungs.seg.dcm`, `.heat.seg.dcm`, `.report.sr.dcm` and `.panel.sc.dcm`; of those
+    that their header refuses the report alone; of others the summary says why not. prevalence: also
+    `<name>.report.html` and `<name>.report.pdf`, which reckon with it.
     """
 
     dicom: bool = False
@@ -54,25 +63,19 @@ class AnalysisWriter:
 
     def __call__(self, job: Job, out: Path, analyzer: Analyzer) -> Outcome:
         """Read, analyse, write; see `lunglens.batch.run.Writer`."""
-        finding = analyzer.analyze(read_radiograph(job.path))
-        no_dicom = self._write_dicom(job, out, finding) if self.dicom else None
+        try:
+            finding = analyzer.analyze(read_radiograph(job.path))
+        except NotAChestRadiographError as error:
+            # Without the file's name, which may hold the patient's.
+            reason, code = readable(str(error).removeprefix(f"{job.path.name}: ")), error.code
+            if self.dicom:
+                _write_dicom(job, out, lambda source: refusal_results(source, reason, code))
+            raise
+        no_dicom = _write_dicom(job, out, lambda source: dicom_results(source, finding)) if self.dicom else None
         if self.prevalence is not None:
             _write_report(job, out, finding, analyzer, self.prevalence)
         outcome = _write_finding(job, out, finding)
         return replace(outcome, reason="; ".join(filter(None, (outcome.reason, no_dicom))) or None)
-
-    def _write_dicom(self, job: Job, out: Path, finding: Finding) -> str | None:
-        try:
-            files, problem = dicom_results(read_source(job.path), finding).files(), None
-        except NoDicomSourceError as error:
-            files, problem = {}, readable(error)
-        with writing(out):
-            for name in DICOM_FILES:
-                if name in files:
-                    write_bytes(out / f"{job.name}.{name}", files[name])
-                else:
-                    (out / f"{job.name}.{name}").unlink(missing_ok=True)  # of an earlier state of the film
-        return problem
 
 
 write_analysis = AnalysisWriter()
@@ -86,6 +89,21 @@ def write_segmentation(job: Job, out: Path, analyzer: Analyzer) -> Outcome:
     with writing(out):
         _write_png(out / f"{job.name}.lungs.png", mask_image(lungs))
     return Outcome(readable(job.path), "analyzed", result=f"{job.name}.lungs.png")
+
+
+def _write_dicom(job: Job, out: Path, make: Callable[[Source], DicomResults]) -> str | None:
+    """Write what `make` makes of the film's header; why there is none, where there is none."""
+    try:
+        files, problem = make(read_source(job.path)).files(), None
+    except NoDicomSourceError as error:
+        files, problem = {}, readable(error)
+    with writing(out):
+        for name in DICOM_FILES:
+            if name in files:
+                write_bytes(out / f"{job.name}.{name}", files[name])
+            else:
+                (out / f"{job.name}.{name}").unlink(missing_ok=True)  # of an earlier state of the film
+    return problem
 
 
 def _write_report(job: Job, out: Path, finding: Finding, analyzer: Analyzer, prevalence: float) -> None:

@@ -55,8 +55,6 @@ def read_header(dataset: Any, notes: list[str]) -> Header:
     age = _age_years(dataset, notes)
     spacing, source, plane = _spacing(dataset, notes, warnings)
     doubt = _doubt(dataset, part, view)
-    if doubt:
-        warnings.insert(0, f"{doubt}: the pixels decide")
     if age is not None and age < ADULT_YEARS:
         warnings.append(f"patient under {ADULT_YEARS}: the models were trained on adults")
     return Header(
