@@ -153,8 +153,9 @@ films: the table above is the honest one for lateral and CT):
 {whole}
 
 ## Limits
-Dense consolidation, effusion and collapse are often left out of the mask; dilation and closing bring a part back. Children,
-lateral views, and films on their side were not trained on; the gate refuses most of them.
+Dense consolidation, effusion and collapse are often left out of the mask; dilation and closing bring a part back. Children
+and lateral views were not trained on: the gate refuses lateral views; children are answered, with a warning where the header gives the age. Films that
+lie on their side are turned first (orientation package).
 """)
 
 

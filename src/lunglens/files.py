@@ -82,6 +82,11 @@ def _json_escape(letter: str) -> str:
     return json.dumps(letter)[1:-1]
 
 
+def reason_of(error: Exception, file: Path) -> str:
+    """What an error about a file says, without the file's name, which may hold a patient's."""
+    return readable(str(error).removeprefix(f"{file.name}: "))
+
+
 def sha256_of(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
     with path.open("rb") as stream:

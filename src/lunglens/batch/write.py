@@ -12,7 +12,7 @@ from PIL.PngImagePlugin import PngInfo
 from lunglens import __version__
 from lunglens.batch.outcome import Job, Outcome
 from lunglens.errors import NotAChestRadiographError, OutputError
-from lunglens.files import readable, storable, write_atomically, write_bytes, write_json
+from lunglens.files import readable, reason_of, storable, write_atomically, write_bytes, write_json
 from lunglens.finding import Finding
 from lunglens.pipeline import Analyzer
 from lunglens.radiograph import read_radiograph
@@ -66,8 +66,7 @@ class AnalysisWriter:
         try:
             finding = analyzer.analyze(read_radiograph(job.path))
         except NotAChestRadiographError as error:
-            # Without the file's name, which may hold the patient's.
-            reason, code = readable(str(error).removeprefix(f"{job.path.name}: ")), error.code
+            reason, code = reason_of(error, job.path), error.code
             if self.dicom:
                 _write_dicom(job, out, lambda source: refusal_results(source, reason, code))
             raise

@@ -15,7 +15,10 @@ def synthetic(generator: np.random.Generator, size: int) -> Floats:
 
 
 def spoiled(film: Floats, generator: np.random.Generator) -> Floats:
-    """A film that must be refused: on its side, shuffled in tiles, a small detail, or only one half of the chest."""
+    """A film that must be refused as it is: on its side, shuffled in tiles, a small detail, or one half of the chest.
+
+    The analysis turns a film that lies on its side before it is judged; this is what keeps a wrong turn from passing.
+    """
     size = film.shape[0]
     kind = generator.integers(0, 4)
     if kind == 0:

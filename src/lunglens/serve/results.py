@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lunglens.errors import LungLensError, NotAChestRadiographError
-from lunglens.files import readable, write_bytes
+from lunglens.files import reason_of, write_bytes
 from lunglens.pipeline import Analyzer
 from lunglens.radiograph import Limits, read_radiograph
 from lunglens.report.dicom import NoDicomSourceError, dicom_results, read_source, refusal_results
@@ -26,7 +26,7 @@ def write_results(folder: Path, analyzer: Analyzer, limits: Limits) -> Answer:
     try:
         source = read_source(folder / FILM)
     except NoDicomSourceError as error:
-        return Answer("failed", _reason(error))
+        return Answer("failed", reason_of(error, folder / FILM))
     study = hashed(source.StudyInstanceUID)
     try:
         status, reason, files = _results(folder / FILM, source, analyzer, limits)
@@ -61,9 +61,10 @@ def _results(
         finding = analyzer.analyze(read_radiograph(film, limits))
         return finding.status, finding.reason, dicom_results(source, finding).files()
     except NotAChestRadiographError as error:
-        return "refused", _reason(error), _told(source, _reason(error), error.code)
+        reason = reason_of(error, film)
+        return "refused", reason, _told(source, reason, error.code)
     except LungLensError as error:
-        reason = _reason(error)
+        reason = reason_of(error, film)
     except MemoryError:
         reason = "not enough memory for this image"
     except OSError:
@@ -79,8 +80,3 @@ def _told(source: Source, reason: str, code: str) -> dict[str, bytes]:
     with suppress(NoDicomSourceError):
         return refusal_results(source, reason, code=code).files()
     return {}
-
-
-def _reason(error: LungLensError) -> str:
-    """Without the name that the film has on disk."""
-    return readable(error).removeprefix(f"{FILM}: ")

@@ -22,7 +22,7 @@ from PIL import Image
 from lunglens import __version__
 from lunglens.errors import LungLensError, NotAChestRadiographError
 from lunglens.explain import view_on_film
-from lunglens.files import readable
+from lunglens.files import reason_of
 from lunglens.finding import Finding
 from lunglens.pipeline import Analyzer
 from lunglens.preprocess import Floats, resize, stretch
@@ -105,9 +105,9 @@ def answered(task: Task, analyzer: Analyzer, limits: Limits) -> Answer:
     try:
         return _do(task, analyzer, limits)
     except NotAChestRadiographError as error:
-        return Answer("refused", _reason(error))
+        return Answer("refused", reason_of(error, Path(FILM)))
     except LungLensError as error:
-        return Answer("failed", _reason(error))
+        return Answer("failed", reason_of(error, Path(FILM)))
     except MemoryError:
         return Answer("failed", "not enough memory for this image")
     except OSError as error:
@@ -126,11 +126,6 @@ def _do(task: Task, analyzer: Analyzer, limits: Limits) -> Answer:
     from lunglens.serve.results import tell, write_results
 
     return tell(task.folder, task.reason) if task.kind == "tell" else write_results(task.folder, analyzer, limits)
-
-
-def _reason(error: LungLensError) -> str:
-    """Without the name that the upload has on disk."""
-    return readable(error).removeprefix(f"{FILM}: ")
 
 
 def _analyse(folder: Path, analyzer: Analyzer, limits: Limits) -> Answer:
