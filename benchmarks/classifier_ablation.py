@@ -11,10 +11,11 @@ import argparse
 import json
 from pathlib import Path
 
-from lunglens.config import ClassifierConfig, load_config
 from lunglens.files import write_json
-from lunglens.package import shipped_models
-from lunglens.stages import classifier_stage
+from lunglens.film.model_package.package import shipped_models
+from lunglens.study.config import load_config
+from lunglens.study.config.training import ClassifierConfig
+from lunglens.train.stages import classifier_stage
 
 SHORT = {
     "optimization": {"epochs": 3, "weight_average": None},

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from lunglens.pipeline import Analyzer
-from lunglens.preprocess import Floats
-from lunglens.radiograph import radiograph_from_array, read_radiograph
-from lunglens.stages import _gate_films
+from lunglens.film.analyzer import Analyzer
+from lunglens.film.preprocess import Floats
+from lunglens.film.radiograph import radiograph_from_array, read_radiograph
+from lunglens.train.stages import _gate_films
 
 SCORES = (0.0, 0.5, 0.6, 0.7, 0.8)
 PARTS = 40

@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from lunglens.curate.duplicates.fingerprint import fingerprints, vectors
-from lunglens.curate.duplicates.near import candidates, confirmed
-from lunglens.curate.duplicates.search import similar_pairs
+from lunglens.study.duplicates.fingerprint import fingerprints, vectors
+from lunglens.study.duplicates.near import candidates, confirmed
+from lunglens.study.duplicates.search import similar_pairs
 
 ALIKE = 0.75  # cosine between two films taken at random
 

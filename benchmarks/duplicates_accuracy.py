@@ -24,14 +24,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from rich.console import Console
 
-from lunglens.curate.duplicates import find_duplicates, tie_groups, write_report
-from lunglens.curate.duplicates.describe import small_view
-from lunglens.curate.duplicates.fingerprint import Fingerprints, fingerprints
-from lunglens.curate.duplicates.near import Candidates, candidates, confirmed
-from lunglens.curate.duplicates.store import describe_all
 from lunglens.files import write_json
-from lunglens.manifest import manifest
-from lunglens.sources import read_sources
+from lunglens.study.duplicates import find_duplicates, tie_groups, write_report
+from lunglens.study.duplicates.describe import small_view
+from lunglens.study.duplicates.fingerprint import Fingerprints, fingerprints
+from lunglens.study.duplicates.near import Candidates, candidates, confirmed
+from lunglens.study.duplicates.store import describe_all
+from lunglens.study.manifest import manifest
+from lunglens.study.sources import read_sources
 
 Generator = np.random.Generator
 Change = Callable[[Image.Image, Generator], Image.Image]

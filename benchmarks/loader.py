@@ -18,14 +18,14 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.utils.data import DataLoader
 
-from lunglens.augment import augment
-from lunglens.classify.models import Classifier
-from lunglens.classify.train import ViewImages
-from lunglens.config import load_config
-from lunglens.crossval.views import read_views, view_of, write_views
-from lunglens.curate.study_folder import load_study
 from lunglens.files import write_json
-from lunglens.precision import fastest
+from lunglens.study.config import load_config
+from lunglens.study.folder import load_study
+from lunglens.train.augment import augment
+from lunglens.train.classifier import ViewImages
+from lunglens.train.crossval.views import read_views, view_of, write_views
+from lunglens.train.networks.classifier import Classifier
+from lunglens.train.precision import fastest
 
 
 def main() -> None:

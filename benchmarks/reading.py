@@ -28,7 +28,7 @@ FILMS = {"RG1 uncompressed": FOLDER / "RG1_UNCR.dcm", "RG1 JPEG 2000": FOLDER / 
 READ = """
 import json, sys, time
 from pathlib import Path
-from lunglens.radiograph import read_radiograph
+from lunglens.film.radiograph import read_radiograph
 read_radiograph(Path(sys.argv[1]))
 def once():
     start = time.perf_counter()
@@ -57,8 +57,8 @@ def main() -> None:
 
 
 def _jpegs(folder: Path) -> Path:
-    from lunglens.preprocess import resize
-    from lunglens.radiograph import read_radiograph
+    from lunglens.film.preprocess import resize
+    from lunglens.film.radiograph import read_radiograph
 
     film = resize(read_radiograph(FILMS["RG1 uncompressed"]).pixels, 512, 482) * 255
     films = folder / "films"

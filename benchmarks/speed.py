@@ -22,16 +22,16 @@ from typing import Any
 
 import numpy as np
 
-from lunglens.config import Postprocess, View
-from lunglens.pipeline import Analyzer
-from lunglens.preprocess import classifier_view, cut_to_lungs, film_square
-from lunglens.radiograph import Radiograph, read_radiograph
-from lunglens.segment.postprocess import lung_mask
+from lunglens.film.analyzer import Analyzer
+from lunglens.film.lungs.postprocess import lung_mask
+from lunglens.film.parameters import Postprocess, View
+from lunglens.film.preprocess import classifier_view, cut_to_lungs, film_square
+from lunglens.film.radiograph import Radiograph, read_radiograph
 
 # The child reports its own peak: getrusage would count this process's memory from before the child's exec.
 FRESH = """
 import sys
-from lunglens.cli import main
+from lunglens.cli.main import main
 try:
     main()
 finally:
@@ -43,8 +43,8 @@ def paper_size_analysis() -> Callable[[Radiograph], float]:
     """The same steps with the paper's networks in eager torch."""
     import torch
 
-    from lunglens.classify.models import Classifier, class_activation, pool
-    from lunglens.segment.unet import UNet
+    from lunglens.train.networks.classifier import Classifier, class_activation, pool
+    from lunglens.train.networks.unet import UNet
 
     unet, classifier, view = UNet(32).eval(), Classifier("hrnet_w18").eval(), View()
 

@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from lunglens.batch import AnalysisWriter, find_films, run_batch
-from lunglens.package import load_package, shipped_models
+from lunglens.film.batch import AnalysisWriter, find_films, run_batch
+from lunglens.film.model_package.package import load_package, shipped_models
 from tests.stub import StubAnalyzer
 
 

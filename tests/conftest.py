@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lunglens.pipeline import Analyzer
+from lunglens.film.analyzer import Analyzer
 from tests.phantom import data_root, save_png
 from tests.stub import StubAnalyzer
 
@@ -44,8 +44,8 @@ def phantom_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def chest_png(rg_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The RG1 film as a small 8-bit PNG."""
-    from lunglens.preprocess import resize
-    from lunglens.radiograph import read_radiograph
+    from lunglens.film.preprocess import resize
+    from lunglens.film.radiograph import read_radiograph
 
     pixels = read_radiograph(rg_folder / "RG1_UNCR.dcm").pixels
     return save_png(resize(pixels, 488, 460), tmp_path_factory.mktemp("films") / "chest.png")

@@ -13,8 +13,8 @@ import pydicom
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import Verification
 
-from lunglens.pipeline import Analyzer
-from lunglens.radiograph import Limits
+from lunglens.film.analyzer import Analyzer
+from lunglens.film.radiograph import Limits
 from lunglens.serve.node import Node
 from lunglens.serve.sender import SENT
 from lunglens.serve.settings import NodeSettings, Peer

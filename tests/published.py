@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from lunglens.manifest import Row
-from lunglens.sources.source import Problem
+from lunglens.study.manifest import Row
+from lunglens.study.sources.registry import Problem
 
 
 def files(*paths: Path) -> None:

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from lunglens.finding import Finding, Lung
-from lunglens.pipeline import Analyzer
-from lunglens.preprocess import Mask
-from lunglens.radiograph import Radiograph
+from lunglens.film.analyzer import Analyzer
+from lunglens.film.finding import Finding, Lung
+from lunglens.film.preprocess import Mask
+from lunglens.film.radiograph import Radiograph
 
 
 class StubAnalyzer(Analyzer):

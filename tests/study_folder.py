@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from lunglens.curate.study_folder import COLUMNS
+from lunglens.study.folder import COLUMNS
 from tests.phantom import chest, save_png
 
 __all__ = ["COLUMNS", "HOSTILE", "edit_manifest", "outline_of", "study_folder", "write_csv"]

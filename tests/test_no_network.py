@@ -76,7 +76,7 @@ def test_the_server_opens_no_connection(rg_folder: Path, tmp_path: Path) -> None
 def test_the_reporter_in_onnxruntime_is_off() -> None:
     program = (
         "import os; os.environ.pop('ORT_DISABLE_TELEMETRY', None)\n"
-        "from lunglens.package import load_package, shipped_models, golden_input\n"
+        "from lunglens.film.model_package.package import load_package, shipped_models, golden_input\n"
         "package = load_package(shipped_models() / 'lungs'); package.run(golden_input(package.input_size))\n"
         "print(os.environ['ORT_DISABLE_TELEMETRY'])"
     )

@@ -79,10 +79,10 @@ def main() -> int:
         asks = done.returncode == 2 and "lunglens[serve]" in done.stderr and "Traceback" not in done.stderr
         report(asks, f"lunglens {verb[0]} says which extra it needs")
 
-    probe = f"import lunglens.pipeline, sys; print(*(name for name in {TRAINING_ONLY} if name in sys.modules))"
+    probe = f"import lunglens.film.analyzer, sys; print(*(name for name in {TRAINING_ONLY} if name in sys.modules))"
     result = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
     loaded = result.stdout.strip() or (result.stderr.strip().splitlines() or [""])[-1]
-    report(result.returncode == 0 and not loaded, f"lunglens.pipeline imports for training: {loaded or 'none'}")
+    report(result.returncode == 0 and not loaded, f"lunglens.film.analyzer imports for training: {loaded or 'none'}")
 
     return 1 if failed else 0
 

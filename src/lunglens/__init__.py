@@ -8,20 +8,21 @@
 
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from lunglens.finding import Finding
-    from lunglens.pipeline import Analyzer, analyze
-    from lunglens.radiograph import Radiograph, read_radiograph
+from lunglens.film.about import __version__
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from lunglens.film.analyzer import Analyzer, analyze
+    from lunglens.film.finding import Finding
+    from lunglens.film.radiograph import Radiograph, read_radiograph
+
 __all__ = ["Analyzer", "Finding", "Radiograph", "__version__", "analyze", "read_radiograph"]
 
 _HOMES = {
-    "Analyzer": "lunglens.pipeline",
-    "analyze": "lunglens.pipeline",
-    "Finding": "lunglens.finding",
-    "Radiograph": "lunglens.radiograph",
-    "read_radiograph": "lunglens.radiograph",
+    "Analyzer": "lunglens.film.analyzer",
+    "analyze": "lunglens.film.analyzer",
+    "Finding": "lunglens.film.finding",
+    "Radiograph": "lunglens.film.radiograph",
+    "read_radiograph": "lunglens.film.radiograph",
 }
 
 

@@ -8,6 +8,6 @@ import sys
 if not sys.flags.safe_path and sys.path[0] != os.path.dirname(os.path.dirname(__file__)):  # noqa: PTH120
     del sys.path[0]
 
-from lunglens.cli import main
+from lunglens.cli.main import main
 
 main()

@@ -8,7 +8,10 @@ import tempfile
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LEFTOVER = re.compile(r"\.partial-[a-z0-9_]{8}(\.[A-Za-z0-9]*)?")  # names of files that a killed process was writing
 # Controls, marks that turn the direction of writing or cannot be seen, halves of pairs, separators of lines.
@@ -53,6 +56,11 @@ def write_json(path: Path, content: Any) -> None:
     lines = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False).split("\n")
     safe = "\n".join(line if line.isprintable() else _escaped(line, _json_escape) for line in lines)
     write_bytes(path, f"{safe}\n".encode())
+
+
+def save_csv(table: "pd.DataFrame", path: Path) -> None:
+    """A CSV, whole or not at all, with the same line ends everywhere."""
+    write_atomically(path, lambda temporary: table.to_csv(temporary, index=False, lineterminator="\n"))
 
 
 def readable(text: object) -> str:

@@ -15,8 +15,8 @@ from pydicom import dcmread, uid
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 
-from lunglens.preprocess import Floats, resize
-from lunglens.radiograph import read_radiograph
+from lunglens.film.preprocess import Floats, resize
+from lunglens.film.radiograph import read_radiograph
 from tests.dicom_files import dataset_of, encoded, rg1, transcoded
 from tests.fuzz.png import png_of
 from tests.pictures import picture

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from lunglens import errors
-from lunglens.pipeline import Analyzer
-from lunglens.radiograph import Radiograph, read_radiograph
+from lunglens.film.analyzer import Analyzer
+from lunglens.film.radiograph import Radiograph, read_radiograph
 
 MEMORY_BYTES = 8 * 1024**3  # the worker's own: an input that wants more must not take the machine down
 MESSAGE_CHARACTERS = 600

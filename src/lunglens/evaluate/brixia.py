@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from lunglens.errors import DataError
 from lunglens.evaluate.heat import mean_with_interval, rank_correlation
-from lunglens.gate.judge import lung_sides
-from lunglens.preprocess import Floats, Mask, resize
+from lunglens.film.lungs.sides import lung_sides
+from lunglens.film.preprocess import Floats, Mask, resize
 
 ZONES = ("A", "B", "C", "D", "E", "F")
 _READERS = ("S", "J")  # columns S-A ... S-F of the senior and J-A ... J-F of the junior radiologist

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from lunglens.errors import DataError
-from lunglens.evaluate.classifier import auc
+from lunglens.evaluate.classification import MEASURES, mean_of_folds, measures
 from lunglens.evaluate.intervals import bootstrap_draws, interval
-from lunglens.evaluate.measures import MEASURES, mean_of_folds, measures
 from lunglens.evaluate.predictions import (
     Codes,
     Floats,
@@ -26,6 +25,7 @@ from lunglens.evaluate.predictions import (
     groups_of,
     read_predictions,
 )
+from lunglens.evaluate.rates import auc
 
 FORMAT = 1
 COSTS = ("parameters", "gflops", "cpu_ms")

@@ -15,8 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats.contingency import association
 
-from lunglens.evaluate.classifier import auc
 from lunglens.evaluate.intervals import bootstrap
+from lunglens.evaluate.rates import auc
 
 FOLDS = 5
 REPEATS = 500

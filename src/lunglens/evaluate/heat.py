@@ -12,8 +12,8 @@ from scipy import ndimage
 from scipy.stats import rankdata
 
 from lunglens.evaluate.intervals import bootstrap, bootstrap_draws, interval
-from lunglens.explain import heat_share
-from lunglens.preprocess import Floats, Mask, resize
+from lunglens.film.heatmap import heat_share
+from lunglens.film.preprocess import Floats, Mask, resize
 
 Values = NDArray[np.float64]
 Groups = NDArray[Any]

@@ -16,18 +16,17 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.formparsers import MultiPartParser
 
-from lunglens import __version__
-from lunglens.finding import NOTICE
-from lunglens.package import ModelPackage, load_package, shipped_models
-from lunglens.report.sheet import Sheet, sheet_html, sheet_of, sheet_pdf
-from lunglens.report.sheet.content import PREVALENCE
-from lunglens.report.words import Line
+from lunglens.film.about import NOTICE, __version__
+from lunglens.film.model_package.package import ModelPackage, load_package, shipped_models
+from lunglens.film.sheet import Sheet, sheet_html, sheet_of, sheet_pdf
+from lunglens.film.sheet.content import PREVALENCE
+from lunglens.film.statements import Line
 from lunglens.serve.dicomweb import dicomweb
-from lunglens.serve.guard import Guard
 from lunglens.serve.metrics import Metrics
-from lunglens.serve.models import AboutModel, Accepted, AnalysisModel, ErrorModel, Problem, model_of
+from lunglens.serve.middleware import Guard
 from lunglens.serve.pages import pages, service_of
 from lunglens.serve.queueing import busy, queued
+from lunglens.serve.schema import AboutModel, Accepted, AnalysisModel, ErrorModel, Problem, model_of
 from lunglens.serve.service import Analysis, QueueFullError, Service
 from lunglens.serve.settings import ServeSettings
 from lunglens.serve.uploads import Received, take

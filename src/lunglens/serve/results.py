@@ -7,10 +7,10 @@ from pathlib import Path
 
 from lunglens.errors import LungLensError, NotAChestRadiographError
 from lunglens.files import reason_of, write_bytes
-from lunglens.pipeline import Analyzer
-from lunglens.radiograph import Limits, read_radiograph
-from lunglens.report.dicom import NoDicomSourceError, dicom_results, read_source, refusal_results
-from lunglens.report.dicom.tidy import Source
+from lunglens.film.analyzer import Analyzer
+from lunglens.film.dicom import NoDicomSourceError, dicom_results, read_source, refusal_results
+from lunglens.film.dicom.tidy import Source
+from lunglens.film.radiograph import Limits, read_radiograph
 from lunglens.serve.worker import FILM, Answer
 
 log = logging.getLogger("lunglens.node")

@@ -18,7 +18,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     SegmentationStorage,
 )
 
-from lunglens.report.dicom import DICOM_FILES
+from lunglens.film.dicom import DICOM_FILES
 from lunglens.serve.facts import Facts
 from lunglens.serve.settings import NodeSettings
 from lunglens.serve.spool import DamagedResultError, Spool, is_id

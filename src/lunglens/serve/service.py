@@ -19,10 +19,10 @@ from typing import Literal
 
 from filelock import FileLock, Timeout
 
-from lunglens.radiograph import Limits
-from lunglens.serve.process import AnalysingProcess
+from lunglens.film.radiograph import Limits
 from lunglens.serve.settings import ServeSettings
 from lunglens.serve.worker import FILM, Answer, Task
+from lunglens.serve.worker_handle import AnalysingProcess
 
 log = logging.getLogger("lunglens.serve")
 PREFIX = "lunglens-serve-"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from lunglens.reading.kinds import HEAD_BYTES, no_film
+from lunglens.film.reading.kinds import HEAD_BYTES, no_film
 from lunglens.serve.service import Service, film_of
 from lunglens.serve.settings import ServeSettings
 

@@ -19,19 +19,19 @@ from typing import Literal, NamedTuple
 import numpy as np
 from PIL import Image
 
-from lunglens import __version__
 from lunglens.errors import LungLensError, NotAChestRadiographError
-from lunglens.explain import view_on_film
 from lunglens.files import reason_of
-from lunglens.finding import Finding
-from lunglens.pipeline import Analyzer
-from lunglens.preprocess import Floats, resize, stretch
-from lunglens.radiograph import Limits, read_radiograph
-from lunglens.reading.apart import prepare
-from lunglens.report import colours
-from lunglens.report.drawing import outline_alpha
-from lunglens.report.panel import draw_panel
-from lunglens.report.words import panel_lines
+from lunglens.film.about import __version__
+from lunglens.film.analyzer import Analyzer
+from lunglens.film.finding import Finding
+from lunglens.film.heatmap import view_on_film
+from lunglens.film.picture import colours
+from lunglens.film.picture.drawing import outline_alpha
+from lunglens.film.picture.panel import draw_panel
+from lunglens.film.preprocess import Floats, resize, stretch
+from lunglens.film.radiograph import Limits, read_radiograph
+from lunglens.film.reading.apart import prepare
+from lunglens.film.statements import panel_lines
 from lunglens.serve.logs import only_our_log
 
 log = logging.getLogger("lunglens.serve")
@@ -142,7 +142,7 @@ def _analyse(folder: Path, analyzer: Analyzer, limits: Limits) -> Answer:
 
 def _dicom(folder: Path, analyzer: Analyzer, limits: Limits) -> Answer:
     """All DICOM objects as a ZIP archive; the film is analysed again, which is cheaper than keeping all its arrays."""
-    from lunglens.report.dicom import dicom_results, read_source
+    from lunglens.film.dicom import dicom_results, read_source
 
     source = read_source(folder / FILM)
     results = dicom_results(source, analyzer.analyze(read_radiograph(folder / FILM, limits))).files()

@@ -1,1 +1,0 @@
-"""COVID-19 or not: timm backbones with a fully connected head, their data and training."""

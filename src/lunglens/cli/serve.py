@@ -1,0 +1,83 @@
+"""The command line's verbs for serving: web page and API, DICOM node."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+
+
+@app.command()
+def serve(
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; others than this machine's need a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+    token_file: Annotated[
+        Path | None, typer.Option(help="File (chmod 600) with the token that clients must show.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Films analysed at a time.")] = 1,
+    keep_minutes: Annotated[float, typer.Option(min=0.1, help="How long results are kept.")] = 30,
+    most_queued: Annotated[int, typer.Option(min=1, help="Films that may wait.")] = 256,
+) -> None:
+    """Web page and API on this machine (extra 'serve'): nothing is sent anywhere, uploads are deleted after a while."""
+    from lunglens.serve.logs import only_our_log
+    from lunglens.serve.run import run
+    from lunglens.serve.settings import ServeSettings, read_token
+
+    token = None if token_file is None else read_token(token_file)
+    settings = ServeSettings(host, port, token, workers, most_queued, keep_s=60 * keep_minutes)
+    settings.check()
+    only_our_log()
+    name = f"[{host}]" if ":" in host else host
+    typer.echo(f"LungLens: http://{name}:{port}/ (research use only, not a medical device)", err=True)
+    run(settings)
+
+
+@app.command()
+def node(
+    send_to: Annotated[str, typer.Option(help="AE@HOST:PORT that gets the results.")],
+    spool: Annotated[Path, typer.Option(help="Folder that keeps what is not done; run again to go on.")],
+    ae: Annotated[str, typer.Option(help="Our own application entity title.")] = "LUNGLENS",
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 11112,
+    allow: Annotated[list[str] | None, typer.Option(help="A calling title that may store; all if not given.")] = None,
+    answer_refused: Annotated[
+        bool, typer.Option(help="Send a report that says so of films that are no chest films, or unreadable.")
+    ] = True,
+) -> None:
+    """Take CR and DX films by C-STORE, analyse them, send SEG, SR and Secondary Capture on (extra 'serve')."""
+    import signal
+    import threading
+
+    from filelock import FileLock, Timeout
+
+    from lunglens.errors import OutputError
+    from lunglens.film.radiograph import Limits
+    from lunglens.serve.logs import only_our_log
+    from lunglens.serve.node import Node
+    from lunglens.serve.settings import NodeSettings, Peer
+    from lunglens.serve.spool import Spool
+    from lunglens.serve.worker_handle import AnalysingProcess
+
+    only_our_log()
+    peer, allowed = Peer.parse(send_to), tuple(allow or ())
+    settings = NodeSettings(ae, peer, host, port, allowed, answer_refused=answer_refused)
+    limits = Limits(settings.most_film_bytes, settings.most_pixels)
+    process = AnalysingProcess(limits, settings.film_s, settings.worker_memory_bytes)
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    try:
+        spool.mkdir(parents=True, exist_ok=True)
+        with FileLock(spool / ".lock", timeout=0):
+            running = Node(settings, Spool(spool), process)
+            running.start()
+            typer.echo(f"{ae} listens on {host}:{running.port}; results go to {send_to}", err=True)
+            stopped.wait()
+            running.stop()
+    except Timeout as error:
+        raise OutputError(f"{spool}: another node uses this spool; choose another --spool") from error
+    except OSError as error:
+        raise OutputError(f"{host}:{port} or {spool}: {error.strerror}; choose another --port or --spool") from error

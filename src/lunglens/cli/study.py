@@ -1,0 +1,153 @@
+"""The command line's verbs for data: sources, get, curate, duplicates, folds, report, review."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from lunglens.files import readable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+app = typer.Typer()
+
+Study = Annotated[Path, typer.Argument(metavar="STUDY", help="A folder that curate has made.")]
+Data = Annotated[Path, typer.Option("--data", envvar="LUNGLENS_DATA", help="Folder that holds the data sets.")]
+
+
+@app.command()
+def sources(name: Annotated[str | None, typer.Argument(help="One data set; all if not given.")] = None) -> None:
+    """List the public data sets that can be read: licence, size, where to get them, what each is known to hide."""
+    from lunglens.study.sources import SOURCES
+
+    if name is not None and name not in SOURCES:
+        raise typer.BadParameter(f"{name} is not one of {', '.join(SOURCES)}")
+    for source in [SOURCES[name]] if name else SOURCES.values():
+        typer.echo(f"{source.name}: {source.title}")
+        words = {"licence": source.licence, "size": source.size, "get": f"{source.access} ({source.url})"}
+        words |= {"cite": source.citation, "hides": source.hides}
+        typer.echo("".join(f"  {key + ':':9}{text}\n" for key, text in words.items()))
+
+
+@app.command()
+def get(
+    name: Annotated[str, typer.Argument(help="A data set that `lunglens sources` lists.")],
+    to: Annotated[Path, typer.Option("--to", help="Folder that holds the data sets.")],
+) -> None:
+    """Download a data set where its publisher allows it; run again to go on after an interruption."""
+    from lunglens.study.sources import SOURCES
+    from lunglens.study.sources.download import get as download
+
+    if name not in SOURCES:
+        raise typer.BadParameter(f"{name} is not one of {', '.join(SOURCES)}")
+    typer.echo(f"{name} is in {download(SOURCES[name], to, _console())}")
+
+
+@app.command()
+def curate(
+    data: Data,
+    config: Annotated[Path, typer.Option("--config", help="TOML file with a \\[study], such as configs/paper.toml.")],
+    out: Annotated[Path, typer.Option("--out", help="Study folder to make; run again to go on.")],
+    without: Annotated[list[str] | None, typer.Option(help="Leave out a source that you do not have.")] = None,
+    apart_from: Annotated[
+        list[Path] | None, typer.Option(help="A study whose films and patients are left out, to test its models here.")
+    ] = None,
+    lungs: Annotated[Path | None, typer.Option(help="Lungs package to use instead of the one that ships.")] = None,
+) -> None:
+    """Build a study: read the data sets, apply the criteria one after the other, segment, cut, count."""
+    from lunglens.errors import ConfigurationError
+    from lunglens.film.model_package.package import load_package, shipped_models
+    from lunglens.study.build import curate as build
+    from lunglens.study.config import load_config
+    from lunglens.study.config.study import without_sources
+    from lunglens.study.folder import load_study
+
+    study = load_config(config).study
+    if study is None:
+        raise ConfigurationError(f"{config}: has no [study]; see configs/paper.toml")
+    study = without_sources(study, tuple(without or ()))
+    package = load_package(lungs or shipped_models() / "lungs")
+    others = [load_study(folder) for folder in apart_from or ()]
+    found = build(data, study, config.parent, out, package, _console(), others)
+    typer.echo(f"{readable(out)}: study {found['name']}, fingerprint {found['fingerprint'][:16]}")
+
+
+@app.command()
+def duplicates(
+    data: Data, out: Annotated[Path, typer.Option("--out", help="Folder for the pairs and their pictures.")]
+) -> None:
+    """Find copies of films, and films of one patient or case, across all data sets in a folder."""
+    from lunglens.study.duplicates import find_duplicates, write_report
+    from lunglens.study.manifest import manifest
+    from lunglens.study.sources import Problems, read_sources
+
+    problems: Problems = []
+    table = manifest(read_sources(data.resolve(), problems=problems))
+    pairs = find_duplicates(table, out / "descriptors", _console(), problems)
+    page = write_report(pairs, out)
+    for problem in problems:
+        typer.echo(readable(problem), err=True)
+    counts = ", ".join(f"{n} {kind}" for kind, n in pairs["kind"].value_counts().items()) or "no"
+    typer.echo(f"{len(table)} films: {counts} pairs; see {readable(page)}")
+    raise typer.Exit(1 if any(problem.row is None and problem.column is None for problem in problems) else 0)
+
+
+@app.command()
+def folds(
+    study: Study,
+    number: Annotated[int, typer.Option("--folds", min=2, help="How many.")] = 10,
+    by: Annotated[
+        Literal["patient", "source"], typer.Option(help="Hold out patients, or source after source.")
+    ] = "patient",
+    external: Annotated[list[str] | None, typer.Option(help="A source to test on only.")] = None,
+    missing_patient: Annotated[
+        Literal["refuse", "leave out", "one film one patient"], typer.Option(help="Films whose patient is unknown.")
+    ] = "refuse",
+    seed: int = 0,
+) -> None:
+    """Divide a study into folds, never a patient on both sides, and say what a split by image would leak."""
+    from lunglens.study.folder import load_study
+    from lunglens.study.folds import FoldSettings, write_folds
+
+    settings = FoldSettings(by, number, tuple(external or ()), missing_patient, seed)
+    counts, leaks = write_folds(load_study(study), settings)
+    typer.echo(counts.to_string())
+    both, several = leaks["leaking"], leaks["patients"]
+    films, seen = leaks["films"], leaks["tested_films_with_patient_in_training"]
+    typer.echo(
+        f"Split by image instead, {both} of {several} patients with several films would be on both sides, and {seen} "
+        f"of {films} films be tested by a model that has seen their patient."
+    )
+
+
+@app.command()
+def report(
+    study: Study,
+    run: Annotated[list[Path] | None, typer.Option(help="Finished crossval classifier run on the study.")] = None,
+    control: Annotated[list[Path] | None, typer.Option(help="The same on a study without its confounding.")] = None,
+    lungs: Annotated[list[Path] | None, typer.Option(help="Finished crossval lungs run.")] = None,
+    compared: Annotated[Path | None, typer.Option(help="What lunglens compare has written.")] = None,
+    heat: Annotated[Path | None, typer.Option(help="What lunglens explain has written.")] = None,
+) -> None:
+    """Describe a study's data and, with runs, its results: pages and JSON, with how far a score can be trusted."""
+    from lunglens.study.report import write_study_report
+    from lunglens.study.report.results import Inputs, write_results_report
+
+    inputs = Inputs(tuple(run or ()), tuple(control or ()), tuple(lungs or ()), compared, heat)
+    page = write_study_report(study) if inputs == Inputs() else write_results_report(study, inputs)
+    typer.echo(f"see {readable(page)}")
+
+
+@app.command()
+def review(study: Study) -> None:
+    """Write a page on which a person strikes films out by keyboard and saves exclude.csv."""
+    from lunglens.study.report.review import write_review
+
+    typer.echo(f"open {write_review(study)} in a browser, save exclude.csv beside the configuration, curate again")
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    return Console(stderr=True)

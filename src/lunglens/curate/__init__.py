@@ -1,1 +1,0 @@
-"""Manifests -> the study: selection criteria, duplicates, folds."""

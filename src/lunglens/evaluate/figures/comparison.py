@@ -1,0 +1,222 @@
+"""A comparison of classifiers as files: JSON, CSV, Markdown and two figures (table 7 and figure 14 of the paper)."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lunglens.evaluate.compare import COSTS, Comparison, Difference, Entry, Pair
+from lunglens.evaluate.figures.comparison_figures import confusion_figure, measures_figure
+from lunglens.evaluate.figures.style import percent, save_svg
+from lunglens.evaluate.printed_tables import AVERAGES, TABLE_7, Printed
+from lunglens.files import save_csv, write_bytes, write_json
+
+SHOWN = {
+    "accuracy": "accuracy, %",
+    "sensitivity": "sensitivity, %",
+    "specificity": "specificity, %",
+    "auroc": "AUROC, %",
+    "f1": "F1, %",
+}
+_PROPOSED = next(row for row in AVERAGES if row.place == "Table 7, proposed model")
+
+
+def write_comparison(comparison: Comparison, out: Path) -> list[Path]:
+    """Write `comparison.json`, `table7.csv`, `pairs.csv`, `comparison.md` and `figures/*.svg` into a folder.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    files = [out / name for name in ("comparison.json", "table7.csv", "pairs.csv", "comparison.md")]
+    write_json(files[0], as_json(comparison))
+    save_csv(pd.DataFrame([_row(entry) for entry in comparison.entries]), files[1])
+    save_csv(pd.json_normalize([asdict(pair) for pair in comparison.pairs], sep="_"), files[2])
+    write_bytes(files[3], markdown(comparison).encode())
+    figures = save_svg(out / "figures" / "confusion.svg", confusion_figure, comparison)
+    return [*files, *figures, *save_svg(out / "figures" / "measures.svg", measures_figure, comparison)]
+
+
+def as_json(comparison: Comparison) -> dict[str, Any]:
+    """The content of `comparison.json`."""
+    return {
+        "format": 1,
+        "study": comparison.study,
+        "classes": comparison.classes,
+        "films": comparison.films,
+        "groups": comparison.groups,
+        "runs": [
+            {
+                "name": entry.name,
+                "folder": entry.folder,
+                "model": entry.description["model"],
+                "cut": entry.description["cut"],
+                **{cost: entry.description[cost] for cost in COSTS},
+                "hardware": entry.description.get("hardware"),
+                "pooled": entry.pooled,
+                "mean_of_folds": entry.mean,
+                "folds": entry.folds,
+            }
+            for entry in comparison.entries
+        ],
+        "pairs": [asdict(pair) for pair in comparison.pairs],
+        "settings_that_differ": comparison.settings,
+    }
+
+
+def markdown(comparison: Comparison) -> str:
+    """The comparison in words and tables."""
+    names = [entry.name for entry in comparison.entries]
+    folds = len(comparison.entries[0].folds)
+    lines = [
+        f"# {len(names)} classifiers on {comparison.study['name']}",
+        "",
+        f"{comparison.films} films in {comparison.groups} groups (patients), {folds} folds; every film is predicted "
+        "by the model that did not see it in training. In brackets 95 % bootstrap intervals by group. AUROC is "
+        "over the probabilities of all folds together. " + _definition(comparison.classes),
+        "",
+        *table(
+            ["model", *SHOWN.values(), "parameters, M", "GFLOPs", "CPU, ms a film"],
+            [[entry.name, *(_cell(entry, name) for name in SHOWN), *_costs(entry)] for entry in comparison.entries],
+        ),
+        "",
+        *_remarks(comparison),
+        "## Pairs",
+        "",
+        "The first model less the second, in percentage points. *Reversed*: share of the bootstrap draws in which the "
+        "difference is zero or has the other sign. McNemar's exact test counts the films that only one of the two "
+        "calls rightly; it takes films as independent, so where patients have several films the interval by group is "
+        "the one to trust. Holm's correction is over the pairs of this table.",
+        "",
+        *table(
+            ["pair", "accuracy", "reversed", "AUROC", "reversed", "only one right", "McNemar p", "Holm"],
+            [_pair(pair) for pair in comparison.pairs],
+        ),
+        "",
+        *_beside_the_paper(comparison),
+    ]
+    return "\n".join(lines)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A Markdown table, a line each."""
+    plain = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    return ["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *plain)]
+
+
+def _definition(classes: Sequence[str]) -> str:
+    if len(classes) == 2:
+        return f"{classes[0]} is called from a probability of 0.5 on."
+    return (
+        "The class with the largest probability is called; all but accuracy are means of each class against the rest."
+    )
+
+
+def _remarks(comparison: Comparison) -> list[str]:
+    """What makes the rows less comparable than they look."""
+    said = []
+    machines = [entry.description.get("hardware") for entry in comparison.entries]
+    if any(machine != machines[0] for machine in machines):
+        said.append("The runs were made on different machines: their CPU times cannot be compared.")
+    if any(entry.pooled[name] == 1 for entry in comparison.entries for name in SHOWN):
+        said.append(
+            "An interval of 100 to 100 only says that there was no error to draw: with none among n groups, an error "
+            "rate of up to about 3/n is within 95 % (the rule of three)."
+        )
+    names = [entry.name for entry in comparison.entries]
+    for key, values in comparison.settings.items():
+        if key != "backbone":
+            each = ", ".join(f"{name}: {value}" for name, value in zip(names, values, strict=True))
+            said.append(f"Setting `{key}` differs ({each}).")
+    return [*(f"- {line}" for line in said), ""] if said else []
+
+
+def _beside_the_paper(comparison: Comparison) -> list[str]:
+    """Our means over the folds beside the printed figures of the same models, where the task is the paper's."""
+    found = [(entry, row) for entry in comparison.entries if (row := _printed(entry.description["model"])) is not None]
+    if len(comparison.classes) != 2 or "covid" not in comparison.classes[0].lower() or not found:
+        return []
+    rows = [
+        [
+            entry.name,
+            *(percent(entry.mean[name]["mean"]) for name in ("accuracy", "sensitivity", "specificity", "npv")),
+            row.place,
+            row.accuracy,
+            row.sensitivity,
+            row.specificity,
+        ]
+        for entry, row in found
+    ]
+    return [
+        "## Beside the paper",
+        "",
+        "Ours are means over the folds, on other films than the paper's. Its specificity column holds the negative "
+        "predictive value for the proposed model and EfficientNetB4, and its baselines' figures fit one fold each: see "
+        "`lunglens compare --paper`.",
+        "",
+        *table(
+            [
+                "model",
+                "accuracy",
+                "sensitivity",
+                "specificity",
+                "NPV",
+                "paper",
+                "accuracy",
+                "sensitivity",
+                '"specificity"',
+            ],
+            rows,
+        ),
+        "",
+    ]
+
+
+def _printed(model: str) -> Printed | None:
+    return _PROPOSED if model.startswith("hrnet") else TABLE_7.get(model.split(".", maxsplit=1)[0])
+
+
+def _row(entry: Entry) -> dict[str, Any]:
+    """A line of `table7.csv`: shares 0..1."""
+    row: dict[str, Any] = {"name": entry.name, "model": entry.description["model"], "cut": entry.description["cut"]}
+    for name in SHOWN:
+        low, high = entry.pooled[f"{name}_95_ci"] or (None, None)
+        row |= {name: entry.pooled[name], f"{name}_low": low, f"{name}_high": high}
+        row |= {f"{name}_mean_of_folds": entry.mean[name]["mean"], f"{name}_sd_of_folds": entry.mean[name]["sd"]}
+    return row | {cost: entry.description[cost] for cost in COSTS}
+
+
+def _cell(entry: Entry, name: str) -> str:
+    return _with_interval(percent(entry.pooled[name]), entry.pooled[f"{name}_95_ci"])
+
+
+def _costs(entry: Entry) -> list[str]:
+    parameters, gflops, milliseconds = (entry.description[cost] for cost in COSTS)
+    return [f"{parameters / 1e6:.1f}", f"{gflops:.2f}", f"{milliseconds:.0f}"]
+
+
+def _pair(pair: Pair) -> list[str]:
+    return [
+        f"{pair.first} - {pair.second}",
+        *_difference(pair.accuracy),
+        *_difference(pair.auroc),
+        f"{pair.only_first} : {pair.only_second}",
+        _p(pair.p),
+        _p(pair.p_holm),
+    ]
+
+
+def _difference(found: Difference) -> list[str]:
+    if found.value is None:
+        return ["-", "-"]
+    value = _with_interval(f"{100 * found.value:+.2f}", found.ci, "+.2f")
+    return [value, "-" if found.reversed_share is None else f"{100 * found.reversed_share:.1f} %"]
+
+
+def _with_interval(value: str, interval: list[float] | None, form: str = ".2f") -> str:
+    return value if interval is None else f"{value} ({100 * interval[0]:{form}} to {100 * interval[1]:{form}})"
+
+
+def _p(value: float) -> str:
+    return "< 0.0001" if value < 0.0001 else f"{value:.4f}"

@@ -1,0 +1,90 @@
+"""The per-fold table of the paper (table 6), with specificity by its definition and NPV and PPV beside it."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lunglens.errors import DataError
+from lunglens.evaluate.figures.style import percent
+from lunglens.files import write_bytes
+
+COLUMNS = {
+    "accuracy": "accuracy %",
+    "sensitivity": "sensitivity %",
+    "specificity": "specificity %",
+    "npv": "NPV %",
+    "ppv": "PPV %",
+}
+NOTE = (
+    "Threshold 0.5. Specificity is TN/(TN+FP); the column that the paper's table 6 calls specificity holds "
+    "NPV = TN/(TN+FN). The mean is that of the folds that define a measure, in brackets their standard deviation "
+    "(n - 1); pooled is over all films, with 95 % bootstrap intervals by patient. -: undefined in this fold."
+)
+NOTE_SEVERAL = (
+    "The class with the largest probability is called; all but accuracy are means over the classes, each against the "
+    "rest. The mean is that of the folds that define a measure, in brackets their standard deviation (n - 1); "
+    "pooled is over all films, with 95 % bootstrap intervals by patient. -: undefined in this fold."
+)
+
+
+def table6(run: Path) -> str:
+    """Write `table6.md` and `table6.csv` (shares in percent) into a run of a classifier.
+
+    Returns:
+        the Markdown.
+
+    Raises:
+        DataError: the run has no metrics.json, or none of its folds was tested.
+    """
+    metrics = read_json(run / "metrics.json")
+    if not metrics.get("folds"):
+        raise DataError(f"{run / 'metrics.json'}: no fold was tested, so there is no table by fold")
+    table = as_table(metrics)
+    stream = io.StringIO()
+    table.to_csv(stream, index=False, lineterminator="\n")
+    text = f"{_markdown(table)}\n\n{NOTE if len(metrics['classes']) == 2 else NOTE_SEVERAL}\n"
+    write_bytes(run / "table6.csv", stream.getvalue().encode())
+    write_bytes(run / "table6.md", text.encode())
+    return text
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object of a run; DataError where it is missing or damaged."""
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: not there; finish the cross-validation first") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: damaged ({error}); make it again with crossval") from error
+    return found
+
+
+def as_table(metrics: dict[str, Any]) -> pd.DataFrame:
+    """A row a fold, then the mean of the folds and the pooled measures; all cells text."""
+    rows = [
+        {"fold": fold, "films": str(found["n"]), **{title: percent(found[name]) for name, title in COLUMNS.items()}}
+        for fold, found in metrics["folds"].items()
+    ]
+    mean, pooled = metrics["mean_of_folds"], metrics["pooled"]
+    total = str(pooled["n"])
+    rows.append({"fold": "mean (SD)", "films": total, **{COLUMNS[name]: _mean(mean[name]) for name in COLUMNS}})
+    rows.append({"fold": "pooled", "films": total, **{COLUMNS[name]: _pooled(pooled, name) for name in COLUMNS}})
+    return pd.DataFrame(rows)
+
+
+def _mean(found: dict[str, Any]) -> str:
+    sd = "" if found["sd"] is None else f" ({percent(found['sd'])})"
+    return percent(found["mean"]) + sd
+
+
+def _pooled(found: dict[str, Any], name: str) -> str:
+    between = found[f"{name}_95_ci"]
+    return percent(found[name]) + (f" ({percent(between[0])} to {percent(between[1])})" if between else "")
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    lines = [list(table.columns), ["---", *["---:"] * (len(table.columns) - 1)], *table.to_numpy().tolist()]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

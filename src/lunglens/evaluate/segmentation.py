@@ -1,0 +1,141 @@
+"""Measures of lung fields over a cross-validation: by fold, pooled, by source, and whether post-processing helps."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lunglens.errors import DataError
+from lunglens.evaluate.classification import DIGITS, TOO_FEW, mean_of_folds
+from lunglens.evaluate.intervals import bootstrap
+from lunglens.evaluate.predictions import EXTERNAL, Floats, cross_validated, fold_order, groups_of
+
+OVERLAPS = ("dice", "iou")
+DISTANCES = ("hd95_px", "assd_px", "hd95_mm", "assd_mm")  # the smaller, the better
+MEASURES = (*OVERLAPS, *DISTANCES)
+UNKNOWN_SPACING = "no film states the size of its pixels"
+
+
+def read_lung_predictions(path: Path) -> pd.DataFrame:
+    """Read `predictions.csv` of a run on lungs: path, source, group_id, fold as text, measures and `raw_` measures.
+
+    Raises:
+        DataError: the file is missing, is no such table, or a film has no Dice.
+    """
+    texts = ["path", "source", "group_id", "fold", "mask_path", "predicted"]
+    try:
+        numbers = [f"{raw}{name}" for name in MEASURES for raw in ("", "raw_")]
+        types = dict.fromkeys(texts, str) | dict.fromkeys(numbers, float)
+        empty = {name: [""] for name in numbers}
+        table = pd.read_csv(path, dtype=types, keep_default_na=False, na_values=empty)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no predictions here; finish the cross-validation first") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: {error}; make it again with crossval") from error
+    missing = {*texts[:4], *MEASURES} - set(table)
+    if missing or table.empty or table[[*OVERLAPS, "hd95_px", "assd_px"]].isna().any(axis=None):
+        what = (
+            f"column {min(missing)} is missing"
+            if missing
+            else "it has no row"
+            if table.empty
+            else "numbers are missing"
+        )
+        raise DataError(f"{path}: {what}; make it again with crossval")
+    return table
+
+
+def lung_metrics_of(predictions: pd.DataFrame, seed: int = 0) -> dict[str, Any]:
+    """The content of `metrics.json` of a run on lungs; nothing in it is NaN.
+
+    Args:
+        predictions: as `read_lung_predictions` returns them; empty mm where the spacing is unknown.
+        seed: of the bootstrap.
+
+    Returns:
+        `folds`: `n`, and for each measure mean, sd, median ... over the fold's films. `mean_of_folds`: mean and sd of
+        the folds' means. `pooled`, `by_source`, `external` (by source): the same with `mean_95_ci` by group.
+        `post_processing`, where there are `raw_` measures: see `gain`.
+    """
+    inside = cross_validated(predictions)
+    external = predictions[predictions["fold"] == EXTERNAL]
+    folds = {name: lung_measures(inside[inside["fold"] == name]) for name in fold_order(inside["fold"])}
+    means = {fold: {name: found[name]["mean"] for name in MEASURES} for fold, found in folds.items()}
+    return {
+        "folds": folds,
+        "mean_of_folds": mean_of_folds(means, MEASURES),
+        "pooled": lung_measures(inside, seed) if len(inside) else None,
+        "by_source": {str(name): lung_measures(rows, seed) for name, rows in inside.groupby("source", sort=True)},
+        "external": {str(name): lung_measures(rows, seed) for name, rows in external.groupby("source", sort=True)},
+        "post_processing": {name: gain(inside, name, seed) for name in MEASURES if f"raw_{name}" in inside},
+    }
+
+
+def lung_measures(table: pd.DataFrame, seed: int | None = None) -> dict[str, Any]:
+    """Numbers of films and groups, and a summary of each measure over the films that have it."""
+    groups = groups_of(table.assign(image_id=table["path"]))
+    found: dict[str, Any] = {"n": len(table), "groups": len(set(groups))}
+    for name in MEASURES:
+        values = table[name].to_numpy(float)
+        known = ~np.isnan(values)
+        found[name] = _summary(values[known])
+        if seed is not None:
+            found[name]["mean_95_ci"] = _interval(values[known], groups[known], seed)
+        if not known.any():
+            found[name]["undefined"] = UNKNOWN_SPACING
+        elif seed is not None and found[name]["mean_95_ci"] is None:
+            found[name]["undefined"] = TOO_FEW
+    return found
+
+
+def gain(table: pd.DataFrame, name: str, seed: int) -> dict[str, Any]:
+    """What post-processing changes in a measure, film by film.
+
+    Returns:
+        `n`; `raw_mean`, `mean` without and with it; `change` = mean of (with - without) and its interval by group;
+        `verdict`: "helps", "hurts" (the interval leaves 0 out; a distance helps by becoming smaller) or "undecided".
+    """
+    both = table[table[name].notna() & table[f"raw_{name}"].notna()]
+    with_it, without = both[name].to_numpy(float), both[f"raw_{name}"].to_numpy(float)
+    if both.empty:
+        unknown = dict.fromkeys(["raw_mean", "mean", "change", "change_95_ci"])
+        return {"n": 0, **unknown, "verdict": "undecided", "undefined": UNKNOWN_SPACING}
+    between = _interval(with_it - without, groups_of(both.assign(image_id=both["path"])), seed)
+    sign = 1 if name in OVERLAPS else -1
+    decided = between is not None and between[0] * between[1] > 0
+    return {
+        "n": len(both),
+        "raw_mean": round(float(without.mean()), DIGITS),
+        "mean": round(float(with_it.mean()), DIGITS),
+        "change": round(float((with_it - without).mean()), DIGITS),
+        "change_95_ci": between,
+        "verdict": ("helps" if between and sign * between[0] > 0 else "hurts") if decided else "undecided",
+    }
+
+
+def _summary(values: Floats) -> dict[str, Any]:
+    if not len(values):
+        return {
+            "n": 0,
+            **dict.fromkeys(["mean", "sd", "minimum", "percentile_5", "median", "percentile_95", "maximum"]),
+        }
+    low, median, high = np.percentile(values, [5, 50, 95])
+    found = {
+        "mean": values.mean(),
+        "sd": values.std(ddof=1) if len(values) > 1 else None,
+        "minimum": values.min(),
+        "percentile_5": low,
+        "median": median,
+        "percentile_95": high,
+        "maximum": values.max(),
+    }
+    return {"n": len(values)} | {
+        name: None if value is None else round(float(value), DIGITS) for name, value in found.items()
+    }
+
+
+def _interval(values: Floats, groups: Any, seed: int) -> list[float] | None:
+    if len(set(groups)) < 2:
+        return None
+    return bootstrap(lambda rows: float(values[rows].mean()), groups, seed, digits=DIGITS)

@@ -1,0 +1,103 @@
+"""What a batch has done, a line an event, so that a killed one goes on; and so which files of a folder are results.
+
+A line is either {"name": ..., "film": ...}: this name is given to the results of this film; or {"done": key,
+"outcome": ...}. Any other line, torn or from another version, is passed over: its film is done again.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from lunglens.film.batch.names import SUFFIXES, same_name
+from lunglens.film.batch.outcome import Outcome
+
+JOURNAL = ".lunglens-journal.jsonl"
+
+
+class _Name(BaseModel):
+    name: str
+    film: str
+
+
+class _Done(BaseModel):
+    done: str
+    outcome: Outcome
+
+
+_LINE: TypeAdapter[_Name | _Done] = TypeAdapter(_Name | _Done)
+
+
+class Journal:
+    """The journal of a folder of results.
+
+    outcomes: by key. names: name of results -> the film that it was given to, "" where that is unknown.
+    unmarked: names that version 0.1.0 may have used, which wrote no names here and no marks into its pictures.
+    """
+
+    def __init__(self, out: Path) -> None:
+        """Read it; a folder without one has an empty one.
+
+        Raises:
+            OSError: it is there and cannot be read.
+        """
+        self._path = out / JOURNAL
+        self.outcomes: dict[str, Outcome] = {}
+        self.names: dict[str, str] = {}
+        self.unmarked: set[str] = set()
+        text = self._path.read_bytes() if self._path.exists() else b""
+        self._is_torn = bool(text) and not text.endswith(b"\n")
+        for line in text.splitlines():
+            try:
+                entry = _LINE.validate_json(line)
+            except ValidationError:
+                continue
+            if isinstance(entry, _Name):
+                self.names[entry.name] = entry.film
+            else:
+                self.outcomes[entry.done] = entry.outcome
+                name = _name_of(entry.outcome.result)
+                if name and name not in self.names:
+                    self.names[name] = ""
+                    self.unmarked.add(name)
+
+    def claim(self, names: Mapping[str, str]) -> None:
+        """Give names to films, before the first file of such a name is written."""
+        new = {name: film for name, film in names.items() if self.names.get(name) != film}
+        self._append(*({"name": name, "film": film} for name, film in new.items()))
+        self.names.update(new)
+
+    def done(self, key: str, outcome: Outcome) -> None:
+        """Note a film's outcome."""
+        self._append({"done": key, "outcome": asdict(outcome)})
+        self.outcomes[key] = outcome
+
+    def _append(self, *entries: dict[str, Any]) -> None:
+        if not entries:
+            return
+        with self._path.open("ab") as stream:
+            self._write(stream, entries)
+        self._is_torn = False
+
+    def _write(self, stream: BinaryIO, entries: tuple[dict[str, Any], ...]) -> None:
+        text = "".join(json.dumps(entry) + "\n" for entry in entries)
+        stream.write((b"\n" if self._is_torn else b"") + text.encode())
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def unmarked_files(folder: Path) -> set[str]:
+    """Names (`same_name`) of a folder's files that a batch may have written without a mark; none without a journal."""
+    try:
+        names = Journal(folder).unmarked
+    except OSError:
+        return set()
+    return {same_name(name + suffix) for name in names for suffix in SUFFIXES}
+
+
+def _name_of(result: str) -> str:
+    return next((result.removesuffix(suffix) for suffix in (".json", ".lungs.png") if result.endswith(suffix)), "")

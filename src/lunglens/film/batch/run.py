@@ -1,0 +1,172 @@
+"""A batch: film after film, each outcome noted as soon as its results are on disk."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from lunglens.errors import LungLensError, NotAChestRadiographError, OutputError
+from lunglens.files import LEFTOVER, readable, write_bytes
+from lunglens.film.analyzer import Analyzer
+from lunglens.film.batch.errors_log import note_error
+from lunglens.film.batch.journal import Journal
+from lunglens.film.batch.names import SUFFIXES, identity, result_names, short_hash
+from lunglens.film.batch.outcome import SUMMARY, Job, Outcome, summary_csv
+from lunglens.film.batch.write import AnalysisWriter, writing
+
+Writer = Callable[[Job, Path, Analyzer], Outcome]
+_LOCK = ".lunglens.lock"
+_IN_THE_WAY = "{} is where its results belong, and not of LungLens; move it away, or choose another --out"
+_SUMMARY_BEGINNING = b"path,status,"  # of every version
+
+
+def run_batch(
+    films: list[Path],
+    out: Path,
+    analyzer: Analyzer,
+    write: Writer,
+    on_done: Callable[[Outcome], None],
+    retry_failed: bool = False,
+) -> list[Outcome]:
+    """Do every film that an earlier, killed run in `out` has not done, then write `summary.csv` for all of them.
+
+    Args:
+        films: from `find_films`.
+        out: folder of the results; locked while the batch runs. No file that is there and not ours is written over.
+        analyzer: the models.
+        write: what to do with one film: `AnalysisWriter` or `write_segmentation`.
+        on_done: called after each film (also for those found done).
+        retry_failed: do those again that have failed before.
+
+    Raises:
+        OutputError: the folder is in use by another batch, or cannot be written.
+    """
+    with _locked(out):
+        outcomes = list(_work_off(films, out, analyzer, write, on_done, retry_failed))
+        with writing(out):
+            write_bytes(out / SUMMARY, summary_csv(outcomes).encode())
+        return outcomes
+
+
+@contextmanager
+def _locked(out: Path) -> Iterator[None]:
+    lock = FileLock(out / _LOCK, timeout=0)
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise OutputError(f"{out}: another batch is writing here; wait for it or choose another --out") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _work_off(
+    films: list[Path],
+    out: Path,
+    analyzer: Analyzer,
+    write: Writer,
+    on_done: Callable[[Outcome], None],
+    retry_failed: bool,
+) -> Iterator[Outcome]:
+    with writing(out):
+        journal = Journal(out)
+        names = _names(films, out, journal)
+    for film, name in zip(films, names, strict=True):
+        job = Job(film, name, _key(film, name, analyzer, write))
+        outcome = journal.outcomes.get(job.key)
+        if outcome is None or _is_to_redo(outcome, out, retry_failed):
+            foreign = None if name in journal.unmarked else _foreign_file(out, name)
+            if foreign is not None:  # it came after the name was given; once it is away, the film is done
+                outcome = Outcome(readable(film), "failed", reason=_IN_THE_WAY.format(readable(foreign)))
+            else:
+                outcome = _do(job, out, analyzer, write)
+                with writing(out):
+                    journal.done(job.key, outcome)
+        on_done(outcome)
+        yield outcome
+
+
+def _names(films: list[Path], out: Path, journal: Journal) -> list[str]:
+    """The name of each film's results, noted as ours before anything is written; what a killed run left is deleted."""
+    there = os.listdir(out)  # noqa: PTH208 - names are wanted
+    for name in there:
+        if LEFTOVER.fullmatch(name) and (out / name).is_file():
+            (out / name).unlink()
+    _assert_summary_is_ours(out)
+    names = result_names(films, journal.names, there, _most_name_bytes(out))
+    journal.claim({name: identity(film) for film, name in zip(films, names, strict=True)})
+    return names
+
+
+def _assert_summary_is_ours(out: Path) -> None:
+    try:
+        with (out / SUMMARY).open("rb") as stream:
+            beginning = stream.read(len(_SUMMARY_BEGINNING))
+    except FileNotFoundError:
+        return
+    if beginning != _SUMMARY_BEGINNING:
+        raise OutputError(f"{out / SUMMARY}: was not written by LungLens; move it away, or choose another --out")
+
+
+def _most_name_bytes(out: Path) -> int:
+    try:
+        return min(255, os.pathconf(out, "PC_NAME_MAX"))  # 143 on an encrypted home folder
+    except (AttributeError, OSError, ValueError):  # Windows: 255 characters, which are no fewer bytes
+        return 255
+
+
+def _foreign_file(out: Path, name: str) -> str | None:
+    """A file that bears the name of a result and is none: ours, of whatever kind, say LungLens in their bytes."""
+    for suffix in SUFFIXES:
+        path = out / f"{name}{suffix}"
+        try:
+            if b"lunglens" not in path.read_bytes().lower():
+                return path.name
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return path.name
+    return None
+
+
+def _is_to_redo(outcome: Outcome, out: Path, retry_failed: bool) -> bool:
+    was_deleted = not os.path.exists(out / outcome.result)  # noqa: PTH110 - never raises
+    return was_deleted or (retry_failed and outcome.status == "failed")
+
+
+def _do(job: Job, out: Path, analyzer: Analyzer, write: Writer) -> Outcome:
+    """One film; whatever goes wrong is its own failure, but for results that cannot be written."""
+    path, start = readable(job.path), time.perf_counter()
+    try:
+        outcome = write(job, out, analyzer)
+    except OutputError:
+        raise
+    except NotAChestRadiographError as error:
+        outcome = Outcome(path, "refused", reason=readable(error))
+    except LungLensError as error:
+        outcome = Outcome(path, "failed", reason=readable(error))
+    except MemoryError:
+        outcome = Outcome(path, "failed", reason="not enough memory for this image")
+    except Exception as error:
+        with writing(out):
+            reason = note_error(error, out)
+        outcome = Outcome(path, "failed", reason=reason)
+    return replace(outcome, seconds=round(time.perf_counter() - start, 3))
+
+
+def _key(film: Path, name: str, analyzer: Analyzer, write: Writer) -> str:
+    try:
+        stat = film.stat()
+        state = f"{stat.st_size} {stat.st_mtime_ns}"
+    except OSError:
+        state = "unreadable"
+    models = [package.fingerprint for package in (analyzer.lungs, analyzer.classifier, analyzer.orientation)]
+    kind = write.key() if isinstance(write, AnalysisWriter) else write.__name__
+    return short_hash(f"{identity(film)} {name} {state} {models} {kind}", 24)

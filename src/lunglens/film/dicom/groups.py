@@ -1,0 +1,154 @@
+"""The measurement groups of the report: the film (TID 1501), the classifier's answer (1501), each lung (1410)."""
+
+from typing import Any
+
+from highdicom.sr import (
+    AlgorithmIdentification,
+    FindingSite,
+    ImageContentItem,
+    Measurement,
+    MeasurementsAndQualitativeEvaluations,
+    PlanarROIMeasurementsAndQualitativeEvaluations,
+    QualitativeEvaluation,
+    ReferencedSegmentationFrame,
+    RelationshipTypeValues,
+    SourceImageForMeasurementGroup,
+    SourceImageForSegmentation,
+    TextContentItem,
+    TrackingIdentifier,
+)
+from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
+
+from lunglens.film.about import NOTICE, __version__
+from lunglens.film.dicom.codes import private, refusal
+from lunglens.film.dicom.common import CLASSIFIER, FILM, LEFT, LEFT_LUNG, RIGHT, RIGHT_LUNG, Stem
+from lunglens.film.dicom.text import printable
+from lunglens.film.dicom.tidy import Source
+from lunglens.film.finding import Finding, Lung
+from lunglens.film.statements import BALANCE
+
+Group = MeasurementsAndQualitativeEvaluations | PlanarROIMeasurementsAndQualitativeEvaluations
+
+COVID_19 = Code("840539006", "SCT", "COVID-19")
+# CID 242 of PS3.16. Indeterminate (82334004, SCT) waits for a model that can say so.
+PRESENCE = {"covid": Code("52101004", "SCT", "Present"), "not covid": Code("2667000", "SCT", "Absent")}
+_PIXELS = Code("{pixels}", "UCUM", "pixels")
+
+
+def groups(source: Source, finding: Finding, stem: Stem, results: dict[str, Dataset]) -> list[Group]:
+    """All that the report says of an analysed or gate-refused film; `results` are its segmentations, by name."""
+    film = _film_of(source, finding, stem)
+    if finding.status == "refused":
+        return [film]
+    found: list[Group] = [film, _classifier(source, finding, stem, results["heat.seg"])]
+    for lung, what, site in ((finding.left, LEFT, LEFT_LUNG), (finding.right, RIGHT, RIGHT_LUNG)):
+        segment = _segment_of(results["lungs.seg"], site, source)
+        if lung is not None and segment is not None:
+            found.append(_lung(finding, lung, site, stem.tracking(what), segment))
+    return found
+
+
+def film_group(
+    source: Source, judgement: Code, texts: list[tuple[str, str]], tracking: dict[str, str], **more: Any
+) -> Group:
+    """What was found of the film itself: one judgement as a code, and everything that differs by film as text.
+
+    texts: (private code's value, words). A refused film has this group alone.
+    """
+    group = MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=TrackingIdentifier(**tracking),
+        qualitative_evaluations=[QualitativeEvaluation(private("gate"), judgement)],
+        source_images=[SourceImageForMeasurementGroup(source.SOPClassUID, source.SOPInstanceUID)],
+        **more,
+    )
+    _say(group, [*texts, *(("warning", repair) for repair in source.repairs), ("intended-use", NOTICE)])
+    return group
+
+
+def _film_of(source: Source, finding: Finding, stem: Stem) -> Group:
+    refused = finding.status == "refused"
+    texts = [("reason", finding.reason or "the gate gave no reason")] if refused else []
+    texts += [("warning", warning) for warning in finding.warnings]
+    texts += [("note", note) for note in finding.radiograph.notes]
+    score = Measurement(private("frontal-score"), round(float(finding.gate_score), 4), codes.UCUM.NoUnits)
+    return film_group(
+        source,
+        refusal(finding.reason_code) if refused else private("accepted"),
+        texts,
+        stem.tracking(FILM),
+        algorithm_id=_algorithm(finding, "lungs"),
+        measurements=[score],
+    )
+
+
+def _classifier(source: Source, finding: Finding, stem: Stem, heat: Dataset) -> Group:
+    """The question COVID-19 with its coded answer; no item "Finding", which would stand for "present"."""
+    assert finding.covid_probability is not None and finding.decision is not None  # noqa: S101 - analysed
+    numbers = [("covid-prob", round(finding.covid_probability, 6)), ("threshold", float(finding.threshold or 0))]
+    if finding.heat_share_in_lungs is not None:
+        numbers.append(("heat-in-lungs", round(finding.heat_share_in_lungs, 4)))
+    group = MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=TrackingIdentifier(**stem.tracking(CLASSIFIER)),
+        algorithm_id=_algorithm(finding, "classifier"),
+        finding_sites=[FindingSite(codes.SCT.Lung)],
+        measurements=[Measurement(private(name), value, codes.UCUM.NoUnits) for name, value in numbers],
+        qualitative_evaluations=[QualitativeEvaluation(COVID_19, PRESENCE[finding.decision])],
+        source_images=[SourceImageForMeasurementGroup(source.SOPClassUID, source.SOPInstanceUID)],
+    )
+    explained = ImageContentItem(
+        codes.DCM.VisualExplanation,
+        heat.SOPClassUID,
+        heat.SOPInstanceUID,
+        referenced_segment_numbers=1,
+        relationship_type=RelationshipTypeValues.CONTAINS,
+    )
+    group[0].ContentSequence.append(explained)
+    _say(group, [("limits", BALANCE), ("intended-use", NOTICE)])
+    return group
+
+
+def _lung(
+    finding: Finding, lung: Lung, site: Code, tracking: dict[str, str], segment: ReferencedSegmentationFrame
+) -> Group:
+    """One lung's size, tied to its segment by the tracking UID and by reference."""
+    areas = [Measurement(codes.SCT.Area, lung.area_px, _PIXELS)]
+    if lung.area_cm2 is not None:
+        at_detector = finding.radiograph.spacing_plane == "detector"
+        method = private("detector-plane") if at_detector else None
+        area = Measurement(codes.SCT.Area, round(lung.area_cm2, 2), codes.UCUM.SquareCentimeter, method=method)
+        areas.append(area)
+    return PlanarROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=TrackingIdentifier(**tracking),
+        referenced_segment=segment,
+        finding_category=codes.SCT.AnatomicalStructure,
+        finding_type=site,
+        algorithm_id=_algorithm(finding, "lungs"),
+        measurements=areas,
+    )
+
+
+def _segment_of(segmentation: Dataset, site: Code, source: Source) -> ReferencedSegmentationFrame | None:
+    for segment in segmentation.SegmentSequence:
+        if segment.SegmentedPropertyTypeCodeSequence[0].CodeValue == site.value:
+            image = SourceImageForSegmentation(source.SOPClassUID, source.SOPInstanceUID)
+            classes = segmentation.SOPClassUID, segmentation.SOPInstanceUID
+            found = ReferencedSegmentationFrame(*classes, 1, segment.SegmentNumber, image)
+            del found[0].ReferencedSOPSequence[0].ReferencedFrameNumber  # the segment says it (PS3.3 C.18.4)
+            return found
+    return None
+
+
+def _say(group: Group, texts: list[tuple[str, str]]) -> None:
+    """Append whole sentences (TEXT has no limit of 64 characters, as code meanings have)."""
+    for name, words in texts:
+        said = printable(words) or "(no words)"  # TEXT may not be empty
+        item = TextContentItem(private(name), said, relationship_type=RelationshipTypeValues.CONTAINS)
+        group[0].ContentSequence.append(item)
+
+
+def _algorithm(finding: Finding, model: str) -> AlgorithmIdentification:
+    return AlgorithmIdentification(
+        name=f"LungLens {finding.models[model]}", version=__version__, family=codes.DCM.ArtificialIntelligence
+    )

@@ -1,0 +1,138 @@
+"""All DICOM objects of one finding, and the film's data set that they refer to."""
+
+import hashlib
+import io
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.uid import ComputedRadiographyImageStorage
+
+from lunglens.errors import LungLensError
+from lunglens.film.dicom.common import Stem, stem_of_finding, stem_of_refusal
+from lunglens.film.dicom.tidy import COPIED, Source, raw_value, tidied
+from lunglens.film.finding import Finding
+from lunglens.film.reading.kinds import looks_like_dicom
+from lunglens.film.reading.quiet import quiet
+
+DICOM_FILES = ("lungs.seg.dcm", "heat.seg.dcm", "report.sr.dcm", "panel.sc.dcm")
+
+
+class NoDicomSourceError(LungLensError):
+    """The film is no DICOM file, or names no study that results could join."""
+
+
+@dataclass(frozen=True, eq=False)
+class DicomResults:
+    """Name ("lungs.seg", "heat.seg", "report.sr", "panel.sc") -> data set, of a film that was analysed or refused."""
+
+    objects: dict[str, Dataset]
+
+    def files(self) -> dict[str, bytes]:
+        """File name -> bytes of a DICOM file (PS3.10, explicit little endian)."""
+        return {f"{name}.dcm": _file(dataset) for name, dataset in self.objects.items()}
+
+
+def read_source(path: Path) -> Source:
+    """What results take over from the film's header, each value made valid or left out.
+
+    Raises:
+        NoDicomSourceError: it is no DICOM file, or has no Study Instance UID.
+    """
+    try:
+        with quiet("pydicom", "highdicom"), path.open("rb") as stream:
+            if not looks_like_dicom(stream.read(4096)):
+                raise NoDicomSourceError(f"{path.name}: no DICOM results: they can only be made of a DICOM film")
+            header = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(COPIED))
+            if not raw_value(header, "StudyInstanceUID").strip(b" \0"):
+                raise NoDicomSourceError(
+                    f"{path.name}: no DICOM results: the film has no StudyInstanceUID, so no study that they could join"
+                )
+            return tidied(header, lambda: hashlib.sha256(path.read_bytes()).hexdigest())
+    except LungLensError:
+        raise
+    except Exception as error:  # damaged headers raise anything
+        raise NoDicomSourceError(f"{path.name}: no DICOM results: the film's header is damaged") from error
+
+
+def dicom_results(source: Source, finding: Finding) -> DicomResults:
+    """Segmentations of lungs and heat (if the film was not refused), the panel, the structured report.
+
+    The same film, header, models and version give the same objects, byte for byte.
+
+    Raises:
+        NoDicomSourceError: the film's header cannot be made part of results.
+    """
+    stem = stem_of_finding(source, finding)
+    return _made(source, lambda film: _objects(film, finding, stem))
+
+
+def refusal_results(source: Source, reason: str, code: str = "not-a-chest-radiograph") -> DicomResults:
+    """The structured report alone, on a film that was refused before it was analysed: it says so, and why.
+
+    Args:
+        source: of the film.
+        reason: in words of a reader.
+        code: the reason's machine word: "modality", "frames", "raw-data", "unreadable" or the default;
+            others are reported as "other" (codes.py).
+
+    Raises:
+        NoDicomSourceError: the film's header cannot be made part of results.
+    """
+    stem = stem_of_refusal(source, reason, code)
+    return _made(source, lambda film: _refusal(film, reason, code, stem))
+
+
+def _objects(source: Source, finding: Finding, stem: Stem) -> dict[str, Dataset]:
+    # highdicom takes half a second to import, and comes with the extra `serve`.
+    from lunglens.film.dicom.sc import panel_capture
+    from lunglens.film.dicom.seg import heat_segmentation, lungs_segmentation
+    from lunglens.film.dicom.sr import report
+
+    found: dict[str, Dataset] = {}
+    if finding.status == "analyzed":
+        found["lungs.seg"] = lungs_segmentation(source, finding, stem)
+        found["heat.seg"] = heat_segmentation(source, finding, stem)
+    found["panel.sc"] = panel_capture(source, finding, stem)
+    found["report.sr"] = report(source, finding, stem, dict(found))
+    return found
+
+
+def _refusal(source: Source, reason: str, code: str, stem: Stem) -> dict[str, Dataset]:
+    from lunglens.film.dicom.sr import refusal_report
+
+    return {"report.sr": refusal_report(source, reason, code, stem)}
+
+
+def _made(source: Source, make: Callable[[Source], dict[str, Dataset]]) -> DicomResults:
+    """Make objects; highdicom knows no private classes and asks more of some others: to it any film is a CR image."""
+    try:
+        with quiet("pydicom", "highdicom"):
+            film = deepcopy(source)
+            film.SOPClassUID = ComputedRadiographyImageStorage
+            found = make(film)
+            for dataset in found.values():
+                _name_class(dataset, source)
+            return DicomResults(found)
+    except Exception as error:  # of what a header can hold, highdicom refuses more than we know of
+        # Without the error's text, which may hold the value.
+        raise NoDicomSourceError(f"no DICOM results: the header cannot be used ({type(error).__name__})") from error
+
+
+def _name_class(dataset: Dataset, source: Source) -> None:
+    """Set the film's true SOP class wherever the data set refers to the film."""
+    for element in dataset:
+        if element.VR == "SQ":
+            for item in element.value:
+                _name_class(item, source)
+    if dataset.get("ReferencedSOPInstanceUID") == source.SOPInstanceUID:
+        dataset.ReferencedSOPClassUID = source.SOPClassUID
+
+
+def _file(dataset: Dataset) -> bytes:
+    stream = io.BytesIO()
+    pydicom.dcmwrite(stream, dataset, enforce_file_format=True)
+    return stream.getvalue()

@@ -1,0 +1,44 @@
+"""Heat-maps: from the classifier's view back onto the film, and how much of the heat lies in the lungs."""
+
+import numpy as np
+
+from lunglens.film.preprocess import Floats, Mask, resize
+
+
+def heat_share(heat: Floats, region: Mask) -> float | None:
+    """Share (0..1) of the heat (h, w) inside the region (S, S); None where there is no heat at all."""
+    fine = np.clip(resize(heat, *region.shape), 0, None)
+    total = float(fine.sum())
+    return float(fine[region].sum()) / total if total > 0 else None
+
+
+def heat_on_film(heat: Floats, box: tuple[int, int, int, int], film_size: int, shape: tuple[int, int]) -> Floats:
+    """The heat (h, w), >= 0, on the film: (H, W), 0..1 with 1 at its strongest, 0 outside what the classifier saw.
+
+    Args:
+        heat: in the classifier's view.
+        box: (top, left, bottom, right) of that view in the film squashed to `film_size`.
+        film_size: side of the squashed film.
+        shape: (H, W) of the film.
+    """
+    top, left, bottom, right = box
+    square = np.zeros((film_size, film_size), np.float32)
+    square[top:bottom, left:right] = resize(heat, bottom - top, right - left)
+    peak = float(square.max())
+    return np.clip(resize(square / peak if peak > 0 else square, *shape), 0, 1)
+
+
+def view_on_film(view: Floats, box: tuple[float, float, float, float], shape: tuple[int, int]) -> Floats:
+    """What the classifier saw, (S, S), where it lies on a film of (H, W): black outside.
+
+    Args:
+        view: 0..1.
+        box: (top, left, bottom, right), shares 0..1 of the film's height and width.
+        shape: (H, W) to lay it on.
+    """
+    height, width = shape
+    top, bottom = (round(edge * height) for edge in (box[0], box[2]))
+    left, right = (round(edge * width) for edge in (box[1], box[3]))
+    film = np.zeros(shape, np.float32)
+    film[top:bottom, left:right] = resize(view, bottom - top, right - left)
+    return film

@@ -1,0 +1,36 @@
+"""Film -> lung mask with a packaged model (no torch)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lunglens.film.lungs.postprocess import LungMask, lung_mask
+from lunglens.film.model_package.package import ModelPackage
+from lunglens.film.parameters import Postprocess
+from lunglens.film.preprocess import Floats, film_square
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """What the lung network says of one film.
+
+    film: (S, S) float32, 0..1, the squashed film it saw.
+    mask: the post-processed lungs.
+    features: (C,) float32, pooled features of its deepest level, for the gate.
+    """
+
+    film: Floats
+    mask: LungMask
+    features: NDArray[np.float32]
+
+
+def segment_film(pixels: Floats, package: ModelPackage, settings: Postprocess) -> Segmentation:
+    """Segment the lungs of (H, W) pixels in 0..1, bright = dense."""
+    return segment_square(film_square(pixels, package.input_size), package, settings)
+
+
+def segment_square(film: Floats, package: ModelPackage, settings: Postprocess) -> Segmentation:
+    """The same for a film that `film_square` has already brought to the network's size."""
+    outputs = package.run(film[None, None])
+    return Segmentation(film, lung_mask(outputs["probability"][0, 0], settings), outputs["features"][0])

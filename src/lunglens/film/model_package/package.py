@@ -1,0 +1,277 @@
+"""Model packages: a folder with the ONNX graph, its card, its parameters, checksums and a golden case (no torch).
+
+The checksums show damage and mix-ups, not who made a package: whoever can change a package can write new checksums.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lunglens.errors import ModelPackageError
+from lunglens.files import write_json
+from lunglens.film.model_package.onnx_file import has_external_data
+from lunglens.film.model_package.record import DESCRIPTION, GRAPH, Kind, checked
+
+GOLDEN_TOLERANCE = 1e-3
+INPUT = "images"
+_MOST_BYTES = {DESCRIPTION: 64 * 1024**2, GRAPH: 2 * 1024**3}  # protobuf's own limit is 2 GiB
+_DIMENSIONS: dict[Kind, dict[str, int]] = {
+    "lungs": {"probability": 4, "features": 2},
+    "classifier": {"probability": 1, "heat": 3},
+    "orientation": {"score": 1},
+}
+_AGAIN = "export or install the package again"
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ModelPackage:
+    """A model as it ships.
+
+    folder: where `package.json`, `model.onnx` and `README.md` (the card) lie.
+    description: what `package.json` says, see `record.Record`; keys it does not know are kept.
+    """
+
+    folder: Path
+    description: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Name and version, as written into every result."""
+        return f"{self.description['name']} {self.description['version']}"
+
+    @property
+    def input_size(self) -> int:
+        """Side of the square input in pixels."""
+        return int(self.description["input_size"])
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Preprocessing, post-processing and thresholds that belong to the weights."""
+        return dict(self.description["parameters"])
+
+    @property
+    def measured(self) -> list[dict[str, Any]]:
+        """Sensitivity and specificity at the threshold (films, n_positive, n_negative), for packages that say so."""
+        return list(self.description.get("measured", {}).get("rows", []))
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits that change with the files' checksums, the parameters and the input's size."""
+        parts = {key: self.description[key] for key in ("checksums", "parameters", "input_size")}
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def card(self) -> str:
+        """The model card, Markdown; "" where there is none."""
+        path = self.folder / "README.md"
+        return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+    @cached_property
+    def _session(self) -> Any:
+        # The bytes that were hashed are the bytes that are run: the file is not opened a second time.
+        graph = _verified(self.folder, GRAPH, self.description["checksums"][GRAPH])
+        return _session_of(graph, self)
+
+    def prepare(self) -> None:
+        """Load the graph now, so that what is wrong with it is said once, and not of each film.
+
+        Raises:
+            ModelPackageError: the graph has changed since it was exported, or cannot be run.
+        """
+        _ = self._session
+
+    def run(self, images: Array) -> dict[str, Array]:
+        """Run the graph on (N, 1, S, S) float32 images in 0..1; output name -> array.
+
+        Raises:
+            ModelPackageError: the graph has changed since it was exported, cannot be run, or gives no numbers.
+        """
+        session = self._session
+        names = [output.name for output in session.get_outputs()]
+        try:
+            found = dict(zip(names, session.run(names, {INPUT: images}), strict=True))
+        except Exception as error:  # onnxruntime's errors have no base of their own
+            raise ModelPackageError(f"{self.folder / GRAPH}: fails on images of {images.shape}; {_AGAIN}") from error
+        bad = [name for name, array in found.items() if len(array) != len(images) or not np.isfinite(array).all()]
+        if bad:
+            raise ModelPackageError(f"{self.folder / GRAPH}: gives no numbers as {', '.join(bad)}; {_AGAIN}")
+        return found
+
+
+def shipped_models() -> Path:
+    """Folder of the packages that come with LungLens."""
+    return Path(str(files("lunglens"))) / "models"
+
+
+def load_package(folder: Path, kind: Kind | None = None) -> ModelPackage:
+    """Read a package's description and hold its files against their checksums.
+
+    Args:
+        folder: where the package lies.
+        kind: what the package must be fit for; None where its parameters do not matter.
+
+    Raises:
+        ModelPackageError: no package there, damaged, of another kind or of another format version.
+    """
+    try:
+        description = json.loads(_read(folder, DESCRIPTION).decode("utf-8"))
+    except (ModelPackageError, ValueError, RecursionError) as error:
+        raise ModelPackageError(f"{folder}: no readable {DESCRIPTION}; is this a model package?") from error
+    record = checked(description, str(folder))
+    if kind is not None and (missing := record.lacks(kind)):
+        raise ModelPackageError(f"{folder}: is no {kind} package, it lacks {', '.join(missing)}; give a {kind} package")
+    if record.parameters_sha256 not in (None, _sum_of_parameters(description)):
+        raise ModelPackageError(f"{folder}: its parameters do not have the checksum in {DESCRIPTION}; {_AGAIN}")
+    for name, expected in record.checksums.items():
+        _verified(folder, name, expected)
+    return ModelPackage(folder, description)
+
+
+def write_description(folder: Path, description: Mapping[str, Any]) -> None:
+    """Write `package.json`, with a checksum of its parameters, if `load_package` would read it.
+
+    Raises:
+        ModelPackageError: it would not.
+    """
+    whole = dict(description) | {"parameters_sha256": _sum_of_parameters(description)}
+    checked(whole, str(folder))
+    write_json(folder / DESCRIPTION, whole)
+
+
+def verify_package(package: ModelPackage) -> list[str]:
+    """Re-check a package: checksums of its files, then the golden case. Returns what is wrong (empty: all good).
+
+    This is integrity, not authenticity: it says that the files are those that were exported, not by whom.
+    """
+    problems = []
+    for name, expected in package.description["checksums"].items():
+        try:
+            _verified(package.folder, name, expected)
+        except ModelPackageError as error:
+            problems.append(str(error))
+    # A graph that is not the one that was exported is not run.
+    return problems or _golden_problems(package)
+
+
+def _sum_of_parameters(description: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(description.get("parameters"), sort_keys=True).encode()).hexdigest()
+
+
+def _read(folder: Path, name: str) -> bytes:
+    """The bytes of a regular file that lies in the folder itself, not behind a link that leads out of it."""
+    path = folder / name
+    try:
+        if not path.is_file():
+            raise ModelPackageError(f"{folder}: {name} is missing; {_AGAIN}")
+        if path.resolve().parent != folder.resolve():
+            raise ModelPackageError(f"{path}: is a link to outside the package; {_AGAIN}")
+        most = _MOST_BYTES.get(name, _MOST_BYTES[GRAPH])
+        with path.open("rb") as stream:
+            # No more than it is long: what is asked for is set aside at once, and counts where memory is limited.
+            size = path.stat().st_size
+            data = stream.read(size + 1) if size <= most else b""
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: links in a circle; ValueError: a NUL
+        raise ModelPackageError(f"{path}: cannot be read; check its permissions, or {_AGAIN}") from error
+    if not 0 < len(data) <= most:
+        raise ModelPackageError(f"{path}: is empty or too large; {_AGAIN}")
+    return data
+
+
+def _verified(folder: Path, name: str, expected: str) -> bytes:
+    """The bytes of a file that has its checksum."""
+    data = _read(folder, name)
+    if hashlib.sha256(data).hexdigest() != expected:
+        raise ModelPackageError(f"{folder / name}: does not have the checksum in {DESCRIPTION}; {_AGAIN}")
+    return data
+
+
+def _session_of(graph: bytes, package: ModelPackage) -> Any:
+    path = package.folder / GRAPH
+    # onnxruntime would look for such files in the working folder, and its refusals change with its version.
+    try:
+        outside = has_external_data(graph)
+    except ValueError as error:
+        raise ModelPackageError(f"{path}: is no ONNX graph; {_AGAIN}") from error
+    if outside:
+        raise ModelPackageError(f"{path}: keeps weights in other files; export it in one piece")
+    # From 1.29 on it reports to its makers, on Linux too, unless told not to before it is loaded.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime
+
+    onnxruntime.disable_telemetry_events()  # where somebody else has loaded it before
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what fails is said by our own errors
+    # One film at a time: the arena would only hold on to memory.
+    options.enable_cpu_mem_arena = False
+    # Waiting threads sleep: spinning ones stand still together where other work holds a core.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        session = onnxruntime.InferenceSession(graph, sess_options=options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors have no base of their own
+        raise ModelPackageError(
+            f"{path}: this onnxruntime ({onnxruntime.__version__}) cannot load it; {_AGAIN}, or update onnxruntime"
+        ) from error
+    if problems := _misfits(session, package):
+        raise ModelPackageError(f"{path}: {'; '.join(problems)}; {_AGAIN}")
+    return session
+
+
+def _misfits(session: Any, package: ModelPackage) -> list[str]:
+    """What of the graph's inputs and outputs is not as the description needs it (free sizes are not numbers)."""
+    inputs, size = session.get_inputs(), package.input_size
+    problems = []
+    if [(one.name, one.type) for one in inputs] != [(INPUT, "tensor(float)")]:
+        problems.append(f"its input must be {INPUT}, in float32, and nothing else")
+    elif [n for n in inputs[0].shape[1:] if isinstance(n, int)] != [1, size, size]:
+        problems.append(f"its input is not (N, 1, {size}, {size}) as {DESCRIPTION} says")
+    dimensions = {one.name: len(one.shape) for one in session.get_outputs() if one.type == "tensor(float)"}
+    parameters = package.parameters
+    kinds: tuple[tuple[Kind, bool], ...] = (
+        ("lungs", "gate" in parameters),
+        ("classifier", "view" in parameters),
+        ("orientation", "mirrored_above" in parameters),
+    )
+    for kind, applies in kinds:
+        for name, count in _DIMENSIONS[kind].items() if applies else ():
+            if dimensions.get(name) != count:
+                problems.append(f"a {kind} graph needs an output {name} of {count} dimensions")
+    return problems
+
+
+def golden_input(size: int) -> Array:
+    """A (1, 1, size, size) image drawn by formula: two dark ovals on a bright oval, with stripes like ribs."""
+    y, x = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
+    body = 0.75 * (x**2 / 0.9 + y**2 / 1.2 < 1)
+    lungs = sum(((x - side) ** 2 / 0.08 + (y + 0.05) ** 2 / 0.4 < 1) for side in (-0.42, 0.42))
+    image = body - 0.5 * lungs + 0.06 * np.sin(22 * y + 4 * x**2)
+    return np.asarray(np.clip(image, 0, 1), np.float32)[None, None]
+
+
+def golden_summary(outputs: dict[str, Array]) -> dict[str, list[float]]:
+    """What of the outputs is kept in the package: mean, spread and a few values of each."""
+    return {
+        name: [float(v) for v in (a.mean(), a.std(), *a.ravel()[:: max(a.size // 6, 1)])] for name, a in outputs.items()
+    }
+
+
+def _golden_problems(package: ModelPackage) -> list[str]:
+    expected = package.description["golden"]
+    found = golden_summary(package.run(golden_input(package.input_size)))
+    if expected.keys() != found.keys():
+        return [f"{package.folder}: outputs are {sorted(found)}, the golden case has {sorted(expected)}"]
+    return [
+        f"{package.folder}: golden case differs in {name} by {worst:.2g} (at most {GOLDEN_TOLERANCE})"
+        for name, values in expected.items()
+        # Written as "not at most", because NaN must not pass.
+        if not (worst := float(np.abs(np.subtract(values, found[name])).max())) <= GOLDEN_TOLERANCE
+    ]

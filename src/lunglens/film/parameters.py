@@ -1,0 +1,34 @@
+"""What one film is treated with: the parameters of a model package, and sections of a configuration."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are errors, values do not change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Postprocess(Section):
+    """From predicted mask to the region that cuts the image (paper section 3.2); sizes hold at 512x512."""
+
+    threshold: float = Field(0.5, gt=0, lt=1)
+    min_island_fraction: float = Field(
+        0.1, ge=0, lt=1, description="drop regions smaller than this share of the largest"
+    )
+    dilation_iterations: int = Field(8, ge=0)
+    closing_iterations: int = Field(2, ge=0)
+    min_area_px: int = Field(50_000, ge=0, description="the paper's quality threshold on the processed mask")
+
+
+class View(Section):
+    """What of the film the classifier sees."""
+
+    film_size: int = Field(512, ge=64, description="the film is squashed to this square first")
+    input_size: int = Field(512, ge=64)
+    cut: bool = Field(True, description="black outside the processed lung mask")
+    crop: bool = Field(False, description="crop to the bounding box of the lung mask")
+    crop_margin: float = Field(0.04, ge=0, le=0.5, description="margin as a share of the box's side")
+    equalize: Literal["none", "lungs"] = Field("none", description="replace intensity by its rank among lung pixels")

@@ -1,0 +1,166 @@
+"""Any file -> one gray radiograph in 0..1, bright = dense; or a LungLensError that says what is wrong.
+
+The format is decided by the bytes, not by the file's name. Sizes are checked before anything is decoded.
+"""
+
+import hashlib
+import logging
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lunglens.errors import LungLensError, UnreadableImageError
+from lunglens.film.orientation import Orientation, read_orientation
+from lunglens.film.reading.apart import decode_apart
+from lunglens.film.reading.dicom_file import parse, values
+from lunglens.film.reading.dicom_gray import to_gray
+from lunglens.film.reading.dicom_header import Plane, read_header
+from lunglens.film.reading.dicom_kind import refuse_other_kinds
+from lunglens.film.reading.dicom_pixels import read_stored
+from lunglens.film.reading.jsrt_img import BITS, SIDE_PX, SPACING_MM, looks_like_jsrt, read_jsrt
+from lunglens.film.reading.kinds import looks_like_dicom, raster_format
+from lunglens.film.reading.quiet import quiet
+from lunglens.film.reading.values import check_size, luma, scale
+
+log = logging.getLogger("lunglens.film.reading")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a file may cost, checked before it is decoded: its bytes (inflated too) and its pixels."""
+
+    max_bytes: int = 512 * 1024**2
+    max_pixels: int = 100_000_000
+
+
+DEFAULT_LIMITS = Limits()
+
+
+@dataclass(frozen=True, eq=False)
+class Radiograph:
+    """One gray radiograph and what its file says of it; never a patient's name, number or dates.
+
+    pixels: float32 (H, W) in 0..1, bright = dense (the sense of MONOCHROME2). PNG, JPEG, TIFF and arrays: linear
+    between their least and greatest value; DICOM: after the modality and VOI transformations.
+    sha256: of the file's bytes, '' for an array. file_format: DICOM, PNG, JPEG, TIFF, JSRT or array. bits: bits stored.
+    spacing_mm: (between rows, between columns) in mm from the element `spacing_source`. spacing_plane: where it holds;
+    at the detector the body shows larger than it is, by the unknown magnification. None where that is not said.
+    view, laterality, sex, body_part, modality: as in the header, upper case; None where absent.
+    doubt: what the header says against a frontal chest radiograph; the gate then asks more of the pixels.
+    to_display: how the pixels, which are as stored, are turned into the usual display; None where the file is silent.
+    warnings: what the reader should know of the header. notes: what was done to the pixels, and what is odd.
+    """
+
+    pixels: NDArray[np.float32]
+    sha256: str
+    file_format: str
+    bits: int
+    spacing_mm: tuple[float, float] | None = None
+    spacing_source: str | None = None
+    spacing_plane: Plane | None = None
+    view: str | None = None
+    laterality: str | None = None
+    age_years: float | None = None
+    sex: str | None = None
+    body_part: str | None = None
+    modality: str | None = None
+    doubt: str | None = None
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    to_display: Orientation | None = None
+
+
+def read_radiograph(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Radiograph:
+    """Read a DICOM, PNG, JPEG or TIFF file, or one of the JSRT database (.IMG), as one gray radiograph.
+
+    DICOM follows PS3.3 C.11.1 (modality LUT or rescale), C.11.2 (VOI LUT or window; without either, min..max of
+    the pixels that are no padding, C.7.5.1.1.2) and then turns MONOCHROME1 round (C.7.6.3.1.2).
+
+    Raises UnreadableImageError where the file cannot be read, and NotAChestRadiographError where its header says
+    that it is of another modality, raw detector data, or has several frames. Nothing else, and nothing is printed.
+    """
+    file = Path(path)
+    try:
+        with quiet("pydicom"):
+            return _decode(_read_bytes(file, limits.max_bytes), limits)
+    except LungLensError as error:
+        raise type(error)(f"{file.name}: {error}", **vars(error)) from error.__cause__
+    except Exception as error:  # pydicom can throw anything at damaged data: struct.error, KeyError, RecursionError
+        log.debug("%s while reading", type(error).__name__)
+        raise UnreadableImageError(
+            f"{file.name}: it is damaged, truncated or of an unsupported kind. Copy or export it again."
+        ) from error
+
+
+def radiograph_from_array(array: NDArray[Any], spacing_mm: tuple[float, float] | None = None) -> Radiograph:
+    """Radiograph of an array (H, W) or (H, W, 3) of any numbers, bright = dense, H and W at least 64.
+
+    The values are scaled by their least and greatest. Three channels become their luma (ITU-R BT.601). Raises
+    UnreadableImageError for any other shape or type, and for values that are not finite.
+    """
+    array = np.asarray(array)
+    notes: tuple[str, ...] = ()
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3):
+        raise UnreadableImageError(f"array: shape {array.shape}; give (H, W) or (H, W, 3).")
+    if array.dtype.kind not in "buif":
+        raise UnreadableImageError(f"array: type {array.dtype}; give integers or floating point.")
+    try:
+        check_size(array.shape[0], array.shape[1], DEFAULT_LIMITS.max_pixels)
+        pixels = scale(array)
+    except UnreadableImageError as error:
+        raise UnreadableImageError(f"array: {error}") from None
+    if array.ndim == 3:
+        notes = ("colour image converted to gray",)
+        pixels = luma(pixels)
+    return Radiograph(pixels, "", "array", 8 * array.dtype.itemsize, spacing_mm, notes=notes)
+
+
+def _read_bytes(file: Path, max_bytes: int) -> bytes:
+    try:
+        if file.is_dir():
+            raise UnreadableImageError("this is a folder. Give the image file itself.")
+        if not stat.S_ISREG(file.stat().st_mode):
+            raise UnreadableImageError("this is no regular file. Save the image to a file first.")  # a pipe would hang
+        with file.open("rb") as stream:
+            # No more than it is long: what is asked for is set aside at once, and counts where memory is limited.
+            data = stream.read(min(file.stat().st_size, max_bytes) + 1)
+    except FileNotFoundError as error:
+        raise UnreadableImageError("no such file. Check its name and folder.") from error
+    except PermissionError as error:
+        raise UnreadableImageError("no permission to read it. Change its permissions, or copy it.") from error
+    if not data:
+        raise UnreadableImageError("the file is empty. Copy or export it again.")
+    if len(data) > max_bytes:
+        raise UnreadableImageError(f"more than the {max_bytes} bytes allowed. Raise the byte limit if you trust it.")
+    return data
+
+
+def _decode(data: bytes, limits: Limits) -> Radiograph:
+    digest = hashlib.sha256(data).hexdigest()
+    # DICOM first: a DICOM file may begin with a TIFF header in its preamble (PS3.10 7.1).
+    if looks_like_dicom(data):
+        return _from_dicom(data, digest, limits)
+    file_format = raster_format(data)
+    if file_format is None and looks_like_jsrt(data):
+        check_size(SIDE_PX, SIDE_PX, limits.max_pixels)
+        return Radiograph(read_jsrt(data), digest, "JSRT", BITS, (SPACING_MM, SPACING_MM), "JSRT database", "detector")
+    if file_format is None:
+        raise UnreadableImageError("it is no DICOM, PNG, JPEG or TIFF file. Export the radiograph as one of these.")
+    stored, facts = decode_apart("picture", data, {"format": file_format, "max_pixels": limits.max_pixels})
+    return Radiograph(scale(stored), digest, file_format, facts["bits"], notes=tuple(facts["notes"]))
+
+
+def _from_dicom(data: bytes, digest: str, limits: Limits) -> Radiograph:
+    notes: list[str] = []
+    dataset = parse(data, limits.max_bytes, notes)
+    header = read_header(dataset, notes)
+    refuse_other_kinds(dataset, notes)
+    pixels = to_gray(read_stored(dataset, limits.max_pixels, notes), dataset, notes)
+    cautions = [*header.warnings]
+    to_display = read_orientation(values(dataset, "PatientOrientation"), notes, cautions)
+    said = vars(header) | {"warnings": tuple(cautions), "notes": tuple(notes), "to_display": to_display}
+    return Radiograph(pixels, digest, "DICOM", int(dataset.BitsStored), **said)

@@ -1,0 +1,100 @@
+"""What the page says, before it is HTML or PDF; nothing of it names the patient."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lunglens.film.statements import Line, percent
+
+PREVALENCE = 0.05  # where the reader has not set one
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a positive and a negative answer are worth at a prevalence, by one measurement of the model.
+
+    films: what it was measured on. n: COVID and other films. sensitivity, specificity: with 95 % intervals.
+    ppv, npv: by Bayes' theorem, in percent; "-" where nobody would be called so.
+    """
+
+    films: str
+    n: tuple[int, int]
+    sensitivity: str
+    specificity: str
+    ppv: str
+    npv: str
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """The page's parts.
+
+    title: a name for the film. lines: the finding in words. panel: PNG. prevalence: 0..1. meanings: none if refused.
+    """
+
+    title: str
+    lines: list[Line]
+    panel: bytes
+    prevalence: float
+    meanings: list[Meaning]
+    version: str
+
+    def of(self, *kinds: str) -> list[Line]:
+        """The lines of these kinds, in their order."""
+        return [line for line in self.lines if line.kind in kinds]
+
+
+def sheet_of(
+    title: str,
+    lines: list[Line],
+    panel: bytes,
+    measured: Sequence[Mapping[str, Any]],
+    version: str,
+    prevalence: float = PREVALENCE,
+) -> Sheet:
+    """Put a page together.
+
+    Args:
+        title: a name for the film.
+        lines: from `panel_lines`; a refused film's get no meanings, for it has no answer.
+        panel: the panel as PNG.
+        measured: `ModelPackage.measured` of the classifier.
+        version: of LungLens.
+        prevalence: share of COVID-19 among the reader's patients, above 0 and below 1.
+
+    Raises:
+        ValueError: the prevalence is no such share.
+    """
+    if not 0 < prevalence < 1:
+        raise ValueError(f"a prevalence of {prevalence} is not between 0 and 1")
+    answered = any(line.kind == "probability" for line in lines)
+    meanings = [_meaning(row, prevalence) for row in measured] if answered else []
+    return Sheet(title, lines, panel, prevalence, meanings, version)
+
+
+def predictive_values(sensitivity: float, specificity: float, prevalence: float) -> tuple[float | None, float | None]:
+    """Positive and negative predictive value by Bayes' theorem.
+
+    >>> tuple(round(value, 3) for value in predictive_values(0.9, 0.8, 0.1))
+    (0.333, 0.986)
+    """
+    true_positive, false_positive = sensitivity * prevalence, (1 - specificity) * (1 - prevalence)
+    true_negative, false_negative = specificity * (1 - prevalence), (1 - sensitivity) * prevalence
+    positive, negative = true_positive + false_positive, true_negative + false_negative
+    return (true_positive / positive if positive else None), (true_negative / negative if negative else None)
+
+
+def _meaning(row: Mapping[str, Any], prevalence: float) -> Meaning:
+    ppv, npv = predictive_values(row["sensitivity"], row["specificity"], prevalence)
+    return Meaning(
+        row["films"],
+        (row["n_positive"], row["n_negative"]),
+        _share(row, "sensitivity"),
+        _share(row, "specificity"),
+        *("-" if value is None else percent(value) for value in (ppv, npv)),
+    )
+
+
+def _share(row: Mapping[str, Any], name: str) -> str:
+    low, high = row[f"{name}_95_ci"]
+    return f"{100 * row[name]:.0f} % ({100 * low:.0f} to {100 * high:.0f})"

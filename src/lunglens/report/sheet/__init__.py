@@ -1,7 +1,0 @@
-"""One page a film: the panel, the finding in words, and what the number means at a prevalence (extra `serve`)."""
-
-from lunglens.report.sheet.content import Sheet, sheet_of
-from lunglens.report.sheet.html import sheet_html
-from lunglens.report.sheet.pdf import sheet_pdf
-
-__all__ = ["Sheet", "sheet_html", "sheet_of", "sheet_pdf"]

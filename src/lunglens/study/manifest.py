@@ -1,0 +1,101 @@
+"""The one table that describes a data set: a row an image. Unknown stays unknown (None), never a default."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lunglens.errors import DataError
+from lunglens.study.config.training import Split
+
+IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".dcm", ".tif", ".tiff")  # of films as data sets are published
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image of a data set.
+
+    `group_id` ties images of one patient (and verified duplicates): splits go by it; "" where upstream names no
+    patient, which no split accepts. What upstream says of the film stays as published (`finding`, `acquisition`);
+    `label` is our reading of it: covid, pneumonia, normal, tuberculosis or other.
+    """
+
+    path: str  # absolute
+    source: str
+    patient_id: str | None
+    group_id: str
+    view: str | None = None  # PA, AP, AP Supine, AP Erect, L, Axial, Coronal, as far as upstream says
+    modality: str | None = None  # X-ray or CT
+    age_years: float | None = None
+    sex: str | None = None  # F or M
+    finding: str | None = None  # several joined by "|"
+    uncertain: str | None = None  # findings that upstream calls uncertain, joined by "|"
+    label: str | None = None
+    equipment: bool | None = None  # medical devices in the picture
+    mask_path: str | None = None
+    mask_rule: str | None = None  # "lungs", or "lungs and heart" where the heart's shadow is part of the mask
+    case_url: str | None = None  # the published case that the film belongs to
+    original_width_px: int | None = None  # before the publisher scaled it
+    original_height_px: int | None = None
+    acquisition: str | None = None  # what else upstream says about how the film was made
+    licence: str | None = None
+    citation: str | None = None
+    exclude: str | None = None  # why the image is not fit for training, as far as metadata can tell
+
+
+def manifest(rows: Iterable[Row]) -> pd.DataFrame:
+    """Rows -> a table with the columns of `Row`, sorted by path; an image that upstream lists twice is one row."""
+    table = pd.DataFrame([asdict(row) for row in rows], columns=[field.name for field in fields(Row)])
+    return table.drop_duplicates("path").sort_values("path", ignore_index=True)
+
+
+def find_images(folder: Path) -> dict[str, Path]:
+    """File stem (lower case) -> image file, for every image below `folder`.
+
+    By stem, because copies of these data sets often change the ending (PNG to JPEG).
+
+    Raises:
+        DataError: the folder is missing or holds no image.
+    """
+    # Other tools' droppings (.DS_Store, ._name, __MACOSX) are not part of the data set.
+    files = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in IMAGE_ENDINGS and path.name[0] != ".")
+    found = {path.stem.lower(): path for path in files}
+    if not found:
+        raise DataError(f"{folder}: no images here; give the data set's folder in its published layout")
+    return found
+
+
+def split_by_group(table: pd.DataFrame, split: Split) -> pd.Series:
+    """Name each row's part: "train", "validation" or "test".
+
+    Whole groups are drawn, separately for each source x label so that every part has its share of each. A group that
+    spans several strata is drawn with the first of them.
+
+    Raises:
+        DataError: a row has no `group_id` (never invented: a made-up id would leak patients silently).
+    """
+    unknown = table["group_id"].isna() | (table["group_id"] == "")
+    if unknown.any():
+        bad = table.loc[unknown, "path"].iloc[0]
+        raise DataError(f"{bad}: no group_id (patient); add one, images cannot be split by patient without it")
+    generator = np.random.default_rng(split.seed)
+    part_of: dict[str, str] = {}
+    strata = table.assign(label=table["label"].fillna("")).groupby(["source", "label"], sort=True)
+    for _, rows in strata:
+        groups = np.array(sorted(set(rows["group_id"]) - part_of.keys()), dtype=object)
+        generator.shuffle(groups)
+        test = round(split.test * len(groups))
+        validation = test + round(split.validation * len(groups))
+        for index, group in enumerate(groups):
+            part_of[group] = "test" if index < test else "validation" if index < validation else "train"
+    parts = table["group_id"].map(part_of)
+    _assert_no_group_on_two_sides(table["group_id"], parts)
+    return parts
+
+
+def _assert_no_group_on_two_sides(groups: pd.Series, parts: pd.Series) -> None:
+    sides = parts.groupby(groups).nunique()
+    if (sides > 1).any():
+        raise DataError(f"group {sides.idxmax()} is in several parts of the split")

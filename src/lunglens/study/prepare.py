@@ -1,0 +1,114 @@
+"""Films of a study on disk: the square film, its lung mask and the film cut to the lungs; a killed run goes on."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from lunglens.errors import LungLensError
+from lunglens.files import write_atomically, write_bytes
+from lunglens.film.lungs.postprocess import MASK_SIZE
+from lunglens.film.lungs.segmenter import segment_film
+from lunglens.film.model_package.package import ModelPackage
+from lunglens.film.parameters import Postprocess
+from lunglens.film.preprocess import Floats, film_square
+from lunglens.film.radiograph import read_radiograph
+
+JOURNAL = "journal.jsonl"
+BORDER_LEVEL = 2 / 255  # what JPEG leaves of black
+
+
+@dataclass(frozen=True)
+class PreparedFilm:
+    """What was found when a film was read and segmented; with `error` everything else is unknown.
+
+    width_px, height_px, bits: of the file. border_px: widest black border. lung_px: area of the processed mask at
+    512x512. sha256: of the file.
+    """
+
+    image_id: str
+    width_px: int | None = None
+    height_px: int | None = None
+    bits: int | None = None
+    border_px: int | None = None
+    lung_px: int | None = None
+    sha256: str | None = None
+    error: str | None = None
+
+
+def prepare_films(
+    images: dict[str, Path], folder: Path, lungs: ModelPackage, settings: Postprocess
+) -> Iterator[PreparedFilm]:
+    """Write `films/<id>.png` and `masks/<id>.png` (512x512) for each image; those that the journal names are done.
+
+    Args:
+        images: image id -> file.
+        folder: the study in the making.
+        lungs: the lung segmentation model.
+        settings: post-processing of its mask; the processed mask is what is written.
+
+    Yields:
+        what was found, in the order of `images`.
+    """
+    done = _read_journal(folder / JOURNAL)
+    write_bytes(folder / JOURNAL, "".join(json.dumps(asdict(film)) + "\n" for film in done.values()).encode())
+    with (folder / JOURNAL).open("a", encoding="utf-8") as journal:
+        for image_id, path in images.items():
+            film = done.get(image_id)
+            if film is None:
+                film = _prepare(image_id, path, folder, lungs, settings)
+                journal.write(json.dumps(asdict(film)) + "\n")
+                journal.flush()
+            yield film
+
+
+def write_cut(folder: Path, image_id: str, target: Path) -> None:
+    """Write the film cut to the lungs, everything else black (paper section 3.2), as an 8-bit PNG of 512x512."""
+    film = np.asarray(Image.open(folder / "films" / f"{image_id}.png"))
+    mask = np.asarray(Image.open(folder / "masks" / f"{image_id}.png"), bool)
+    save_png(film * mask, target)
+
+
+def save_png(pixels: NDArray[np.uint8] | NDArray[np.bool_], target: Path) -> None:
+    """An 8-bit or, for booleans, 1-bit PNG; the same pixels give the same bytes."""
+    write_atomically(target, lambda path: Image.fromarray(pixels).save(path, "PNG"))
+
+
+def border_width(pixels: Floats) -> int:
+    """Widest black border of (H, W) pixels in 0..1, px: rows or columns at one side without anything brighter."""
+    bright = pixels > BORDER_LEVEL
+    if not bright.any():
+        return int(max(pixels.shape))
+    rows, columns = np.flatnonzero(bright.any(axis=1)), np.flatnonzero(bright.any(axis=0))
+    sides = (rows[0], pixels.shape[0] - 1 - rows[-1], columns[0], pixels.shape[1] - 1 - columns[-1])
+    return int(max(sides))
+
+
+def _prepare(image_id: str, path: Path, folder: Path, lungs: ModelPackage, settings: Postprocess) -> PreparedFilm:
+    try:
+        radiograph = read_radiograph(path)
+    except LungLensError as error:
+        return PreparedFilm(image_id, error=str(error))
+    region = segment_film(radiograph.pixels, lungs, settings).mask.region
+    film = np.rint(film_square(radiograph.pixels, MASK_SIZE) * 255).astype(np.uint8)
+    save_png(film, folder / "films" / f"{image_id}.png")
+    save_png(region, folder / "masks" / f"{image_id}.png")
+    height, width = radiograph.pixels.shape
+    found = PreparedFilm(image_id, width, height, radiograph.bits, sha256=radiograph.sha256)
+    return replace(found, border_px=border_width(radiograph.pixels), lung_px=int(region.sum()))
+
+
+def _read_journal(path: Path) -> dict[str, PreparedFilm]:
+    """Films that an earlier start has finished; a line that a kill cut short is done again."""
+    found = {}
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        try:
+            film = PreparedFilm(**json.loads(line))
+        except (json.JSONDecodeError, TypeError):
+            continue
+        found[film.image_id] = film
+    return found

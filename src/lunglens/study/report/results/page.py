@@ -1,0 +1,122 @@
+"""`report/results.html` of a study: one page over its runs. It may show patients' films: keep it private."""
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from lunglens.evaluate.figures.classifier import SHOWN
+from lunglens.evaluate.figures.table6 import read_json
+from lunglens.evaluate.printed_tables_words import paper_inconsistencies
+from lunglens.files import write_bytes, write_json
+from lunglens.study.report.page import write_study_report
+from lunglens.study.report.pages import data_uri, environment
+from lunglens.study.report.results.differences import differences
+from lunglens.study.report.results.numbers import (
+    FACTS,
+    Numbers,
+    check_study,
+    folds_rows,
+    headline,
+    lungs_rows,
+    measures_rows,
+    read_run,
+    run_row,
+)
+
+FIGURES = ("gap", "confusion", "roc", "precision-recall", "curves")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Folders that the page puts together, each optional.
+
+    runs: of `crossval classifier` on the study. controls: the same on other studies, where source and class do not
+    coincide. lungs: of `crossval lungs`. compared: of `lunglens compare`. heat: of `lunglens explain`.
+    """
+
+    runs: tuple[Path, ...] = ()
+    controls: tuple[Path, ...] = ()
+    lungs: tuple[Path, ...] = ()
+    compared: Path | None = None
+    heat: Path | None = None
+
+
+def write_results_report(study: Path, inputs: Inputs) -> Path:
+    """Write the data report, then `report/results.html` and `report/results.json`; returns the page.
+
+    Raises:
+        DataError: a folder is no finished run of its kind.
+    """
+    data = read_json(write_study_report(study).with_suffix(".json"))
+    fingerprint = data["study"]["fingerprint"]
+    runs = [read_run(path, "classifier", fingerprint) for path in inputs.runs]
+    controls = [read_run(path, "classifier") for path in inputs.controls]
+    compared = None if inputs.compared is None else read_json(inputs.compared / "comparison.json")
+    heat = None if inputs.heat is None else read_json(inputs.heat / "heat.json")
+    for folder, found in ((inputs.compared, compared), (inputs.heat, heat)):
+        if folder is not None and found is not None:
+            check_study(folder, found["study"], fingerprint)
+    lungs = [read_run(path, "lungs") for path in inputs.lungs]
+    numbers = {
+        "format": 1,
+        "study": data["study"],
+        "data": {"images": data["images"], "per_class": data["per_class"], "groups": data["groups"]},
+        "headline": headline(data, runs, controls),
+        "summary": [run_row(run) for run in (*runs, *controls)],
+        "runs": [_described(run) for run in (*runs, *controls)],
+        "lungs": [{"name": run["name"], "rows": lungs_rows(run), **_facts(run)} for run in lungs],
+        "compared": compared,
+        "heat": heat,
+        "differences": differences(
+            " + ".join(f"{n} {name}" for name, n in data["per_class"].items()),
+            [run["about"] | {"name": run["name"]} for run in (*runs, *controls, *lungs)],
+        ),
+    }
+    page = study / "report" / "results.html"
+    write_json(page.with_suffix(".json"), numbers)
+    write_bytes(page, _render(numbers, data, inputs).encode())
+    return page
+
+
+def _described(run: Numbers) -> Numbers:
+    return {"name": run["name"], "measures": measures_rows(run), "folds": folds_rows(run), **_facts(run)}
+
+
+def _facts(run: Numbers) -> Numbers:
+    return {
+        "facts": {name: run["about"][name] for name in FACTS if name in run["about"]},
+        "config": run["about"]["config"],
+    }
+
+
+def _render(numbers: Numbers, data: Numbers, inputs: Inputs) -> str:
+    template = environment().from_string(files(__package__).joinpath("results.html.jinja").read_text(encoding="utf-8"))
+    return template.render(
+        **numbers,
+        words=data["words"],
+        flow=data["flow"],
+        shares=SHOWN,
+        pictures=_pictures(inputs),
+        inconsistencies=paper_inconsistencies(),
+    )
+
+
+def _pictures(inputs: Inputs) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "runs": [
+            {name: data_uri(run / "figures" / f"{name}.svg") for name in FIGURES}
+            for run in (*inputs.runs, *inputs.controls)
+        ],
+        "lungs": [
+            {name: data_uri(run / "figures" / f"{name}.svg") for name in ("dice", "curves")}
+            | {"worst": data_uri(run / "worst" / "worst-20.png")}
+            for run in inputs.lungs
+        ],
+    }
+    if inputs.compared is not None:
+        names = ("measures", "confusion")
+        found["compared"] = {name: data_uri(inputs.compared / "figures" / f"{name}.svg") for name in names}
+    if inputs.heat is not None:
+        found["heat"] = {"shares": data_uri(inputs.heat / "heat.svg"), "cases": data_uri(inputs.heat / "cases.png")}
+    return found

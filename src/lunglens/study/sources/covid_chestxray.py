@@ -1,0 +1,76 @@
+"""covid-chestxray-dataset (Cohen et al. 2020): metadata.csv + images/.
+
+https://github.com/ieee8023/covid-chestxray-dataset
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from lunglens.study.config.study import FRONTAL
+from lunglens.study.manifest import Row, find_images
+from lunglens.study.sources.registry import Download, Problems, Source
+from lunglens.study.sources.table import group, listed, read_table
+
+NAME = "covid-chestxray-dataset"
+COLUMNS = ["patientid", "finding", "view", "modality", "age", "sex", "filename"]
+UNLABELLED = {"todo", "unknown"}
+CAUSE_NOT_NAMED = {"ards"}  # a syndrome that COVID-19 causes too: neither class
+
+
+def covid_chestxray(folder: Path, problems: Problems) -> Iterator[Row]:
+    """A row for every line of `metadata.csv` whose image is there (it lists some that are not published)."""
+    lines = read_table(folder / "metadata.csv", COLUMNS, problems)
+    for line, path in listed(lines, "filename", find_images(folder / "images")):
+        patient, years = line.text("patientid"), line.age("age")
+        view, modality = line.text("view"), line.text("modality")
+        yield Row(
+            path=str(path),
+            source=NAME,
+            patient_id=patient,
+            group_id=group(NAME, patient),
+            view=view,
+            modality=modality,
+            age_years=years,
+            sex=line.sex("sex"),
+            finding=line["finding"] or None,
+            label=label_of(line["finding"] or None),
+            case_url=line.text("url"),
+            acquisition=line.text("location"),
+            licence=line.text("license"),
+            exclude=exclusion(view, modality, years),
+        )
+
+
+def label_of(finding: str | None) -> str:
+    """Published finding -> covid, normal, pneumonia (another named cause) or other (not labelled, cause not named)."""
+    if finding is None or finding.lower() in UNLABELLED | CAUSE_NOT_NAMED:
+        return "other"
+    # Later versions of the table write the path of causes: "Pneumonia/Viral/COVID-19".
+    if any(cause.strip().startswith("COVID-19") for cause in finding.upper().split("/")):
+        return "covid"
+    return "normal" if finding == "No Finding" else "pneumonia"
+
+
+def exclusion(view: str | None, modality: str | None, years: float | None) -> str | None:
+    """Why the paper would leave the image out: not an X-ray, not frontal, under 18."""
+    if modality != "X-ray":
+        return f"modality {modality}"
+    if view not in FRONTAL:
+        return f"view {view}"
+    return "under 18" if years is not None and years < 18 else None
+
+
+SOURCE = Source(
+    name=NAME,
+    title="COVID-19 image data collection",
+    read=covid_chestxray,
+    licence="per image, mostly CC BY-NC-SA 4.0",
+    citation="Cohen et al., COVID-19 Image Data Collection: Prospective Predictions Are the Future, 2020 "
+    "(arXiv:2006.11988)",
+    url="https://github.com/ieee8023/covid-chestxray-dataset",
+    size="950 images (846 films), 0.6 GB",
+    access="git, freely",
+    hides="Figures of papers and web cases: scans, markers, screenshots; nearly all are COVID-19, so beside any other "
+    "set the source gives the label away. Its films of other pneumonia are the only fair contrast inside it.",
+    download=Download("git", ("https://github.com/ieee8023/covid-chestxray-dataset",), 1_300_000_000),
+)

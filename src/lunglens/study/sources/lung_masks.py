@@ -1,0 +1,157 @@
+"""Lung masks that others drew on covid-chestxray-dataset: V7 Labs and General Blockchain, and rows that take them.
+
+Both sets include most of the heart: on the 60 films that both drew, V7's masks cover 94 % of General Blockchain's and
+are covered by them to 98 %, although General Blockchain draws the heart once more as a class of its own.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from lunglens.errors import DataError
+from lunglens.film.lungs.published_masks import SEPARATOR, placed
+from lunglens.study.manifest import Row, find_images
+from lunglens.study.sources.registry import Download, Problem, Problems, Source
+from lunglens.study.sources.table import Line, files_below, read_table, stem_of
+
+RULE = "lungs and heart"
+COLUMNS = ["Class", "Filename", "Mask", "Resolution", "Top", "Left"]
+LUNGS = {"covid-19 left lung", "covid-19 right lung"}
+
+
+def with_masks(rows: Iterable[Row], folder: Path, problems: Problems | None = None) -> Iterator[Row]:
+    """Rows with the masks that `folder` holds for them; a row without one stays as it is.
+
+    Args:
+        rows: of covid-chestxray-dataset; a mask belongs to the film of the same stem.
+        folder: General Blockchain's repository (`structure.csv`, `masks/`), V7's (Darwin JSON annotations, with
+            `all-images-semantic-masks/` or without), or a folder of pictures named as the films.
+        problems: what could not be taken is appended here.
+
+    Raises:
+        DataError: the folder is missing, or holds no masks.
+    """
+    noted: Problems = [] if problems is None else problems
+    masks = _masks(folder, noted)
+    used = False
+    for row in rows:
+        mask = masks.get(Path(row.path).stem.lower())
+        used |= mask is not None
+        yield replace(row, mask_path=mask, mask_rule=RULE) if mask else row
+    if masks and not used:
+        text = f"none of its {len(masks)} masks is named as a film; V7's numbers need its annotations (all-images.zip)"
+        noted.append(Problem(str(folder), None, None, text))
+
+
+def _masks(folder: Path, problems: Problems) -> dict[str, str]:
+    if (folder / "structure.csv").is_file():
+        return _general_blockchain(folder, problems)
+    annotations = [Path(path) for path in files_below(folder) if path.lower().endswith(".json")]
+    if annotations:
+        return _darwin(annotations, folder, problems)
+    return {stem: str(path) for stem, path in find_images(folder).items()}
+
+
+def _general_blockchain(folder: Path, problems: Problems) -> dict[str, str]:
+    """Every lung is a picture cut to its box; films of which one lung was drawn get no mask."""
+    lungs: dict[str, dict[str, str]] = {}
+    for line in read_table(folder / "structure.csv", COLUMNS, problems):
+        side = line["Class"].casefold()
+        if side not in LUNGS or not line["Mask"]:
+            continue
+        drawn = lungs.setdefault(stem_of(line["Filename"]), {})
+        if side in drawn:
+            line.problem("Class", f"{line['Filename']} has another {line['Class']}; the first is kept")
+        elif piece := _piece(line, folder):
+            drawn[side] = piece
+    for stem, drawn in lungs.items():
+        if len(drawn) < len(LUNGS):
+            text = f"{stem} has no mask of {', '.join(sorted(LUNGS - drawn.keys()))}; left without a mask"
+            problems.append(Problem(str(folder / "structure.csv"), None, "Class", text))
+    return {
+        stem: SEPARATOR.join(drawn[side] for side in sorted(drawn)) for stem, drawn in lungs.items() if len(drawn) == 2
+    }
+
+
+def _piece(line: Line, folder: Path) -> str | None:
+    width, _, height = line["Resolution"].casefold().partition("x")
+    left, top = line.number("Left"), line.number("Top")
+    path = folder / line["Mask"]
+    if not path.is_file():
+        line.problem("Mask", f"{line['Mask']} is not here")
+    elif not (width.isdecimal() and height.isdecimal()):
+        line.problem("Resolution", f"{line['Resolution']!r} is not like 943x751")
+    elif left is not None and top is not None:
+        return placed(path, (int(left), int(top)), (int(width), int(height)))
+    return None
+
+
+def _darwin(annotations: list[Path], folder: Path, problems: Problems) -> dict[str, str]:
+    """An annotation names its film; the mask drawn from it, if there, has the annotation's own name (1676192.png)."""
+    drawn = {path.stem: str(path) for path in folder.rglob("*semantic-masks/*.png")}
+    masks: dict[str, str] = {}
+    for path in annotations:
+        try:
+            annotation: dict[str, Any] = json.loads(path.read_text("utf-8"))
+            film = (annotation.get("image") or annotation["item"]).get("original_filename")
+            film = film or annotation.get("image", {}).get("filename") or annotation["item"]["name"]
+            names = {str(shape.get("name", "")).casefold() for shape in annotation["annotations"]}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            problems.append(Problem(str(path), None, None, f"is no annotation of Darwin ({error!r}); left out"))
+            continue
+        if "lung" in names:  # lateral films and CT slices have none
+            masks[stem_of(film)] = drawn.get(path.stem, str(path))
+    if not masks:
+        raise DataError(f"{folder}: none of its annotations has lungs; V7's export for chest X-rays is expected")
+    return masks
+
+
+def _films(folder: Path, source: str, problems: Problems) -> Iterator[Row]:
+    images = folder / "images"
+    if not images.is_dir():
+        raise DataError(f"{images}: is missing; masks alone belong beside covid-chestxray-dataset")
+    films = find_images(images)
+    return with_masks((Row(str(path), source, None, "", modality=None) for path in films.values()), folder, problems)
+
+
+def v7(folder: Path, problems: Problems) -> Iterator[Row]:
+    """The films of a Darwin pull (`images/`, `releases/*/annotations/*.json`); patients stay unknown."""
+    return _films(folder, "lung-masks-v7", problems)
+
+
+def general_blockchain(folder: Path, problems: Problems) -> Iterator[Row]:
+    """The 100 films of the repository (`images/`); patients stay unknown."""
+    return _films(folder, "lung-masks-generalblockchain", problems)
+
+
+V7 = Source(
+    name="lung-masks-v7",
+    title="V7 Labs lung masks of COVID-19 and paediatric films",
+    read=v7,
+    licence="CC BY 4.0 (masks); films as in their sources",
+    citation="V7 Labs and CloudFactory, COVID-19 X-ray dataset, 2020 (github.com/v7labs/covid-19-xray-dataset)",
+    url="https://github.com/v7labs/covid-19-xray-dataset",
+    size="about 6,500 films: 517 cases of covid-chestxray-dataset, 5,863 of Kermany's children",
+    access="git (annotations and masks), freely; films with darwin-py",
+    hides="Lungs include most of the heart and what lies behind it. A network proposed the outlines, people corrected. "
+    "All films without COVID-19 are children of 1 to 5 years. Devices over the lungs are Ignore, not lung; lateral "
+    "films and CT slices have no lungs. The masks' file names are numbers that only the annotations resolve.",
+    download=Download("git", ("https://github.com/v7labs/covid-19-xray-dataset",), 500_000_000),
+)
+GENERAL_BLOCKCHAIN = Source(
+    name="lung-masks-generalblockchain",
+    title="General Blockchain lung masks of covid-chestxray-dataset",
+    read=general_blockchain,
+    licence="CC BY 4.0 (masks); films as in covid-chestxray-dataset",
+    citation="General Blockchain Inc., COVID-19 chest X-ray segmentations dataset, 2020",
+    url="https://github.com/GeneralBlockchain/covid-19-chest-xray-segmentations-dataset",
+    size="100 films of covid-chestxray-dataset, 602 annotations of lungs, heart, findings and tubes",
+    access="git, freely",
+    hides="The films are copies of covid-chestxray-dataset, SARS and ARDS too. Lungs mostly include the heart, which "
+    "is drawn once more as its own class. Every mask picture is cut to its box; `structure.csv` says where it lies.",
+    download=Download(
+        "git", ("https://github.com/GeneralBlockchain/covid-19-chest-xray-segmentations-dataset",), 300_000_000
+    ),
+)

@@ -1,0 +1,66 @@
+"""NIH ChestX-ray14 (Wang et al. 2017): Data_Entry_2017*.csv + images in one folder or in images_001 ... images_012."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from lunglens.errors import DataError
+from lunglens.study.manifest import Row, find_images
+from lunglens.study.sources.addresses import nih_download
+from lunglens.study.sources.registry import Problems, Source
+from lunglens.study.sources.table import Line, group, listed, read_table
+
+NAME = "nih-chestxray14"
+COLUMNS = ["Image Index", "Finding Labels", "Patient ID", "Patient Age", "Patient Gender", "View Position"]
+
+
+def nih(folder: Path, problems: Problems) -> Iterator[Row]:
+    """A row for every line of the table whose image is there.
+
+    Findings were text-mined from reports and are partly wrong; "No Finding" -> normal, any with Pneumonia -> pneumonia.
+    """
+    tables = sorted(folder.glob("Data_Entry_2017*.csv"))
+    if not tables:
+        raise DataError(f"{folder}: Data_Entry_2017*.csv is missing; it comes with the data set")
+    lines = read_table(tables[0], COLUMNS, problems)
+    for line, path in listed(lines, "Image Index", find_images(folder)):
+        patient, years, finding = line.text("Patient ID"), line.age("Patient Age"), line.text("Finding Labels")
+        findings = set((finding or "").split("|"))
+        width, height = _original_size(line)
+        yield Row(
+            path=str(path),
+            source=NAME,
+            patient_id=patient,
+            group_id=group(NAME, patient),
+            view=line.text("View Position"),
+            modality="X-ray",
+            age_years=years,
+            sex=line.sex("Patient Gender"),
+            finding=finding,
+            label="normal" if findings == {"No Finding"} else "pneumonia" if "Pneumonia" in findings else "other",
+            original_width_px=width,
+            original_height_px=height,
+            exclude="under 18" if years is not None and years < 18 else None,
+        )
+
+
+def _original_size(line: Line) -> tuple[int | None, int | None]:
+    """Published as "OriginalImage[Width,Height]": one column name with a comma in it, over two cells."""
+    width, height = line.number("OriginalImage[Width"), line.number("Height]")
+    if width is None or height is None:
+        width, height = line.number("OriginalImageWidth"), line.number("OriginalImageHeight")
+    return (int(width), int(height)) if width and height else (None, None)
+
+
+SOURCE = Source(
+    name=NAME,
+    title="NIH ChestX-ray14",
+    read=nih,
+    licence="free use with attribution to the NIH Clinical Center",
+    citation="Wang et al., ChestX-ray8: Hospital-scale Chest X-ray Database, CVPR 2017 (doi:10.1109/CVPR.2017.369)",
+    url="https://nihcc.app.box.com/v/ChestXray-NIHCC",
+    size="112,120 films of 30,805 patients, 42 GB",
+    access="12 archives and a table, freely",
+    hides="Labels mined from reports, about one in ten wrong; no COVID-19 (before 2020); bedside films among the "
+    "normals, all scaled to 1024x1024 PNG from one hospital, which a network recognises at a glance.",
+    download=nih_download(),
+)

@@ -1,0 +1,121 @@
+"""RSNA Pneumonia Detection Challenge (Shih et al. 2019): stage_2_train_images/*.dcm and two tables.
+
+https://www.rsna.org/rsnai/ai-image-challenge/rsna-pneumonia-detection-challenge-2018
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from lunglens.errors import DataError
+from lunglens.study.manifest import Row, find_images
+from lunglens.study.sources.dicom_header import FilmHeader, read_film_header
+from lunglens.study.sources.nih import NAME as NIH
+from lunglens.study.sources.registry import Problem, Problems, Source
+from lunglens.study.sources.table import Line, group, listed, read_table
+
+NAME = "rsna-pneumonia"
+LABELS = {"normal": "normal", "lung opacity": "pneumonia", "no lung opacity / not normal": "other"}
+TARGETS = {"1": True, "1.0": True, "0": False, "0.0": False}
+MAPPING = "pneumonia-challenge-dataset-mappings_2018.json"
+
+
+def rsna(folder: Path, problems: Problems) -> Iterator[Row]:
+    """A row for every labelled film; age, sex and view come from its DICOM header.
+
+    Both tables have a line a box, so a film may stand in several. `patientId` is a film's own, not a patient's: the
+    patient is NIH's, from RSNA's mapping file beside the tables, so that no split parts his films from each other or
+    from NIH ChestX-ray14. Without that file patients are unknown (a problem is noted), which no split accepts.
+    """
+    classes = _films(folder / "stage_2_detailed_class_info.csv", "class", problems)
+    targets = _films(folder / "stage_2_train_labels.csv", "Target", problems)
+    patients = _nih_patients(folder / MAPPING, problems)
+    _compare(classes, targets, patients)
+    images = find_images(folder / "stage_2_train_images")
+    for line, path in listed(list(classes.values()), "patientId", images):
+        # A copy that was converted to PNG has no header.
+        header = read_film_header(path, problems) if path.suffix.lower() == ".dcm" else FilmHeader()
+        if header is None:
+            continue
+        name = line["patientId"].lower()
+        patient = patients.get(name)
+        label, doubt = _label(line, targets.get(name))
+        yield Row(
+            path=str(path),
+            source=NAME,
+            patient_id=patient,
+            group_id=group(NIH, patient),
+            view=header.view,
+            modality=header.modality or "X-ray",
+            age_years=header.age_years,
+            sex=header.sex,
+            finding=line.text("class"),
+            label=label,
+            acquisition=header.acquisition,
+            exclude=doubt or header.exclude,
+        )
+
+
+def _films(table: Path, column: str, problems: Problems) -> dict[str, Line]:
+    """patientId in lower case -> its first line; a later one that says otherwise in `column` is noted."""
+    films: dict[str, Line] = {}
+    for line in read_table(table, ["patientId", column], problems):
+        first = films.setdefault(line["patientId"].lower(), line)
+        if first[column].casefold() != line[column].casefold():
+            line.problem(column, f"{line[column]!r}, but {first[column]!r} in row {first.row}; the first is kept")
+    return films
+
+
+def _label(line: Line, target: Line | None) -> tuple[str | None, str | None]:
+    """The label, and why the film is not to be used where the two tables disagree."""
+    label = LABELS.get(line["class"].casefold())
+    if label is None:
+        line.problem("class", f"{line['class']!r} is none of Normal, Lung Opacity, No Lung Opacity / Not Normal")
+        return None, None
+    said = TARGETS.get(target["Target"]) if target is not None else None
+    if target is not None and said is None:
+        target.problem("Target", f"{target['Target']!r} is not 0 or 1; taken as unknown")
+    if target is None or said is None or said == (label == "pneumonia"):
+        return label, None
+    target.problem("Target", f"{target['Target']!r} disagrees with the class {line['class']!r}; not to be used")
+    return label, "tables disagree on the label"
+
+
+def _compare(classes: Mapping[str, Line], targets: Mapping[str, Line], patients: Mapping[str, str]) -> None:
+    """Note films that only some of the three files know."""
+    unclassed = [line for name, line in targets.items() if name not in classes]
+    if unclassed:
+        unclassed[0].problem("patientId", f"{len(unclassed)} films have no class, this is the first; left out")
+    unmapped = [line for name, line in classes.items() if name not in patients]
+    if unmapped and patients:
+        unmapped[0].problem("patientId", f"{MAPPING} lacks {len(unmapped)} films, this is the first; patient unknown")
+
+
+def _nih_patients(path: Path, problems: Problems) -> Mapping[str, str]:
+    """patientId in lower case -> NIH's number of the patient, which begins the name of the NIH film."""
+    if not path.is_file():
+        message = "is not here, RSNA offers it: patients stay unknown, for each patientId is one film's"
+        problems.append(Problem(str(path), None, None, message))
+        return {}
+    try:
+        films = json.loads(path.read_text(encoding="utf-8"))
+        return {film["subset_img_id"].lower(): str(int(film["img_id"].split("_")[0])) for film in films}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: is not RSNA's mapping file ({error!r}); fetch it again or take it away") from error
+
+
+SOURCE = Source(
+    name=NAME,
+    title="RSNA Pneumonia Detection Challenge",
+    read=rsna,
+    licence="free use, also commercial, with attribution to RSNA and the NIH Clinical Center",
+    citation="Shih et al., Augmenting the National Institutes of Health Chest Radiograph Dataset with Expert "
+    "Annotations of Possible Pneumonia, Radiology: Artificial Intelligence 2019 (doi:10.1148/ryai.2019180041)",
+    url="https://www.rsna.org/rsnai/ai-image-challenge/rsna-pneumonia-detection-challenge-2018",
+    size="26,684 labelled films of 1024x1024, about 4 GB",
+    access="by hand, from Kaggle after registration; RSNA's own archive has another layout, but the mapping file",
+    hides="Every film is one of NIH ChestX-ray14, where a patient has many: `patientId` is one film's, so grouping by "
+    f"it parts patients, and the two sets together hold films twice. RSNA's {MAPPING} beside the tables tells both. "
+    "Lung Opacity is what readers of the film thought could be pneumonia, without the patient's course; no COVID-19 "
+    "(before 2020). The normals of the COVID-19 Radiography Database come from here.",
+)

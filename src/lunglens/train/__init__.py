@@ -1,0 +1,1 @@
+"""Networks, training, cross-validation, export. Torch lives here and nowhere else."""

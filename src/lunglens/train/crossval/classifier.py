@@ -1,0 +1,216 @@
+"""`lunglens crossval classifier` (algorithm 2 of the paper) over a curated study and its folds."""
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from torch.utils.flop_counter import FlopCounterMode
+
+from lunglens.errors import DataError, OutputError
+from lunglens.evaluate.classification import metrics_of
+from lunglens.evaluate.figures import table6, write_figures
+from lunglens.evaluate.predictions import EXTERNAL, read_predictions
+from lunglens.files import save_csv, write_json
+from lunglens.jobs import Job
+from lunglens.study.config.training import ClassifierConfig
+from lunglens.study.folder import Study
+from lunglens.study.folds import fold_names, parts_of, read_folds
+from lunglens.train.classifier import load_trained, predict, train_classifier
+from lunglens.train.crossval.run_folder import RUN, Runner, describe, gather, run_folds
+from lunglens.train.crossval.views import read_views, write_views
+from lunglens.train.networks.classifier import Classifier
+from lunglens.train.precision import settled
+
+FILMS = "films.csv"
+UNSEEN = "unseen"
+
+
+def crossval_classifier(
+    study: Study,
+    config: ClassifierConfig,
+    out: Path,
+    runner: Runner,
+    console: Console,
+    unseen: Study | None = None,
+) -> dict[str, Any]:
+    """Train and test a classifier on every fold of a study; a killed run goes on, finished folds are not run again.
+
+    Args:
+        study: with its `folds.csv`.
+        config: model, view, augmentation and optimization; its sources, cut and quality threshold are the study's own.
+        out: the run folder to make.
+        runner: runs the folds' jobs.
+        console: for progress.
+        unseen: a study of the same classes that was curated apart from this one; every fold's model is tested on it.
+
+    Returns:
+        the content of `metrics.json`.
+
+    Raises:
+        DataError: the study has no folds, or the unseen study is not apart from it.
+        FoldsFailedError: some folds failed.
+        OutputError: the folder holds another run, or is in use.
+    """
+    if unseen is not None:
+        _assert_unseen(study, unseen)
+    table = read_folds(study)
+    folds = fold_names(table)
+    config = settled(config, out / RUN, console)
+    content = {
+        "model": config.backbone,
+        "study": {"name": study.description["name"], "fingerprint": study.description["fingerprint"]},
+        "classes": study.classes,
+        "cut": config.view.cut,
+        "config": config.model_dump(mode="json"),
+        "folds": folds,
+        "seed": config.optimization.seed,
+    }
+    run = describe("classifier", content, out)
+    _assert_same_folds(table, out)
+    save_csv(table, out / FILMS)
+    write_views(study, list(table["image_id"]), config.view, out)
+    # The fold's arguments name the data, so that another study's folds are never taken for these.
+    shared = {"run": str(out.resolve()), "study": study.description["fingerprint"], "config": content["config"]}
+    jobs = [
+        Job(
+            f"fold {fold}",
+            out / "folds" / fold,
+            f"{__name__}:run_fold",
+            shared | {"fold": fold},
+            config.optimization.epochs,
+        )
+        for fold in folds
+    ]
+    run_folds(jobs, runner, console)
+    tables = [gather(out, folds)]
+    run.pop("unseen", None)
+    if unseen is not None:
+        tables.append(_tested_on(unseen, config, out, folds, runner, console))
+        run["unseen"] = {name: unseen.description[name] for name in ("name", "fingerprint")}
+    predictions = _one_row_an_image(pd.concat(tables, ignore_index=True))
+    save_csv(predictions, out / "predictions.csv")
+    predictions = read_predictions(out / "predictions.csv", study.classes)
+    metrics = metrics_of(predictions, study.classes, config.optimization.seed)
+    write_json(out / "metrics.json", metrics)
+    write_json(out / "run.json", run | cost_of(config, outputs_of(study.classes)))
+    write_figures(out)
+    table6(out)
+    return metrics
+
+
+def run_fold(folder: Path, run: str, fold: str, config: dict[str, Any], study: str) -> dict[str, Any]:  # noqa: ARG001
+    """One fold, in a process of its own: train on the others, predict this one and the external films."""
+    settings = ClassifierConfig.model_validate(config)
+    table = pd.read_csv(Path(run) / FILMS, dtype=str, keep_default_na=False)
+    classes = _classes(Path(run))
+    outputs = outputs_of(classes)
+    table["label"] = table["class"]
+    number = table["class"].map(classes.index)
+    table["target"] = (number == 0).astype(float) if outputs == 1 else number.astype(float)
+    table["part"] = parts_of(table, fold, settings.optimization.seed)
+    views = read_views(Path(run))
+    module = train_classifier(table, views, settings, folder, outputs)
+    tested = table["part"] == "test"
+    save_csv(
+        _answers(table[tested], predict(module, views, np.flatnonzero(tested)), classes), folder / "predictions.csv"
+    )
+    return {str(part): int(n) for part, n in table["part"].value_counts().sort_index().items()}
+
+
+def run_test(folder: Path, run: str, fold: str, config: dict[str, Any], unseen: str) -> int:  # noqa: ARG001
+    """The films of an unseen study through the model of one fold, in a process of its own."""
+    table = pd.read_csv(Path(run) / UNSEEN / FILMS, dtype=str, keep_default_na=False)
+    classes = _classes(Path(run))
+    settings = ClassifierConfig.model_validate(config)
+    module = load_trained(settings, Path(run) / "folds" / fold, outputs_of(classes))
+    scores = predict(module, read_views(Path(run) / UNSEEN), np.arange(len(table)))
+    save_csv(_answers(table, scores, classes), folder / "predictions.csv")
+    return len(table)
+
+
+def outputs_of(classes: Sequence[str]) -> int:
+    """How many outputs a classifier of these classes has: one for two, else one a class."""
+    return 1 if len(classes) == 2 else len(classes)
+
+
+def cost_of(config: ClassifierConfig, outputs: int) -> dict[str, float]:
+    """Parameters, GFLOPs (a multiply-add counts as two) and median CPU time in ms of one film, batch of one."""
+    model = Classifier(config.backbone, config.head, config.dropout, outputs).eval()
+    model = model.to(memory_format=torch.channels_last)
+    image = torch.zeros(1, 1, config.view.input_size, config.view.input_size).to(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        with FlopCounterMode(display=False) as counter:
+            model(image)
+        seconds = []
+        for _ in range(7):
+            start = time.perf_counter()
+            model(image)
+            seconds.append(time.perf_counter() - start)
+    return {
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "gflops": round(counter.get_total_flops() / 1e9, 3),
+        "cpu_ms": round(1000 * float(np.median(seconds)), 1),
+    }
+
+
+def _assert_same_folds(table: pd.DataFrame, out: Path) -> None:
+    """Folds that were finished must have trained and tested on the films that they are now said to have."""
+    path = out / FILMS
+    if path.exists() and not pd.read_csv(path, dtype=str, keep_default_na=False).equals(table.reset_index(drop=True)):
+        raise OutputError(f"{out}: holds a run on other folds of this study; choose another --out")
+
+
+def _assert_unseen(study: Study, unseen: Study) -> None:
+    if set(unseen.classes) - set(study.classes):
+        found, wanted = ", ".join(unseen.classes), ", ".join(study.classes)
+        raise DataError(f"{unseen.folder}: its classes ({found}) are not those of {study.folder} ({wanted})")
+    sides = ((study.description, unseen.description), (unseen.description, study.description))
+    if not any(one["fingerprint"] in other.get("apart_from", []) for one, other in sides):
+        raise DataError(
+            f"{unseen.folder}: may hold films or patients of {study.folder}; curate it anew with "
+            f"--apart-from {study.folder}"
+        )
+
+
+def _tested_on(
+    unseen: Study, config: ClassifierConfig, out: Path, folds: list[str], runner: Runner, console: Console
+) -> pd.DataFrame:
+    """What every fold's model says of every film of the unseen study."""
+    films = unseen.table[["image_id", "class", "source", "group_id"]].assign(fold=EXTERNAL)
+    (out / UNSEEN).mkdir(exist_ok=True)
+    save_csv(films, out / UNSEEN / FILMS)
+    write_views(unseen, list(films["image_id"]), config.view, out / UNSEEN)
+    shared = {"run": str(out.resolve()), "config": config.model_dump(mode="json")}
+    shared["unseen"] = unseen.description["fingerprint"]
+    jobs = [
+        Job(f"test {fold}", out / UNSEEN / "folds" / fold, f"{__name__}:run_test", shared | {"fold": fold})
+        for fold in folds
+    ]
+    run_folds(jobs, runner, console)
+    return gather(out / UNSEEN, folds)
+
+
+def _classes(run: Path) -> list[str]:
+    return list(json.loads((run / RUN).read_text(encoding="utf-8"))["classes"])
+
+
+def _answers(table: pd.DataFrame, scores: NDArray[np.float32], classes: list[str]) -> pd.DataFrame:
+    """Rows of films with their probabilities; one output is the probability of the first of two classes."""
+    found = table[["image_id", "class", "source", "group_id", "fold"]].reset_index(drop=True)
+    columns = (scores, 1 - scores) if scores.ndim == 1 else scores.T
+    for name, column in zip(classes, columns, strict=True):
+        found[f"p_{name}"] = column
+    return found
+
+
+def _one_row_an_image(table: pd.DataFrame) -> pd.DataFrame:
+    """External films have an answer of every fold's model: its mean is theirs."""
+    names = ["image_id", "class", "source", "group_id", "fold"]
+    return table.groupby(names, sort=False, as_index=False).mean().sort_values("image_id", ignore_index=True)

@@ -1,0 +1,218 @@
+"""`lunglens explain` (figures 9 and 12 of the paper): where do classifiers trained on whole and on cut films look?
+
+Both are runs of `crossval classifier` on one study and its folds; every heat-map is out of fold.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+from rich.console import Console
+from rich.progress import track
+
+from lunglens.errors import DataError
+from lunglens.evaluate.brixia import brixia_zones, read_brixia, zone_agreement, zone_heat
+from lunglens.evaluate.figures.heat_cases import HeatCase, write_heat_figure
+from lunglens.evaluate.figures.heat_shares import write_shares_figure
+from lunglens.evaluate.heat import (
+    inside,
+    inside_difference,
+    inside_summary,
+    pointing,
+    pointing_summary,
+    weight_dependence,
+)
+from lunglens.evaluate.predictions import groups_of
+from lunglens.files import save_csv, write_json
+from lunglens.film.preprocess import Floats, Mask, resize_mask
+from lunglens.study.folder import Study
+from lunglens.train.crossval.oof_heatmaps import (
+    RANDOMISED,
+    HeatRun,
+    heat_maps,
+    heat_of,
+    load_classifier,
+    out_of_fold,
+    randomised,
+    read_heat_run,
+)
+
+FORMAT = 1
+SIDES = ("uncut", "cut")
+Maps = dict[str, Floats]
+
+
+@dataclass(frozen=True)
+class ExplainSettings:
+    """cases: films of each class in the picture. brixia: the table of zone scores, if there is one."""
+
+    cases: int = 3
+    brixia: Path | None = None
+    seed: int = 0
+
+
+def explain(
+    study: Study, uncut: Path, cut: Path, out: Path, settings: ExplainSettings, console: Console
+) -> dict[str, Any]:
+    """Compare the heat-maps of two finished runs on the films of their study.
+
+    Args:
+        study: the runs' study.
+        uncut, cut: run folders; the first was trained on whole films, the second on films cut to the lungs.
+        out: gets `heat.csv` (a row a film), `heat.json`, `heat.svg` and `cases.png`, which shows patients' films.
+        settings: how many cases, and the zone scores.
+        console: for progress.
+
+    Returns:
+        the content of `heat.json`.
+
+    Raises:
+        DataError: a run is not finished, they are not of this study and the same folds, or not one cut and one uncut.
+    """
+    runs = {"uncut": read_heat_run(uncut), "cut": read_heat_run(cut)}
+    _check(study, runs)
+    lungs = _lungs(study, runs["cut"])
+    maps: dict[str, Maps] = {}
+    for side, run in runs.items():
+        shown = track(heat_maps(run, lungs), f"heat-maps, {side}", total=len(run.table), console=console)
+        maps[side] = dict(shown)
+    table = _measured(runs, maps, lungs)
+    out.mkdir(parents=True, exist_ok=True)
+    save_csv(table.round(5), out / "heat.csv")
+    found = _summary(study, runs, table, maps, settings)
+    write_json(out / "heat.json", found)
+    write_shares_figure(out / "heat.svg", table, found, study.classes)
+    cases = _cases(study, table, maps, lungs, settings)
+    write_heat_figure(out / "cases.png", cases, study.classes[0])
+    return found
+
+
+def _check(study: Study, runs: dict[str, HeatRun]) -> None:
+    for side, run in runs.items():
+        if run.fingerprint != study.description["fingerprint"]:
+            raise DataError(f"{run.folder}: is a run on another study than {study.folder}")
+        if run.config.view.cut != (side == "cut"):
+            raise DataError(f"{run.folder}: was trained on {'uncut' if side == 'cut' else 'cut'} films; swap the runs")
+    if not runs["cut"].table.equals(runs["uncut"].table):
+        raise DataError(f"{runs['cut'].folder} and {runs['uncut'].folder}: have other folds; run both on the same")
+
+
+def _lungs(study: Study, run: HeatRun) -> dict[str, Mask]:
+    """image_id -> processed lung mask of the whole film, at the size of the run's squashed film."""
+    size = run.config.view.film_size
+    paths = study.table.set_index("image_id").loc[run.table["image_id"], "mask"]
+    return {str(name): resize_mask(_read(study.folder / path) > 0, size, size) for name, path in paths.items()}
+
+
+def _measured(runs: dict[str, HeatRun], maps: dict[str, Maps], lungs: Mapping[str, Mask]) -> pd.DataFrame:
+    """A row a film: probabilities, heat in the lungs, the lungs' share of the film, whether the hottest pixel hits."""
+    table = runs["cut"].table[["image_id", "class", "source", "group_id", "fold"]].copy()
+    for side, run in runs.items():
+        table[f"p_{side}"] = out_of_fold(run)[table["image_id"]].to_numpy()
+        shares = [inside(maps[side][name], lungs[name]) for name in table["image_id"]]
+        table[f"heat_in_lungs_{side}"] = [heat for heat, _ in shares]
+        table["lungs_of_film"] = [area for _, area in shares]
+        hits = [pointing(maps[side][name], lungs[name])[0] for name in table["image_id"]]
+        table[f"hottest_in_lungs_{side}"] = pd.array(hits, "boolean")
+    return table
+
+
+def _summary(
+    study: Study, runs: dict[str, HeatRun], table: pd.DataFrame, maps: dict[str, Maps], settings: ExplainSettings
+) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "format": FORMAT,
+        "study": {name: study.description[name] for name in ("name", "fingerprint")},
+        "runs": {side: run.config.model_dump(mode="json") for side, run in runs.items()},
+        "heat_of": study.classes[0],
+        "seed": settings.seed,
+        "all": _heat_in_lungs(table, settings.seed),
+        "classes": {str(name): _heat_in_lungs(films, settings.seed) for name, films in table.groupby("class")},
+        "weights": {side: _weights(run, settings.seed) for side, run in runs.items()},
+    }
+    if settings.brixia is not None:
+        found["brixia"] = {side: _brixia(study, table, maps[side], settings.brixia, settings.seed) for side in SIDES}
+    return found
+
+
+def _heat_in_lungs(table: pd.DataFrame, seed: int) -> dict[str, Any]:
+    groups, area = groups_of(table), table["lungs_of_film"].to_numpy(float)
+    shares = {side: table[f"heat_in_lungs_{side}"].to_numpy(float) for side in SIDES}
+    found: dict[str, Any] = {}
+    for side in SIDES:
+        hits = [None if pd.isna(hit) else bool(hit) for hit in table[f"hottest_in_lungs_{side}"]]
+        found[side] = inside_summary(shares[side], area, groups, seed)
+        found[side]["hottest_pixel"] = pointing_summary(hits, area, groups, seed)
+    return found | {"cut_less_uncut": inside_difference(shares["uncut"], shares["cut"], groups, seed)}
+
+
+def _weights(run: HeatRun, seed: int) -> dict[str, Any]:
+    """Maps of the first fold's films by its trained model, against those with random weights."""
+    fold = run.folds[0]
+    films = run.table[run.table["fold"] == fold].reset_index(drop=True)
+    rows = films["row"].to_numpy(np.int64)
+    trained = heat_of(load_classifier(run, fold), run, rows)
+    others = {
+        name: heat_of(randomised(load_classifier(run, fold), share, seed), run, rows)
+        for name, share in RANDOMISED.items()
+    }
+    return weight_dependence(trained, others, groups_of(films), seed)
+
+
+def _brixia(study: Study, table: pd.DataFrame, maps: Maps, annotations: Path, seed: int) -> dict[str, Any]:
+    """Heat in the six zones against the radiologists' scores, over the films that have them."""
+    scores = read_brixia(annotations)
+    by_stem = {Path(str(name)).stem: zones for name, zones in zip(scores.index, scores.to_numpy(float), strict=True)}
+    stems = study.table.set_index("image_id")["path"].map(lambda path: Path(path).stem)
+    masks = study.table.set_index("image_id")["mask"]
+    kept: list[tuple[int, NDArray[np.float64], NDArray[np.float64]]] = []
+    without_zones = 0
+    for at, name in enumerate(table["image_id"]):
+        if stems[name] not in by_stem:
+            continue
+        zones = brixia_zones(_read(study.folder / masks[name]) > 0)
+        if zones is None:
+            without_zones += 1
+        else:
+            kept.append((at, zone_heat(maps[name], zones), by_stem[stems[name]]))
+    if not kept:
+        raise DataError(f"{annotations}: none of its films is in the study {study.folder}")
+    rows = [at for at, _, _ in kept]
+    heat, scored = np.stack([heat for _, heat, _ in kept]), np.stack([score for _, _, score in kept])
+    agreement = zone_agreement(heat, scored, groups_of(table.iloc[rows]), seed)
+    return {"scored": len(by_stem), "in_study": len(kept), "without_zones": without_zones} | agreement
+
+
+def _cases(
+    study: Study, table: pd.DataFrame, maps: dict[str, Maps], lungs: Mapping[str, Mask], settings: ExplainSettings
+) -> list[HeatCase]:
+    """Films drawn at random from each class (not chosen by how they look), class by class."""
+    films = study.table.set_index("image_id")["film"]
+    found = []
+    for name in study.classes:
+        rows = table[table["class"] == name]
+        for row in rows.sample(min(settings.cases, len(rows)), random_state=settings.seed).itertuples():
+            image_id = str(row.image_id)
+            film = _read(study.folder / films[image_id]).astype(np.float32) / np.float32(255)
+            found.append(
+                HeatCase(
+                    f"{name}, {row.source}",
+                    film,
+                    lungs[image_id],
+                    maps["uncut"][image_id],
+                    maps["cut"][image_id],
+                    float(row.p_uncut),  # type: ignore[arg-type]
+                    float(row.p_cut),  # type: ignore[arg-type]
+                )
+            )
+    return found
+
+
+def _read(path: Path) -> NDArray[np.uint8]:
+    with Image.open(path) as image:
+        return np.asarray(image, np.uint8)

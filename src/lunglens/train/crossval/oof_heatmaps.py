@@ -1,0 +1,140 @@
+"""Out-of-fold heat-maps: every film through the model of the fold that tested it."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from lunglens.errors import DataError
+from lunglens.evaluate.predictions import EXTERNAL, UNUSED
+from lunglens.film.heatmap import heat_on_film
+from lunglens.film.parameters import View
+from lunglens.film.preprocess import Floats, Mask, bounding_box
+from lunglens.study.config.training import ClassifierConfig
+from lunglens.train.classifier import load_trained
+from lunglens.train.crossval.classifier import FILMS, outputs_of
+from lunglens.train.crossval.run_folder import RUN, gather
+from lunglens.train.crossval.views import read_views
+from lunglens.train.networks.classifier import Classifier, class_activation, pool
+
+BATCH = 16
+RANDOMISED = {"head": 0.0, "head and last third of the layers": 1 / 3, "all layers": 1.0}
+
+
+@dataclass(frozen=True, eq=False)
+class HeatRun:
+    """A finished run of `crossval classifier` and what its films look like to it.
+
+    table: the films of the numbered folds, in the order of `films.csv`, with `row` (their place in the views).
+    """
+
+    folder: Path
+    classes: list[str]
+    fingerprint: str
+    config: ClassifierConfig
+    table: pd.DataFrame
+
+    @property
+    def folds(self) -> list[str]:
+        """Names of the folds."""
+        return sorted(set(self.table["fold"]), key=int)
+
+
+def read_heat_run(folder: Path) -> HeatRun:
+    """Read a run folder.
+
+    Raises:
+        DataError: it is no finished run of a classifier.
+    """
+    try:
+        about = json.loads((folder / RUN).read_text(encoding="utf-8"))
+        finished = about["kind"] == "classifier" and "parameters" in about
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{folder}: no run of crossval classifier ({error})") from error
+    if not finished:
+        raise DataError(f"{folder}: no finished run of crossval classifier; start the same crossval again")
+    table = pd.read_csv(folder / FILMS, dtype=str, keep_default_na=False)
+    table["row"] = np.arange(len(table))
+    inside = table[~table["fold"].isin([EXTERNAL, UNUSED])].reset_index(drop=True)
+    config = ClassifierConfig.model_validate(about["config"])
+    return HeatRun(folder, list(about["classes"]), about["study"]["fingerprint"], config, inside)
+
+
+def heat_maps(run: HeatRun, region_of: Mapping[str, Mask]) -> Iterator[tuple[str, Floats]]:
+    """(image_id, heat) of every film, fold after fold.
+
+    Args:
+        run: its models explain its films.
+        region_of: image_id -> the processed lung mask of the whole film, (film_size, film_size) of the run's view; it
+            tells where the classifier's view lies.
+
+    Yields:
+        heat (h, w), >= 0, of the whole film: where evidence for the first class comes from.
+    """
+    for fold in run.folds:
+        classifier = load_classifier(run, fold)
+        films = run.table[run.table["fold"] == fold]
+        maps = heat_of(classifier, run, films["row"].to_numpy(np.int64))
+        for image_id, heat in zip(films["image_id"], maps, strict=True):
+            yield image_id, on_whole_film(heat, region_of[image_id], run.config.view)
+
+
+def load_classifier(run: HeatRun, fold: str) -> Classifier:
+    """The network that the fold has trained."""
+    return load_trained(run.config, run.folder / "folds" / fold, outputs_of(run.classes)).classifier
+
+
+def heat_of(classifier: Classifier, run: HeatRun, rows: NDArray[np.int64]) -> list[Floats]:
+    """Grad-CAM (h, w), >= 0, in the classifier's view of these rows of the run's views."""
+    views = read_views(run.folder)
+    found: list[Floats] = []
+    with torch.inference_mode():
+        for start in range(0, len(rows), BATCH):
+            chosen = rows[start : start + BATCH]
+            images = torch.from_numpy(np.array(views.images[chosen])).float() / 255
+            if run.config.view.cut:
+                images = images * torch.from_numpy(np.array(views.masks[chosen]))
+            maps = classifier.streams(images[:, None].contiguous(memory_format=torch.channels_last))
+            gradient = classifier.pooled_gradient(pool(maps))
+            found += [np.asarray(heat, np.float32) for heat in class_activation(maps, gradient).numpy()]
+    return found
+
+
+def on_whole_film(heat: Floats, region: Mask, view: View) -> Floats:
+    """Heat of a view that was cropped to the lungs' box, laid onto the whole film; another view's is returned as it is.
+
+    What lies outside the view has no heat.
+    """
+    if not view.crop:
+        return heat
+    return heat_on_film(heat, bounding_box(region, view.crop_margin), view.film_size, region.shape)
+
+
+def randomised(classifier: Classifier, share: float, seed: int) -> Classifier:
+    """The classifier with its head and the last `share` (0..1) of its backbone's layers as if never trained.
+
+    Layers are taken from the output backwards (Adebayo et al. 2018, cascading randomisation). Changed in place.
+    """
+    torch.manual_seed(seed)
+    layers = [layer for layer in classifier.streams.modules() if _has_weights(layer)]
+    first = len(layers) - round(share * len(layers))
+    for layer in [*layers[first:], *classifier.layers]:
+        layer.reset_parameters()
+    return classifier
+
+
+def out_of_fold(run: HeatRun) -> "pd.Series[float]":
+    """image_id -> probability of the first class, by the model of the film's own fold."""
+    predictions = gather(run.folder, run.folds)
+    inside = predictions[predictions["fold"] != EXTERNAL].set_index("image_id")
+    return inside[f"p_{run.classes[0]}"]
+
+
+def _has_weights(layer: nn.Module) -> bool:
+    return hasattr(layer, "reset_parameters") and any(True for _ in layer.parameters(recurse=False))

@@ -1,0 +1,56 @@
+"""A study's films as the classifier sees them, decoded once and memory-mapped: `images.npy` and `masks.npy`."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from rich.progress import track
+
+from lunglens.files import write_bytes
+from lunglens.film.parameters import View
+from lunglens.film.preprocess import Floats, Mask, classifier_view, resize, resize_mask
+from lunglens.study.folder import Study
+from lunglens.train.views import Views, memory_map
+
+
+def write_views(study: Study, image_ids: Sequence[str], view: View, out: Path) -> None:
+    """Write the views of these films, in their order, into `out`, unless they are there already.
+
+    The cut is left to training and testing, where the mask may be grown or shrunk first.
+    """
+    stamp = out / "views.txt"
+    films = hashlib.sha256("\n".join(image_ids).encode()).hexdigest()
+    key = f"{study.description['fingerprint']} {films} {view.model_copy(update={'cut': True}).model_dump_json()}"
+    if stamp.exists() and stamp.read_text() == key:
+        return
+    stamp.unlink(missing_ok=True)
+    shape = (len(image_ids), view.input_size, view.input_size)
+    images, masks = (memory_map(out / f"{name}.npy", shape) for name in ("images", "masks"))
+    names = study.table.set_index("image_id").loc[list(image_ids), ["film", "mask"]]
+    for index, (film_name, mask_name) in enumerate(track(list(names.itertuples(index=False)), "reading films")):
+        image, shown = view_of(study.folder / str(film_name), study.folder / str(mask_name), view)
+        images[index], masks[index] = np.rint(image * 255), shown
+    del images, masks  # writes them out, before the stamp says that they are whole
+    write_bytes(stamp, key.encode())
+
+
+def view_of(film_path: Path, mask_path: Path, view: View) -> tuple[Floats, Mask]:
+    """The classifier's picture (S, S), 0..1, of a study's film, and its lung mask."""
+    film = _read(film_path).astype(np.float32) / np.float32(255)
+    film = np.rint(resize(film, view.film_size, view.film_size) * 255) / np.float32(255)
+    mask = resize_mask(_read(mask_path) > 0, view.film_size, view.film_size)
+    image, shown, _ = classifier_view(film.astype(np.float32), mask, view)
+    return image, shown
+
+
+def read_views(folder: Path) -> Views:
+    """The views that were written into `folder`."""
+    return Views(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("images", "masks")))
+
+
+def _read(path: Path) -> NDArray[np.uint8]:
+    with Image.open(path) as image:
+        return np.asarray(image, np.uint8)

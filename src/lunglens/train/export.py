@@ -1,0 +1,103 @@
+"""Trained torch modules -> model packages, checked against torch before they are written."""
+
+import warnings
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lunglens.errors import ModelPackageError
+from lunglens.files import sha256_of, write_bytes
+from lunglens.film.about import __version__
+from lunglens.film.model_package.package import golden_input, golden_summary, load_package, write_description
+from lunglens.film.model_package.record import FORMAT_VERSION, GRAPH
+from lunglens.train.networks.unet import UNet
+
+AGREEMENT = 1e-4
+CARD = "README.md"
+
+
+class LungGraph(nn.Module):
+    """What the lungs package computes: the probability map, and pooled deepest features for the gate."""
+
+    outputs = ("probability", "features")
+
+    def __init__(self, unet: UNet) -> None:
+        super().__init__()
+        self.unet = unet
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, 1, S, S) -> (N, 1, S, S) in 0..1, and mean and maximum of each deepest channel (N, 2 C)."""
+        levels = self.unet.encode(images)
+        deepest = levels[-1].flatten(2)
+        return self.unet.decode(levels).sigmoid(), torch.cat([deepest.mean(2), deepest.amax(2)], dim=1)
+
+
+def export_package(
+    graph: nn.Module,
+    folder: Path,
+    *,
+    name: str,
+    input_size: int,
+    parameters: dict[str, Any],
+    provenance: dict[str, Any],
+) -> None:
+    """Write `graph` (with an `outputs` tuple of names) as a model package into `folder`.
+
+    Args:
+        graph: maps (N, 1, S, S) images to a tuple of tensors named by `graph.outputs`.
+        folder: is created; a card that is already there is kept, the rest replaced.
+        name: model name, without version.
+        input_size: S.
+        parameters: preprocessing, post-processing and thresholds.
+        provenance: data fingerprint, configuration, seed, metrics: whatever says where the weights come from.
+
+    Raises:
+        ModelPackageError: the ONNX graph does not agree with torch to 1e-4 on the golden case, or the name or the
+            parameters are none that a package may have.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    graph = graph.eval().to(memory_format=torch.contiguous_format)
+    example = torch.from_numpy(golden_input(input_size))
+    write_bytes(folder / GRAPH, _onnx_bytes(graph, example))
+    description = {
+        "format_version": FORMAT_VERSION,
+        "name": name,
+        "version": __version__,
+        "created": datetime.now(UTC).date().isoformat(),
+        "input_size": input_size,
+        "parameters": parameters,
+        "provenance": provenance,
+        "checksums": {GRAPH: sha256_of(folder / GRAPH)},
+        "golden": {},
+    }
+    write_description(folder, description)
+    found = load_package(folder).run(example.numpy())
+    with torch.inference_mode():
+        expected = dict(zip(graph.outputs, graph(example), strict=True))  # type: ignore[arg-type]
+    for output, tensor in expected.items():
+        worst = float(np.abs(found[output] - tensor.numpy()).max())
+        if worst > AGREEMENT:
+            raise ModelPackageError(f"{folder}: ONNX and torch differ by {worst:.2g} in {output} (at most {AGREEMENT})")
+    write_description(folder, description | {"golden": golden_summary(found)})
+
+
+def _onnx_bytes(graph: nn.Module, example: Tensor) -> bytes:
+    """The ONNX graph with a free batch size, in one piece."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's notes on its own internals
+        program = torch.onnx.export(
+            graph,
+            (example.repeat(2, 1, 1, 1),),
+            input_names=["images"],
+            output_names=list(graph.outputs),  # type: ignore[arg-type]
+            dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
+            dynamo=True,
+            verbose=False,
+        )
+    if program is None:
+        raise ModelPackageError("torch.onnx.export returned nothing")
+    return bytes(program.model_proto.SerializeToString())

@@ -1,0 +1,110 @@
+"""Learn the gate's two linear checks from films and from what must be refused, judged on held-out groups."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from rich.progress import track
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold
+
+from lunglens.film.gate.judge import LinearCheck, gate_features
+from lunglens.film.lungs.segmenter import segment_square
+from lunglens.film.model_package.package import ModelPackage
+from lunglens.film.parameters import Postprocess
+from lunglens.film.preprocess import Floats, film_square
+from lunglens.film.radiograph import read_radiograph
+from lunglens.train.gate.negatives import spoiled, synthetic
+
+FOLDS = 5
+REFUSED_FILMS = 0.01  # share of good films, out of fold, that the frontal check may refuse
+FALSE_INVERSIONS = 0.001  # share of good films, out of fold, that may be taken for inverted
+
+
+@dataclass(frozen=True, eq=False)
+class GateData:
+    """Features (N, C) with kind ("film", "inverted", "lateral", "CT", "spoiled", "synthetic") and group of each."""
+
+    features: NDArray[np.float64]
+    kind: NDArray[np.str_]
+    group: NDArray[np.str_]
+    path: NDArray[np.str_]
+
+
+def gather(table: pd.DataFrame, lungs: ModelPackage, seed: int) -> GateData:
+    """Features of every film, its inversion and a spoiled copy (one film in four each), and synthetic images.
+
+    Args:
+        table: manifest rows with `kind`: "film" (frontal radiographs), "lateral" or "CT".
+        lungs: the packaged lung network.
+        seed: of the draws.
+    """
+    generator = np.random.default_rng(seed)
+    rows: list[tuple[NDArray[np.float64], str, str, str]] = []
+
+    def add(film: Floats, kind: str, group: str, path: str) -> None:
+        rows.append((gate_features(segment_square(film, lungs, Postprocess())), kind, group, path))
+
+    for row in track(list(table.itertuples()), "reading films"):
+        film = film_square(read_radiograph(Path(str(row.path))).pixels, lungs.input_size)
+        group, path, kind = str(row.group_id), str(row.path), str(row.kind)
+        add(film, kind, group, path)
+        if kind == "film" and generator.random() < 0.25:
+            add(np.float32(1) - film, "inverted", group, path)
+        if kind == "film" and generator.random() < 0.25:
+            add(spoiled(film, generator), "spoiled", group, path)
+    for index in range(len(table) // 5):
+        add(synthetic(generator, lungs.input_size), "synthetic", f"synthetic-{index}", "")
+    features, kinds, groups, paths = zip(*rows, strict=True)
+    return GateData(np.stack(features), np.array(kinds), np.array(groups), np.array(paths))
+
+
+def fit_gate(data: GateData, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Package parameters of both checks, and their out-of-fold rates over grouped folds.
+
+    Returns:
+        parameters {"frontal": ..., "inverted": ...} and a report: kind -> number, share refused or taken for inverted.
+    """
+    frontal, frontal_report = _fit(data, "film", data.kind != "inverted", seed, ("lower", REFUSED_FILMS))
+    inverted, inverted_report = _fit(
+        data, "inverted", np.isin(data.kind, ["film", "inverted"]), seed, ("upper", FALSE_INVERSIONS)
+    )
+    parameters = {"frontal": frontal.to_parameters(), "inverted": inverted.to_parameters()}
+    return parameters, {"refused_by_frontal_check": frontal_report, "taken_for_inverted": inverted_report}
+
+
+def _fit(
+    data: GateData, positive: str, chosen: NDArray[np.bool_], seed: int, threshold_rule: tuple[str, float]
+) -> tuple[LinearCheck, dict[str, Any]]:
+    features, kind, group = data.features[chosen], data.kind[chosen], data.group[chosen]
+    target = kind == positive
+    scores = np.zeros(len(target))
+    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
+    for train, test in folds.split(features, kind, group):
+        check = _logistic(features[train], target[train], kind[train])
+        scores[test] = [check.score(row) for row in features[test]]
+    side, share = threshold_rule
+    films = scores[kind == "film"]
+    threshold = float(np.quantile(films, share if side == "lower" else 1 - share))
+    flagged = scores < threshold if side == "lower" else scores > threshold
+    report = {
+        str(name): {"n": int((kind == name).sum()), "share": round(float(flagged[kind == name].mean()), 4)}
+        for name in np.unique(kind)
+    }
+    final = _logistic(features, target, kind)
+    check = LinearCheck(final.mean, final.scale, final.weights, final.bias, threshold)
+    return check, report | {"threshold": round(threshold, 4), "folds": FOLDS, "seed": seed}
+
+
+def _logistic(features: NDArray[np.float64], target: NDArray[np.bool_], kind: NDArray[np.str_]) -> LinearCheck:
+    mean, scale = features.mean(0), features.std(0) + 1e-3
+    standard = np.clip((features - mean) / scale, -8, 8)
+    # Every kind weighs the same: there are 60 lateral films and thousands of frontal ones.
+    names, counts = np.unique(kind, return_counts=True)
+    weight_of = {name: len(kind) / (len(names) * count) for name, count in zip(names, counts, strict=True)}
+    model = LogisticRegression(C=0.02, max_iter=2000)
+    model.fit(standard, target, sample_weight=[weight_of[name] for name in kind])
+    return LinearCheck(mean, scale, model.coef_[0], float(model.intercept_[0]), 0.5)

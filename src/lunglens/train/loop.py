@@ -1,0 +1,181 @@
+"""What the two trainings share: the optimizer and schedule, a lightning run that can be killed and goes on."""
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from lunglens.errors import DataError
+from lunglens.study.config.training import Optimization
+from lunglens.train.precision import fastest
+
+
+class EpochSampler(Sampler[int]):
+    """Row numbers in a random order, or drawn with weights; each epoch's draw follows from seed and epoch alone.
+
+    So a run that was killed and goes on sees what an undisturbed one would have seen. Lightning calls `set_epoch`.
+    """
+
+    def __init__(self, rows: int, seed: int, weights: Tensor | None = None, draws: int | None = None) -> None:
+        self.rows, self.seed, self.weights = rows, seed, weights
+        self.draws = rows if draws is None else draws
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return self.draws
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the draw."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(_mixed(self.seed, self.epoch))
+        if self.weights is None:
+            yield from torch.randperm(self.rows, generator=generator).tolist()
+        else:
+            yield from torch.multinomial(self.weights, self.draws, replacement=True, generator=generator).tolist()
+
+
+class SeedEachStep(Callback):
+    """Augmentation and dropout too follow from seed and step alone, whoever else draws random numbers meanwhile."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(self, trainer: L.Trainer, _: L.LightningModule, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
+        """Lightning's hook."""
+        torch.manual_seed(_mixed(self.seed, trainer.global_step))
+
+
+def _mixed(seed: int, number: int) -> int:
+    return (seed * 1_000_003 + number) % 2**32
+
+
+def optimizers(module: torch.nn.Module, settings: Optimization, total_steps: int) -> dict[str, Any]:
+    """Optimizer and schedule for lightning's `configure_optimizers`."""
+    optimizer: torch.optim.Optimizer
+    if settings.optimizer == "sgd":
+        optimizer = torch.optim.SGD(
+            module.parameters(), settings.learning_rate, momentum=settings.momentum, weight_decay=settings.weight_decay
+        )
+    else:
+        optimizer = torch.optim.AdamW(module.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    if settings.schedule == "steps":
+        schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, list(settings.steps), settings.step_factor)
+        interval = "epoch"
+    else:
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, settings.learning_rate, total_steps=total_steps, pct_start=settings.warm_up
+        )
+        interval = "step"
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": interval}}
+
+
+def fit(
+    module: L.LightningModule,
+    train: DataLoader[Any],
+    validation: Dataset[Any],
+    folder: Path,
+    settings: Optimization,
+) -> None:
+    """Train `module` in `folder`, going on from `last.ckpt` there if a run was killed, and load the weights to keep.
+
+    Raises:
+        DataError: there are fewer films than a batch, or the checkpoint to go on from is none.
+
+    Writes `checkpoints/`, and `log/start-<n>/metrics.csv`: rows of the epochs that the nth start has trained.
+    """
+    if len(train) == 0:
+        raise DataError(f"{folder}: fewer films to train on than a batch of {settings.batch_size}: lower batch_size")
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # it advertises
+    checkpoints = folder / "checkpoints"
+    starts = len(list((folder / "log").glob("start-*")))
+    # Two savers: lightning's save_last copies the best epoch, not the last.
+    best = ModelCheckpoint(checkpoints, filename="best", monitor="validation_loss", enable_version_counter=False)
+    # At the epoch's end, not after validation: else a resumed run repeats validation and steps out of line.
+    last = ModelCheckpoint(
+        checkpoints, filename="last", monitor=None, enable_version_counter=False, save_on_train_epoch_end=True
+    )
+    callbacks: list[Callback] = [SeedEachStep(settings.seed), best, last, RichProgressBar()]
+    if settings.weight_average is not None:
+        callbacks.append(EMAWeightAveraging(decay=settings.weight_average, update_every_n_steps=5))
+    trainer = L.Trainer(
+        max_epochs=settings.epochs,
+        precision=fastest()[0] if settings.precision == "auto" else settings.precision,
+        logger=loggers(folder, f"start-{starts}"),
+        callbacks=callbacks,
+        default_root_dir=folder,
+        log_every_n_steps=10,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+    resume = checkpoints / "last.ckpt"
+    if resume.exists():
+        checkpoint_of(resume, mmap=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # lightning on its own internals, loader workers and folders that exist
+        trainer.fit(
+            module,
+            train,
+            DataLoader(validation, batch_size=settings.batch_size),
+            ckpt_path=resume if resume.exists() else None,
+            weights_only=True,
+        )
+    load_kept(module, folder, settings)
+
+
+def loggers(folder: Path, start: str) -> list[Logger]:
+    """The CSV log, and what the user has besides: TensorBoard, and MLflow where MLFLOW_TRACKING_URI names a server.
+
+    Events for TensorBoard go into `folder/tensorboard/<start>/`; MLflow's run is named after the last three folders.
+    """
+    found: list[Logger] = [CSVLogger(folder, name="log", version=start)]
+    if find_spec("tensorboard"):
+        found.append(TensorBoardLogger(folder, name="tensorboard", version=start))
+    address = os.environ.get("MLFLOW_TRACKING_URI")
+    if address and find_spec("mlflow"):
+        name = "/".join(folder.resolve().parts[-3:])
+        found.append(MLFlowLogger(experiment_name="lunglens", run_name=name, tracking_uri=address))
+    return found
+
+
+def load_kept(module: L.LightningModule, folder: Path, settings: Optimization) -> None:
+    """Load the weights that a training in `folder` keeps: those of the best validation epoch, or of the last."""
+    kept = folder / "checkpoints" / ("best.ckpt" if settings.keep == "best" else "last.ckpt")
+    try:
+        module.load_state_dict(checkpoint_of(kept)["state_dict"])
+    except (KeyError, RuntimeError) as error:
+        raise DataError(f"{kept}: holds another network's weights; choose another --out") from error
+
+
+def checkpoint_of(path: Path, *, mmap: bool = False) -> dict[str, Any]:
+    """What a checkpoint holds: tensors and plain values, never code (torch's `weights_only`).
+
+    Args:
+        path: the file.
+        mmap: leave the tensors' values on disk until they are used.
+
+    Raises:
+        DataError: it is missing, cut off, or holds anything else, which is not executed.
+    """
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    except Exception as error:  # unpickling damaged bytes can throw anything
+        raise DataError(
+            f"{path}: is no checkpoint of a training: missing, damaged, or it holds more than weights and numbers "
+            "(nothing in it was executed). Delete it and start the same command again"
+        ) from error
+    if not isinstance(found, dict):
+        raise DataError(f"{path}: is no checkpoint of a training. Delete it and start the same command again")
+    return found

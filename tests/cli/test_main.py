@@ -1,0 +1,95 @@
+"""The command line's manners."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from lunglens import __version__
+from lunglens.cli.main import app
+from lunglens.film.model_package.package import shipped_models
+from tests.film.test_batch import run_cli
+
+
+def verbs(command: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every verb and group of verbs, with how it is called."""
+    command = command or typer.main.get_command(app)
+    yield path, command
+    for name, below in getattr(command, "commands", {}).items():
+        yield from verbs(below, (*path, name))
+
+
+VERBS = dict(verbs())
+
+
+def test_help_names_every_verb_and_imports_nothing_heavy() -> None:
+    program = (
+        "import sys; sys.argv = ['lunglens', '--help']\n"
+        "from lunglens.cli.main import main\n"
+        "try:\n    main()\n"
+        "finally:\n    print('HEAVY', sorted({'numpy', 'onnxruntime', 'torch', 'scipy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    for verb in ("analyze", "segment", "verify", "train", "evaluate"):
+        assert verb in done.stdout
+    assert "HEAVY []" in done.stdout
+
+
+def test_verify_shipped_models() -> None:
+    done = run_cli("verify")
+    assert done.returncode == 0
+    assert done.stdout.count("good") == 3
+
+
+def test_verify_goes_on_after_a_folder_that_is_no_package(tmp_path: Path) -> None:
+    done = run_cli("verify", tmp_path, shipped_models() / "lungs")
+    assert done.returncode == 1
+    assert "package.json" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout.count("good") == 1
+
+
+def test_wrong_configuration_is_one_line(tmp_path: Path) -> None:
+    config = tmp_path / "bad.toml"
+    config.write_text("[lungs]\ninput_sise = 256\n")
+    done = run_cli("train", "lungs", "--data", tmp_path, "--out", tmp_path / "o", "--config", config)
+    assert done.returncode == 2
+    assert "input_sise" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_missing_data_is_one_line(tmp_path: Path) -> None:
+    done = run_cli("train", "lungs", "--data", tmp_path / "nowhere", "--out", tmp_path / "o")
+    assert done.returncode == 2
+    assert "montgomery" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_version_is_said() -> None:
+    for done in (run_cli("--version"), run_cli("--version", "analyze")):
+        assert (done.returncode, done.stdout) == (0, f"lunglens {__version__}\n")
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=" ".join)
+def test_help_loses_no_word_of_its_source(verb: tuple[str, ...]) -> None:
+    command = VERBS[verb]
+    said = CliRunner().invoke(app, [*verb, "--help"], env={"COLUMNS": "2000"}).output
+    shown = "".join(re.sub(r"[\u2500-\u257f]", " ", said).split())
+    sources = [command.help, *(parameter.help for parameter in command.params if getattr(parameter, "help", None))]
+    sources += [below.get_short_help_str(10_000) for below in getattr(command, "commands", {}).values()]
+    assert len(sources) > 1
+    for source in sources:
+        wanted = "".join(source.replace("\\[", "[").split())
+        assert wanted in shown, source
+
+
+def test_help_texts_with_brackets_are_among_them() -> None:
+    said = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "2000"}).output
+    assert "pip install 'lunglens[train]'" in said
+    assert "a [study], such as" in CliRunner().invoke(app, ["curate", "--help"], env={"COLUMNS": "2000"}).output

@@ -1,0 +1,180 @@
+"""Measures against their definitions and against scikit-learn."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics
+
+from lunglens.evaluate.intervals import bootstrap
+from lunglens.evaluate.overlap import dice, share_inside, summarize
+from lunglens.evaluate.rates import auc, rates, report, youden_threshold
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def drawn(seed: int, values: int = 12) -> tuple[np.ndarray, np.ndarray, np.random.Generator]:
+    """Both classes, and scores with many ties that go with the class."""
+    generator = np.random.default_rng(seed)
+    target = np.concatenate([[0, 1], generator.integers(0, 2, int(generator.integers(4, 60)))])
+    score = np.clip(generator.integers(0, values, len(target)) + 2 * target, 0, values) / values
+    return target, score, generator
+
+
+@settings(max_examples=50, deadline=None)
+@given(SEEDS)
+def test_auc_and_rates_are_scikit_learn_s_with_ties(seed: int) -> None:
+    target, score, _ = drawn(seed)
+    called = score >= 0.5
+    assert auc(target, score) == pytest.approx(metrics.roc_auc_score(target, score))
+    found = rates(target, called)
+    assert found["accuracy"] == pytest.approx(metrics.accuracy_score(target, called), abs=6e-5)
+    assert found["sensitivity"] == pytest.approx(metrics.recall_score(target, called), abs=6e-5)
+    assert found["specificity"] == pytest.approx(metrics.recall_score(target, called, pos_label=0), abs=6e-5)
+    for name, calls, label in [("ppv", called, 1), ("npv", ~called, 0)]:
+        if calls.any():
+            expected = metrics.precision_score(target, called, pos_label=label)
+            assert found[name] == pytest.approx(expected, abs=6e-5)
+        else:
+            assert found[name] is None
+
+
+def test_auc_of_one_class_is_not_a_number() -> None:
+    assert math.isnan(auc(np.ones(3), np.arange(3)))
+    assert math.isnan(auc(np.zeros(3), np.arange(3)))
+
+
+def test_rates_that_are_not_defined_are_none() -> None:
+    found = rates(np.array([1, 1]), np.array([True, False]))
+    assert found == {"accuracy": 0.5, "sensitivity": 0.5, "specificity": None, "ppv": 1.0, "npv": 0.0}
+
+
+def youden(target: np.ndarray, called: np.ndarray, weight: np.ndarray) -> float:
+    positive = target == 1
+    sensitivity = weight[called & positive].sum() / weight[positive].sum()
+    return float(sensitivity + weight[~called & ~positive].sum() / weight[~positive].sum())
+
+
+@settings(max_examples=100, deadline=None)
+@given(SEEDS, st.sampled_from([2, 5, 1000]))
+def test_no_threshold_beats_youden_s(seed: int, values: int) -> None:
+    target, score, generator = drawn(seed, values)
+    weight = generator.random(len(target)) + 0.1
+    found = youden(target, score >= youden_threshold(target, score, weight), weight)
+    assert found == pytest.approx(max(youden(target, score >= cut, weight) for cut in np.unique(score)))
+
+
+def test_youden_s_threshold_lies_midway_between_scores_that_it_parts() -> None:
+    target, score = np.array([0, 0, 1, 1]), np.array([0.1, 0.3, 0.7, 0.9])
+    assert youden_threshold(target, score, np.ones(4)) == pytest.approx(0.5)
+
+
+def test_weights_move_youden_s_threshold() -> None:
+    # The low positive is worth its three false alarms only if it weighs much.
+    target, score = np.array([1, 0, 0, 0, 1, 0]), np.array([0.2, 0.3, 0.35, 0.4, 0.9, 0.1])
+    light, heavy = np.ones(6), np.array([9.0, 1, 1, 1, 1, 1])
+    assert youden_threshold(target, score, light) == pytest.approx(0.65)
+    assert youden_threshold(target, score, heavy) == pytest.approx(0.15)
+
+
+def test_an_interval_over_groups_of_duplicates_is_wider_than_over_rows() -> None:
+    values = np.repeat(np.random.default_rng(0).normal(size=30), 25)
+
+    def width(groups: np.ndarray) -> float:
+        interval = bootstrap(lambda rows: float(values[rows].mean()), groups, repeats=400)
+        assert interval is not None
+        return interval[1] - interval[0]
+
+    by_group, by_row = width(np.repeat(np.arange(30), 25)), width(np.arange(750))
+    assert by_group == pytest.approx(5 * by_row, rel=0.3)  # sqrt(25)
+
+
+def test_whole_groups_are_drawn_in_the_number_of_groups() -> None:
+    groups = np.array(["b", "a", "b", "c", "a", "b"])
+    seen = []
+
+    def measure(rows: np.ndarray) -> float:
+        seen.append(rows)
+        counts = np.bincount(rows, minlength=6)
+        assert all(len(set(counts[groups == group])) == 1 for group in "abc")
+        assert sum(counts[[0, 1, 3]]) == 3
+        return 0.0
+
+    assert bootstrap(measure, groups, repeats=50) == [0.0, 0.0]
+    assert len(seen) == 50
+
+
+def test_an_interval_goes_by_its_seed_and_covers_the_mean() -> None:
+    values, groups = np.random.default_rng(1).random(100), np.arange(100)
+
+    def interval(seed: int) -> list[float] | None:
+        return bootstrap(lambda rows: float(values[rows].mean()), groups, seed=seed)
+
+    assert interval(3) == interval(3) != interval(4)
+    low, high = interval(3) or (0, 0)
+    assert low < values.mean() < high
+    assert high - low == pytest.approx(2 * 1.96 * values.std() / 10, rel=0.15)
+
+
+def test_a_measure_that_is_rarely_defined_has_no_interval() -> None:
+    draws = iter(range(1000))
+    assert bootstrap(lambda _: 1.0 if next(draws) % 3 == 0 else math.nan, np.arange(5)) is None
+    again = iter(range(1000))
+    assert bootstrap(lambda _: math.nan if next(again) % 3 == 0 else 1.0, np.arange(5)) == [1.0, 1.0]
+
+
+def test_a_report_counts_and_brackets_every_measure() -> None:
+    generator = np.random.default_rng(0)
+    target = np.repeat([0, 1], [60, 40])
+    score = np.clip(generator.normal(0.35 + 0.3 * target, 0.2), 0, 1)
+    groups = [f"p{i // 2}" for i in range(100)]
+    found = report(pd.DataFrame({"target": target, "probability": score, "group_id": groups}), 0.5)
+    assert (found["n_positive"], found["n_negative"], found["groups"]) == (40, 60, 50)
+    assert found["auc"] == pytest.approx(metrics.roc_auc_score(target, score), abs=6e-5)
+    for name in ("auc", "accuracy", "sensitivity", "specificity", "ppv", "npv"):
+        low, high = found[f"{name}_95_ci"]
+        assert 0 <= low < found[name] < high <= 1
+
+
+def test_a_report_of_one_class_says_what_it_can() -> None:
+    table = pd.DataFrame({"target": [1, 1, 1], "probability": [0.2, 0.5, 0.9], "group_id": list("abc")})
+    found = report(table, 0.5)
+    assert (found["auc"], found["auc_95_ci"]) == (None, None)
+    assert (found["specificity"], found["specificity_95_ci"]) == (None, None)
+    assert found["sensitivity"] == pytest.approx(0.6667)  # a score at the threshold is called
+
+
+def test_dice_by_hand() -> None:
+    a, b = np.array([[1, 1, 0, 0]], bool), np.array([[0, 1, 1, 1]], bool)
+    empty = np.zeros((1, 4), bool)
+    assert dice(a, b) == pytest.approx(2 * 1 / 5)
+    assert dice(b, a) == dice(a, b)
+    assert (dice(a, a), dice(a, empty), dice(empty, empty)) == (1, 0, 1)
+
+
+def test_share_inside_by_hand() -> None:
+    a, b = np.array([[1, 1, 0, 0]], bool), np.array([[0, 1, 1, 1]], bool)
+    assert share_inside(a, b) == 0.5
+    assert share_inside(b, a) == pytest.approx(1 / 3)
+    assert share_inside(a & ~a, b) == 0
+
+
+def test_a_summary_by_hand() -> None:
+    values = np.arange(1, 41) / 40
+    found = summarize(values[::-1], np.arange(40))
+    assert found["n"] == 40
+    assert found["mean"] == found["median"] == pytest.approx(0.5125)
+    assert found["percentile_5"] == pytest.approx(np.percentile(values, 5), abs=6e-5)
+    assert found["worst_twentieth_mean"] == pytest.approx((1 / 40 + 2 / 40) / 2, abs=6e-5)
+    assert found["minimum"] == pytest.approx(0.025)
+    low, high = found["mean_95_ci"]
+    assert low < 0.5125 < high
+
+
+def test_a_summary_of_one_film_is_that_film() -> None:
+    found = summarize(np.array([0.9]), np.array(["p"]))
+    assert found["worst_twentieth_mean"] == found["minimum"] == found["mean"] == 0.9
+    assert found["mean_95_ci"] == [0.9, 0.9]

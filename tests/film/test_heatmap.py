@@ -1,0 +1,57 @@
+"""Heat on the film: in its place, and its share in the lungs."""
+
+import numpy as np
+import pytest
+
+from lunglens.film.heatmap import heat_on_film, heat_share
+
+
+def test_the_share_of_the_heat_in_the_region() -> None:
+    heat = np.zeros((8, 8), np.float32)
+    heat[2, 2], heat[6, 6] = 3, 1
+    region = np.zeros((8, 8), bool)
+    region[:4, :4] = True
+    assert heat_share(heat, region) == pytest.approx(0.75)
+    assert heat_share(heat, ~region) == pytest.approx(0.25)
+    assert heat_share(heat, region & ~region) == 0
+
+
+def test_even_heat_lies_in_the_region_by_its_area_at_any_size() -> None:
+    region = np.zeros((64, 64), bool)
+    region[:16] = True
+    assert heat_share(np.full((7, 7), 0.3, np.float32), region) == pytest.approx(0.25, abs=1e-4)
+
+
+def test_negative_heat_does_not_count_against_the_rest() -> None:
+    heat = np.array([[2, -5], [0, 2]], np.float32)
+    assert heat_share(heat, np.array([[True, True], [False, False]])) == pytest.approx(0.5)
+
+
+def test_where_there_is_no_heat_there_is_no_share() -> None:
+    assert heat_share(np.zeros((4, 4), np.float32), np.ones((16, 16), bool)) is None
+    assert heat_share(np.full((4, 4), -1, np.float32), np.ones((16, 16), bool)) is None
+
+
+def test_heat_goes_back_to_the_place_it_came_from_on_a_film_of_any_shape() -> None:
+    heat = np.zeros((16, 16), np.float32)
+    heat[12:14, 4:6] = 5  # at (13/16, 5/16) of the view
+    box = (32, 64, 96, 128)
+    found = heat_on_film(heat, box, 128, (300, 200))
+    assert found.shape == (300, 200)
+    row, column = np.unravel_index(found.argmax(), found.shape)
+    assert row / 300 == pytest.approx((32 + 64 * 13 / 16) / 128, abs=0.03)
+    assert column / 200 == pytest.approx((64 + 64 * 5 / 16) / 128, abs=0.03)
+
+
+def test_outside_of_what_the_classifier_saw_there_is_no_heat_and_1_is_the_strongest() -> None:
+    found = heat_on_film(np.full((4, 4), 0.02, np.float32), (32, 0, 64, 64), 64, (128, 128))
+    assert not found[:62].any()
+    assert found[68:] == pytest.approx(1)
+    assert found.max() <= 1
+    assert found.min() >= 0
+
+
+def test_no_heat_stays_none() -> None:
+    found = heat_on_film(np.zeros((4, 4), np.float32), (0, 0, 64, 64), 64, (50, 60))
+    assert found.shape == (50, 60)
+    assert not found.any()
