@@ -1,12 +1,14 @@
 """How models are trained: the paper's values are the defaults."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from lunglens.film.parameters import Postprocess, Section, View
+from lunglens.film.parameters import Section, View
 
 Range = tuple[float, float]
+
+_RETIRED = ("positive", "negative", "split", "postprocess")
 
 
 class Augment(Section):
@@ -78,24 +80,29 @@ class LungsConfig(Section):
 
 
 class ClassifierConfig(Section):
-    """`lunglens train classifier`: tables 5 and 6; `backbone` is any timm name."""
+    """How a classifier of a study is trained (tables 5 and 6 of the paper); `backbone` is any timm name.
+
+    pretrained: "none", "imagenet", a file of weights (safetensors, or a state dict of torch), the folder of a run of
+    `fit`, of one fold, or of a package that `export` has written.
+    freeze: stages of the trunk, counted from the film on, or beginnings of parameters' names, that do not learn.
+    class_weights: of the loss; "balanced" lets every class count the same, numbers are in the order of the classes.
+    balance_power: draw source x class in proportion to its size to this power: 0 equally, 1 as it is.
+    """
 
     backbone: str = "hrnet_w18"
     head: tuple[int, ...] = (2048, 512)
     dropout: float = Field(0.5, ge=0, lt=1)
+    pretrained: str = Field("none", min_length=1)
+    freeze: Annotated[int, Field(ge=0)] | tuple[str, ...] = 0
+    trunk_rate: float = Field(1.0, gt=0, description="learning rate of the trunk as a factor of the head's")
+    class_weights: Literal["none", "balanced"] | tuple[Annotated[float, Field(gt=0)], ...] = "none"
     view: View = View()
-    postprocess: Postprocess = Postprocess()
     augment: Augment = Augment()
     optimization: Optimization = Optimization()
-    split: Split = Split()
-    positive: dict[str, tuple[str, ...]] = Field(
-        {"covid-chestxray-dataset": ("covid",)}, description="source -> labels that count as COVID"
-    )
-    negative: dict[str, tuple[str, ...]] = Field({"nih-chestxray14": ("normal",)}, description="source -> other labels")
-    balance_power: float | None = Field(
-        None,
-        ge=0,
-        le=1,
-        description="draw source x label in proportion to its size to this power: 0 equally, 1 as it is",
-    )
+    balance_power: float | None = Field(None, ge=0, le=1)
     images_per_epoch: int | None = Field(None, ge=1, description="with `balance_power`: how many draws make an epoch")
+
+    @classmethod
+    def of_run(cls, recorded: dict[str, Any]) -> "ClassifierConfig":
+        """What a run has recorded; what only `train classifier` of version 0.1.0 used is left out."""
+        return cls.model_validate({name: value for name, value in recorded.items() if name not in _RETIRED})
