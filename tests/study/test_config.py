@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from lunglens.errors import ConfigurationError
 from lunglens.study.config import Config, load_config
 
-CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))
+CONFIGS = sorted((Path(__file__).parents[2] / "src" / "lunglens" / "configs").glob("*.toml"))
 
 
 def written(folder: Path, content: str | bytes) -> Path:

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from lunglens.cli.crossval import app as crossval_app
 from lunglens.cli.crossval import compare, explain
 from lunglens.cli.films import found_films, run_films
+from lunglens.cli.options import ConfigFile, Data
 from lunglens.cli.serve import app as serve_app
 from lunglens.cli.study import app as study_app
 from lunglens.files import readable
@@ -71,8 +72,6 @@ app.add_typer(evaluate_app, name="evaluate")
 
 Films = Annotated[list[Path], typer.Argument(metavar="PATH...", help="DICOM, PNG, JPEG or TIFF files, or folders.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder for the results; run again to continue.")]
-Data = Annotated[Path, typer.Option("--data", envvar="LUNGLENS_DATA", help="Folder that holds the data sets.")]
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file; without it, the paper's settings.")]
 Package = Annotated[Path | None, typer.Option(help="Model package to use instead of the one that ships.")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Also do those films again that have failed before.")]
 ListSkipped = Annotated[
