@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from lunglens.cli.config import app as config_app
 from lunglens.cli.crossval import app as crossval_app
 from lunglens.cli.crossval import compare, explain
 from lunglens.cli.films import app as films_app
@@ -66,6 +67,7 @@ app.add_typer(films_app)
 app.add_typer(serve_app)
 app.add_typer(study_app)
 app.add_typer(train_app, name="train")
+app.add_typer(config_app, name="config")
 app.add_typer(crossval_app, name="crossval")
 app.command()(compare)
 app.command()(explain)

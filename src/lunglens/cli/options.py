@@ -17,6 +17,11 @@ ConfigFile = Annotated[
     str | None,
     typer.Option("--config", help="TOML file, or a name that `lunglens config list` gives; else the paper's."),
 ]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one key, such as classifier.optimization.epochs=3."),
+]
+Seed = Annotated[int | None, typer.Option(help="For every seed of the configuration.")]
 Lungs = Annotated[Path | None, typer.Option("--lungs", help="Lungs package instead of the one that ships.")]
 Classifier = Annotated[
     Path | None, typer.Option("--classifier", help="Classifier package instead of the one that ships.")

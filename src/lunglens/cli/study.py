@@ -5,12 +5,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from lunglens.cli.options import Data, console
+from lunglens.cli.options import Changes, Data, Lungs, Seed, Study, console
 from lunglens.files import readable
 
 app = typer.Typer()
-
-Study = Annotated[Path, typer.Argument(metavar="STUDY", help="A folder that curate has made.")]
 
 
 @app.command()
@@ -42,17 +40,20 @@ def get(
 
 
 @app.command()
-def curate(
+def curate(  # noqa: PLR0913, PLR0917 - an option each
     data: Data,
     config: Annotated[
-        str, typer.Option("--config", help="TOML file with a \\[study], or a name of `lunglens config list`: paper.")
+        str,
+        typer.Option("--config", help="TOML file with a \\[study], such as those of `lunglens config list`: paper."),
     ],
     out: Annotated[Path, typer.Option("--out", help="Study folder to make; run again to go on.")],
     without: Annotated[list[str] | None, typer.Option(help="Leave out a source that you do not have.")] = None,
     apart_from: Annotated[
         list[Path] | None, typer.Option(help="A study whose films and patients are left out, to test its models here.")
     ] = None,
-    lungs: Annotated[Path | None, typer.Option(help="Lungs package to use instead of the one that ships.")] = None,
+    lungs: Lungs = None,
+    changes: Changes = None,
+    seed: Seed = None,
 ) -> None:
     """Build a study: read the data sets, apply the criteria one after the other, segment, cut, count."""
     from lunglens.errors import ConfigurationError
@@ -62,7 +63,7 @@ def curate(
     from lunglens.study.config.study import without_sources
     from lunglens.study.folder import load_study
 
-    study = load_config(config).study
+    study = load_config(config, changes or (), seed).study
     if study is None:
         raise ConfigurationError(f"{config}: has no [study]; see lunglens config show paper")
     study = without_sources(study, tuple(without or ()))
