@@ -80,26 +80,33 @@ class LungsConfig(Section):
 
 
 class ClassifierConfig(Section):
-    """How a classifier of a study is trained (tables 5 and 6 of the paper); `backbone` is any timm name.
+    """How a classifier is trained on a study (tables 5 and 6 of the paper)."""
 
-    pretrained: "none", "imagenet", a file of weights (safetensors, or a state dict of torch), the folder of a run of
-    `fit`, of one fold, or of a package that `export` has written.
-    freeze: stages of the trunk, counted from the film on, or beginnings of parameters' names, that do not learn.
-    class_weights: of the loss; "balanced" lets every class count the same, numbers are in the order of the classes.
-    balance_power: draw source x class in proportion to its size to this power: 0 equally, 1 as it is.
-    """
-
-    backbone: str = "hrnet_w18"
-    head: tuple[int, ...] = (2048, 512)
-    dropout: float = Field(0.5, ge=0, lt=1)
-    pretrained: str = Field("none", min_length=1)
-    freeze: Annotated[int, Field(ge=0)] | tuple[str, ...] = 0
+    backbone: str = Field("hrnet_w18", description="any network of timm")
+    head: tuple[int, ...] = Field((2048, 512), description="widths of the hidden layers after pooling")
+    dropout: float = Field(0.5, ge=0, lt=1, description="share of the features left out in training")
+    pretrained: str = Field(
+        "none",
+        min_length=1,
+        description="where the trunk begins: none, imagenet, a file of weights, or the folder of a run, of one of its "
+        "folds, or of a package",
+    )
+    freeze: Annotated[int, Field(ge=0)] | tuple[str, ...] = Field(
+        0, description="so many stages of the trunk, from the film on, or parameters whose names begin so, do not learn"
+    )
     trunk_rate: float = Field(1.0, gt=0, description="learning rate of the trunk as a factor of the head's")
-    class_weights: Literal["none", "balanced"] | tuple[Annotated[float, Field(gt=0)], ...] = "none"
+    class_weights: Literal["none", "balanced"] | tuple[float, ...] = Field(
+        "none", description="of the loss, in the order of the classes; balanced: each class counts the same"
+    )
     view: View = View()
     augment: Augment = Augment()
     optimization: Optimization = Optimization()
-    balance_power: float | None = Field(None, ge=0, le=1)
+    balance_power: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="draw source x class in proportion to its size to this power: 0 equally, 1 as it is",
+    )
     images_per_epoch: int | None = Field(None, ge=1, description="with `balance_power`: how many draws make an epoch")
 
     @classmethod

@@ -20,8 +20,8 @@ from lunglens.study.config.training import ClassifierConfig
 from lunglens.train.classifier import load_trained
 from lunglens.train.crossval.classifier import FILMS, outputs_of
 from lunglens.train.crossval.run_folder import RUN, gather
-from lunglens.train.crossval.views import read_views
 from lunglens.train.networks.classifier import Classifier, class_activation, pool
+from lunglens.train.views import read_views
 
 BATCH = 16
 RANDOMISED = {"head": 0.0, "head and last third of the layers": 1 / 3, "all layers": 1.0}
@@ -62,7 +62,7 @@ def read_heat_run(folder: Path) -> HeatRun:
     table = pd.read_csv(folder / FILMS, dtype=str, keep_default_na=False)
     table["row"] = np.arange(len(table))
     inside = table[~table["fold"].isin([EXTERNAL, UNUSED])].reset_index(drop=True)
-    config = ClassifierConfig.model_validate(about["config"])
+    config = ClassifierConfig.of_run(about["config"])
     return HeatRun(folder, list(about["classes"]), about["study"]["fingerprint"], config, inside)
 
 
