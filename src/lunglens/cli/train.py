@@ -64,7 +64,7 @@ def export(
     ] = False,
 ) -> None:
     """Make a package of a run: what analyze, predict, serve and node answer with, and its card."""
-    from lunglens.train.export_run import export_run
+    from lunglens.train.package_of_run import export_run
 
     export_run(run, out, fold=fold, ensemble=ensemble)
     typer.echo(f"analyze films with --classifier {readable(out)}; its card is {readable(out / 'README.md')}")
@@ -81,7 +81,7 @@ def measure(
     from lunglens.study.folder import load_study
     from lunglens.train.measure import measure_package
 
-    metrics = measure_package(load_package(package, "classifier"), load_study(study), out, console())
+    metrics = measure_package(load_package(package, "classification"), load_study(study), out, console())
     everything = metrics["external"]["all"]
     typer.echo(f"AUROC {everything['auroc']} over {everything['n']} films; see {readable(out)}")
 

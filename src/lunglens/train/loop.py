@@ -62,7 +62,10 @@ def _mixed(seed: int, number: int) -> int:
 
 
 def optimizers(
-    module: torch.nn.Module, settings: Optimization, total_steps: int, trunk: tuple[torch.nn.Module, float] | None = None
+    module: torch.nn.Module,
+    settings: Optimization,
+    total_steps: int,
+    trunk: tuple[torch.nn.Module, float] | None = None,
 ) -> dict[str, Any]:
     """Optimizer and schedule for lightning's `configure_optimizers`.
 
@@ -76,7 +79,8 @@ def optimizers(
     slower, factor = (set(trunk[0].parameters()), trunk[1]) if trunk and trunk[1] != 1 else (set(), 1.0)
     learning = [parameter for parameter in module.parameters() if parameter.requires_grad]
     parts = [([p for p in learning if p not in slower], rate), ([p for p in learning if p in slower], rate * factor)]
-    groups = [{"params": parameters, "lr": lr} for parameters, lr in parts if parameters]
+    parts = [(parameters, lr) for parameters, lr in parts if parameters]
+    groups = [{"params": parameters, "lr": lr} for parameters, lr in parts]
     optimizer: torch.optim.Optimizer
     if settings.optimizer == "sgd":
         optimizer = torch.optim.SGD(groups, rate, momentum=settings.momentum, weight_decay=settings.weight_decay)
@@ -87,9 +91,8 @@ def optimizers(
         schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, list(settings.steps), settings.step_factor)
         interval = "epoch"
     else:
-        peaks = [group["lr"] for group in groups]
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, peaks, total_steps=total_steps, pct_start=settings.warm_up
+            optimizer, [lr for _, lr in parts], total_steps=total_steps, pct_start=settings.warm_up
         )
         interval = "step"
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": interval}}

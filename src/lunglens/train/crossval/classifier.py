@@ -1,6 +1,5 @@
 """`lunglens crossval classifier` (algorithm 2 of the paper) over a curated study and its folds."""
 
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from lunglens.errors import DataError, OutputError
 from lunglens.evaluate.classification import metrics_of
 from lunglens.evaluate.figures import table6, write_figures
+from lunglens.evaluate.figures.table6 import read_json
 from lunglens.evaluate.predictions import EXTERNAL, read_predictions
 from lunglens.files import save_csv, write_json
 from lunglens.jobs import Job, is_finished
@@ -105,9 +105,7 @@ def jobs_of(run: dict[str, Any], out: Path) -> list[Job]:
     """A job a fold. Its arguments name the data, so that another study's folds are never taken for these."""
     shared = {"run": str(out.resolve()), "study": run["study"]["fingerprint"], "config": run["config"]}
     target, epochs = f"{__name__}:run_fold", run["config"]["optimization"]["epochs"]
-    return [
-        Job(f"fold {fold}", out / "folds" / fold, target, shared | {"fold": fold}, epochs) for fold in run["folds"]
-    ]
+    return [Job(f"fold {fold}", out / "folds" / fold, target, shared | {"fold": fold}, epochs) for fold in run["folds"]]
 
 
 def finish(run: dict[str, Any], predictions: pd.DataFrame, out: Path) -> dict[str, Any]:
@@ -121,6 +119,20 @@ def finish(run: dict[str, Any], predictions: pd.DataFrame, out: Path) -> dict[st
     return metrics
 
 
+def read_run(folder: Path) -> dict[str, Any]:
+    """What a finished run of a classifier says of itself.
+
+    Raises:
+        DataError: it is none.
+    """
+    about = read_json(folder / RUN)
+    if about.get("kind") != "classifier":
+        raise DataError(f"{folder}: is no run of a classifier")
+    if "parameters" not in about:
+        raise DataError(f"{folder}: is not finished; start the same command again")
+    return about
+
+
 def run_fold(folder: Path, run: str, fold: str, config: dict[str, Any], study: str) -> dict[str, Any]:  # noqa: ARG001
     """One fold, in a process of its own: train on the others, predict this one and the external films.
 
@@ -129,7 +141,7 @@ def run_fold(folder: Path, run: str, fold: str, config: dict[str, Any], study: s
     """
     settings = ClassifierConfig.model_validate(config)
     table = pd.read_csv(Path(run) / FILMS, dtype=str, keep_default_na=False)
-    classes = _classes(Path(run))
+    classes = list(read_json(Path(run) / RUN)["classes"])
     outputs = outputs_of(classes)
     number = table["class"].map(classes.index)
     table["target"] = (number == 0).astype(float) if outputs == 1 else number.astype(float)
@@ -149,7 +161,7 @@ def run_fold(folder: Path, run: str, fold: str, config: dict[str, Any], study: s
 def run_test(folder: Path, run: str, fold: str, config: dict[str, Any], unseen: str) -> int:  # noqa: ARG001
     """The films of an unseen study through the model of one fold, in a process of its own."""
     table = pd.read_csv(Path(run) / UNSEEN / FILMS, dtype=str, keep_default_na=False)
-    classes = _classes(Path(run))
+    classes = list(read_json(Path(run) / RUN)["classes"])
     settings = ClassifierConfig.model_validate(config)
     module = load_trained(settings, Path(run) / "folds" / fold, outputs_of(classes))
     scores = predict(module, read_views(Path(run) / UNSEEN), np.arange(len(table)))
@@ -209,12 +221,9 @@ def _tested_on(unseen: Study, run: dict[str, Any], out: Path, runner: Runner, co
     write_views(unseen, list(films["image_id"]), ClassifierConfig.of_run(run["config"]).view, out / UNSEEN)
     shared = {"run": str(out.resolve()), "config": run["config"], "unseen": unseen.description["fingerprint"]}
     folder, target = out / UNSEEN / "folds", f"{__name__}:run_test"
-    run_folds([Job(f"test {fold}", folder / fold, target, shared | {"fold": fold}) for fold in run["folds"]], runner, console)
+    jobs = [Job(f"test {fold}", folder / fold, target, shared | {"fold": fold}) for fold in run["folds"]]
+    run_folds(jobs, runner, console)
     return gather(out / UNSEEN, run["folds"])
-
-
-def _classes(run: Path) -> list[str]:
-    return list(json.loads((run / RUN).read_text(encoding="utf-8"))["classes"])
 
 
 def _answers(table: pd.DataFrame, scores: NDArray[np.float32], classes: list[str]) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from lunglens.study.sources import read_sources
 
 
 def gate_films(data: Path, per_source: int | None) -> pd.DataFrame:
-    """Manifest rows with `kind`: frontal adult "film" (so many a source; None: all), "lateral" and "CT" of every source."""
+    """Manifest rows with `kind`: frontal adult "film" (at most so many a source), "lateral" and "CT"."""
     table = manifest(read_sources(data))
     is_film = table["exclude"].isna()
     table["kind"] = np.select([table["modality"] == "CT", table["view"] == "L", is_film], ["CT", "lateral", "film"], "")

@@ -7,6 +7,7 @@ import numpy as np
 from rich.console import Console
 
 from lunglens.files import write_json
+from lunglens.film.model_package.record import OrientationParameters
 from lunglens.train.export import export_package
 from lunglens.train.gate.films import frontal_films
 from lunglens.train.gate.orientation_fit import (
@@ -66,7 +67,7 @@ def learn_orientation(data: Path, out: Path, without: str, console: Console) -> 
         out / "package",
         name=f"upright-{SIZE}",
         input_size=SIZE,
-        parameters={"mirrored_above": round(threshold, 4), "turned_above": TURNED_ABOVE},
+        parameters=OrientationParameters(mirrored_above=round(threshold, 4), turned_above=TURNED_ABOVE),
         provenance=about | {"rates": rates},
     )
     write_json(out / "orientation.json", about | {"mirrored_above": round(threshold, 4), **rates})

@@ -23,9 +23,7 @@ SEED = 0
 _MIRROR = Orientation(mirrored=True)
 
 
-def measure_orientation(
-    data: Path | None, folders: list[Path], out: Path, per_source: int, console: Console
-) -> None:
+def measure_orientation(data: Path | None, folders: list[Path], out: Path, per_source: int, console: Console) -> None:
     """What the whole analysis makes of films stored in each of the eight ways, into `out/orientation-whole.json`.
 
     Args:

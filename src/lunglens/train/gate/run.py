@@ -22,7 +22,7 @@ def learn_gate(data: Path, lungs: Path, console: Console) -> None:
     console.print_json(data=rates)
     fitted = {"gate": {"out_of_fold": rates, "films": len(table)}}
     changes = {
-        "parameters": package.parameters | {"gate": parameters},
+        "parameters": package.description["parameters"] | {"gate": parameters},
         "provenance": package.description.get("provenance", {}) | fitted,
     }
     write_description(lungs, package.description | changes)

@@ -15,6 +15,7 @@ from lunglens.film.lungs.postprocess import MASK_SIZE
 from lunglens.film.lungs.published_masks import read_mask
 from lunglens.film.lungs.segmenter import segment_film
 from lunglens.film.model_package.package import ModelPackage, load_package
+from lunglens.film.model_package.record import LungsParameters
 from lunglens.film.parameters import Postprocess
 from lunglens.film.preprocess import resize_mask
 from lunglens.film.radiograph import read_radiograph
@@ -41,7 +42,7 @@ def fit_lungs(data: Path, config: LungsConfig, out: Path, console: Console) -> N
         out / "package",
         name=f"lungs-unet{config.base_channels}-{config.input_size}",
         input_size=config.input_size,
-        parameters={"postprocess": Postprocess().model_dump(), "gate": {}},
+        parameters=LungsParameters(postprocess=Postprocess()),
         provenance=about,
     )
     metrics = _measure(table[table["part"] == "test"], load_package(out / "package"), out, console)
@@ -49,7 +50,7 @@ def fit_lungs(data: Path, config: LungsConfig, out: Path, console: Console) -> N
     console.print_json(data=metrics)
 
 
-def _measure(table: pd.DataFrame, package: ModelPackage, out: Path, console: Console) -> dict[str, Any]:
+def _measure(table: pd.DataFrame, package: ModelPackage[Any], out: Path, console: Console) -> dict[str, Any]:
     values = []
     for row in track(list(table.itertuples()), "measuring", console=console):
         mask = segment_film(read_radiograph(Path(str(row.path))).pixels, package, Postprocess()).mask

