@@ -520,7 +520,7 @@ def test_a_disk_that_fills_up_ends_in_an_error_and_goes_on_later(
 
 
 def test_two_downloads_of_one_set_at_once_are_refused(server: Server, tmp_path: Path) -> None:
-    with FileLock(tmp_path / ".set.lock"), pytest.raises(OutputError, match="another download is writing here"):
+    with FileLock(tmp_path / ".set.lock"), pytest.raises(OutputError, match="another download is at work here"):
         fetched(published(f"{server.url}/set/film.bin"), tmp_path)
     assert not server.requests
 

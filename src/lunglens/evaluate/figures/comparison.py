@@ -11,7 +11,7 @@ from lunglens.evaluate.compare import COSTS, Comparison, Difference, Entry, Pair
 from lunglens.evaluate.figures.comparison_figures import confusion_figure, measures_figure
 from lunglens.evaluate.figures.style import percent, save_svg
 from lunglens.evaluate.printed_tables import AVERAGES, TABLE_7, Printed
-from lunglens.files import save_csv, write_bytes, write_json
+from lunglens.files import markdown_table, save_csv, write_bytes, write_json
 
 SHOWN = {
     "accuracy": "accuracy, %",
@@ -76,7 +76,7 @@ def markdown(comparison: Comparison) -> str:
         "by the model that did not see it in training. In brackets 95 % bootstrap intervals by group. AUROC is "
         "over the probabilities of all folds together. " + _definition(comparison.classes),
         "",
-        *table(
+        *markdown_table(
             ["model", *SHOWN.values(), "parameters, M", "GFLOPs", "CPU, ms a film"],
             [[entry.name, *(_cell(entry, name) for name in SHOWN), *_costs(entry)] for entry in comparison.entries],
         ),
@@ -89,7 +89,7 @@ def markdown(comparison: Comparison) -> str:
         "calls rightly; it takes films as independent, so where patients have several films the interval by group is "
         "the one to trust. Holm's correction is over the pairs of this table.",
         "",
-        *table(
+        *markdown_table(
             ["pair", "accuracy", "reversed", "AUROC", "reversed", "only one right", "McNemar p", "Holm"],
             [_pair(pair) for pair in comparison.pairs],
         ),
@@ -97,12 +97,6 @@ def markdown(comparison: Comparison) -> str:
         *_beside_the_paper(comparison),
     ]
     return "\n".join(lines)
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """A Markdown table, a line each."""
-    plain = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-    return ["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *plain)]
 
 
 def _definition(classes: Sequence[str]) -> str:
@@ -155,7 +149,7 @@ def _beside_the_paper(comparison: Comparison) -> list[str]:
         "predictive value for the proposed model and EfficientNetB4, and its baselines' figures fit one fold each: see "
         "`lunglens compare --paper`.",
         "",
-        *table(
+        *markdown_table(
             [
                 "model",
                 "accuracy",

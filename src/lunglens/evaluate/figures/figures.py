@@ -8,9 +8,11 @@ from lunglens.evaluate.figures.curves import curves_figure, read_curves
 from lunglens.evaluate.figures.lungs import dice_figure, lung_folds_figure
 from lunglens.evaluate.figures.scores import precision_recall_figure, roc_figure
 from lunglens.evaluate.figures.style import save_svg
-from lunglens.evaluate.figures.table6 import read_json
 from lunglens.evaluate.predictions import read_predictions
 from lunglens.evaluate.segmentation import read_lung_predictions
+from lunglens.files import read_json
+
+AGAIN = "finish the run with crossval"
 
 
 def write_figures(run: Path) -> list[Path]:
@@ -25,8 +27,8 @@ def write_figures(run: Path) -> list[Path]:
     Raises:
         DataError: one of the run's files is missing or damaged, or the run is of another kind.
     """
-    kind = read_json(run / "run.json").get("kind")
-    metrics = read_json(run / "metrics.json")
+    kind = read_json(run / "run.json", AGAIN).get("kind")
+    metrics = read_json(run / "metrics.json", AGAIN)
     folder = run / "figures"
     written = save_svg(folder / "curves.svg", curves_figure, read_curves(run))
     if kind == "classifier":

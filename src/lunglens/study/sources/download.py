@@ -7,11 +7,10 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 import httpx2 as httpx
-from filelock import FileLock, Timeout
 from rich.console import Console
 
 from lunglens.errors import DataError, OutputError
-from lunglens.files import write_bytes
+from lunglens.files import only_one, write_bytes
 from lunglens.study.sources.git_copy import copy_repository
 from lunglens.study.sources.http_file import RemoteFile, fetch, open_client
 from lunglens.study.sources.registry import Download, Source
@@ -53,8 +52,7 @@ def get(source: Source, to: Path, console: Console, patience: Patience = PATIENC
     _check_addresses(source, download)
     folder, work = to / source.name, to / f"{source.name}.part"
     try:
-        to.mkdir(parents=True, exist_ok=True)
-        with FileLock(to / f".{source.name}.lock", timeout=0):
+        with only_one(to / f".{source.name}.lock", folder, "download"):
             if folder.exists():
                 if not (work / CONTENT).exists():
                     shutil.rmtree(work, ignore_errors=True)  # of a call killed at its very end
@@ -67,8 +65,6 @@ def get(source: Source, to: Path, console: Console, patience: Patience = PATIENC
             content.rename(folder)
             shutil.rmtree(work)
             return folder
-    except Timeout as error:
-        raise OutputError(f"{folder}: another download is writing here; wait for it or choose another --to") from error
     except OSError as error:
         raise OutputError(
             f"{work}: cannot be written: {error}; free space or rights, then run again to go on"

@@ -6,7 +6,7 @@ from typing import Any
 from lunglens.errors import DataError
 from lunglens.evaluate.figures.classifier import SHOWN
 from lunglens.evaluate.figures.style import percent, spread
-from lunglens.evaluate.figures.table6 import read_json
+from lunglens.files import read_json
 
 Numbers = dict[str, Any]
 FACTS = ("model", "seed", "date", "parameters", "gflops", "cpu_ms", "hardware", "versions")
@@ -18,7 +18,7 @@ def read_run(folder: Path, kind: str, study: str | None = None) -> Numbers:
     Raises:
         DataError: it is not finished, or a run of another kind or on another study.
     """
-    about, metrics = read_json(folder / "run.json"), read_json(folder / "metrics.json")
+    about, metrics = (read_json(folder / name, "finish the run with crossval") for name in ("run.json", "metrics.json"))
     if about.get("kind") != kind:
         raise DataError(f"{folder}: a run of kind {about.get('kind')!r}, not {kind}")
     check_study(folder, about.get("study", {}), study)

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from lunglens.evaluate.figures.classifier import SHOWN
-from lunglens.evaluate.figures.table6 import read_json
 from lunglens.evaluate.printed_tables_words import paper_inconsistencies
-from lunglens.files import write_bytes, write_json
+from lunglens.files import read_json, write_bytes, write_json
 from lunglens.study.report.page import write_study_report
 from lunglens.study.report.pages import data_uri, environment
 from lunglens.study.report.results.differences import differences
@@ -48,12 +47,16 @@ def write_results_report(study: Path, inputs: Inputs) -> Path:
     Raises:
         DataError: a folder is no finished run of its kind.
     """
-    data = read_json(write_study_report(study).with_suffix(".json"))
+    data = read_json(write_study_report(study).with_suffix(".json"), "make it again with report")
     fingerprint = data["study"]["fingerprint"]
     runs = [read_run(path, "classifier", fingerprint) for path in inputs.runs]
     controls = [read_run(path, "classifier") for path in inputs.controls]
-    compared = None if inputs.compared is None else read_json(inputs.compared / "comparison.json")
-    heat = None if inputs.heat is None else read_json(inputs.heat / "heat.json")
+    compared = (
+        None
+        if inputs.compared is None
+        else read_json(inputs.compared / "comparison.json", "make it again with compare")
+    )
+    heat = None if inputs.heat is None else read_json(inputs.heat / "heat.json", "make it again with explain")
     for folder, found in ((inputs.compared, compared), (inputs.heat, heat)):
         if folder is not None and found is not None:
             check_study(folder, found["study"], fingerprint)
