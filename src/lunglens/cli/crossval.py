@@ -44,9 +44,10 @@ def lungs(  # noqa: PLR0913, PLR0917 - an option each
     settings = load_config(config).lungs
     folding = FoldSettings(by, folds, seed=settings.split.seed)
     metrics = crossval_lungs(data, settings, folding, out, _runner(jobs, ray, gpus_per_job), _console())
-    dice = metrics["pooled"]["dice"]
-    low, high = dice["mean_95_ci"] or ("-", "-")
-    typer.echo(f"Dice {dice['mean']} ({low} to {high}) over {dice['n']} films; see {readable(out)}")
+    if metrics.pooled is not None:
+        dice = metrics.pooled.dice
+        low, high = dice.mean_95_ci or ("-", "-")
+        typer.echo(f"Dice {dice.mean} ({low} to {high}) over {dice.n} films; see {readable(out)}")
 
 
 @app.command("classifier")
@@ -76,9 +77,9 @@ def classifier(  # noqa: PLR0913, PLR0917 - an option each
     runner = _runner(jobs, ray, gpus_per_job)
     unseen = None if test is None else load_study(test)
     metrics = crossval_classifier(load_study(study), settings, out, runner, _console(), unseen)
-    pooled = metrics["pooled"]
-    never_seen = f", never seen: AUROC {metrics['external']['all']['auroc']}" if metrics["external"] else ""
-    typer.echo(f"AUROC {pooled['auroc']}, accuracy {pooled['accuracy']}{never_seen}; see {readable(out)}")
+    if metrics.pooled is not None:
+        never_seen = f", never seen: AUROC {metrics.external['all'].auroc}" if metrics.external else ""
+        typer.echo(f"AUROC {metrics.pooled.auroc}, accuracy {metrics.pooled.accuracy}{never_seen}; see {readable(out)}")
 
 
 def explain(
