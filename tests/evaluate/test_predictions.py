@@ -132,7 +132,8 @@ def test_a_measure_that_is_rarely_defined_has_no_interval() -> None:
 def answers(score: np.ndarray, target: np.ndarray) -> pd.DataFrame:
     """Two films a patient, of class a where the target is 1, else b."""
     table = pd.DataFrame({"p_a": score, "p_b": 1 - score, "class": np.where(target == 1, "a", "b"), "source": "s"})
-    return table.assign(image_id=[f"f{index}" for index in range(len(table))], group_id=[f"p{index // 2}" for index in range(len(table))])
+    numbers = range(len(table))
+    return table.assign(image_id=[f"f{n}" for n in numbers], group_id=[f"p{n // 2}" for n in numbers])
 
 
 def test_an_operating_point_counts_and_brackets_its_shares() -> None:

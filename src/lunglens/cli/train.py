@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -12,6 +12,7 @@ from lunglens.files import readable
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from lunglens.evaluate.run_record import ClassifierMetrics
     from lunglens.train.crossval.run_folder import Runner
 
 app = typer.Typer()
@@ -178,9 +179,10 @@ def lungs(  # noqa: PLR0913, PLR0917 - an option each
     settings = load_config(config, changes or (), seed).lungs
     folding = FoldSettings(by, folds, seed=settings.split.seed)
     metrics = crossval_lungs(data, settings, folding, out, _runner(jobs, ray, gpus_per_job), console())
-    dice = metrics["pooled"]["dice"]
-    low, high = dice["mean_95_ci"] or ("-", "-")
-    typer.echo(f"Dice {dice['mean']} ({low} to {high}) over {dice['n']} films; see {readable(out)}")
+    if metrics.pooled is not None:
+        dice = metrics.pooled.dice
+        low, high = dice.mean_95_ci or ("-", "-")
+        typer.echo(f"Dice {dice.mean} ({low} to {high}) over {dice.n} films; see {readable(out)}")
 
 
 @crossval_app.command("classifier")
@@ -271,10 +273,11 @@ def _changes(model: str | None, uncut: bool, changes: list[str] | None) -> list[
     return [*short, *(["classifier.view.cut=false"] if uncut else []), *(changes or [])]
 
 
-def _say(metrics: dict[str, Any], what: str, out: Path) -> None:
-    pooled = metrics["pooled"]
-    never_seen = f", never seen: AUROC {metrics['external']['all']['auroc']}" if metrics["external"] else ""
-    typer.echo(f"{what}AUROC {pooled['auroc']}, accuracy {pooled['accuracy']}{never_seen}; see {readable(out)}")
+def _say(metrics: "ClassifierMetrics", what: str, out: Path) -> None:
+    never_seen = f", never seen: AUROC {metrics.external['all'].auroc}" if metrics.external else ""
+    if metrics.pooled is not None:
+        what += f"AUROC {metrics.pooled.auroc}, accuracy {metrics.pooled.accuracy}"
+    typer.echo(f"{what}{never_seen}; see {readable(out)}")
 
 
 def _runner(jobs: int, ray: str | None, gpus_per_job: float) -> "Runner":

@@ -24,6 +24,7 @@ from lunglens.evaluate.printed_tables import (
     pooled,
     reconstructed,
 )
+from lunglens.files import markdown_table
 
 _FOLD = FOLD_POSITIVES + FOLD_NEGATIVES
 
@@ -68,15 +69,19 @@ def paper_report() -> str:
             "such a fold can have, exactly one gives each printed row. Percentages agree where the last printed "
             "decimal is the exact value rounded or cut off.",
             "",
-            *_table(["row", "printed acc / sens / spec, %", *_MATRIX_HEAD, "the printed columns hold"], _rows(folds)),
+            *markdown_table(
+                ["row", "printed acc / sens / spec, %", *_MATRIX_HEAD, "the printed columns hold"], _rows(folds)
+            ),
             "",
             f"Over all ten folds: {_counts(total)}. By the paper's equations (2) to (4): accuracy "
             f"{_of(total, 'accuracy')} %, sensitivity {_of(total, 'sensitivity')} %, specificity "
             f"{_of(total, 'specificity')} %; PPV {_of(total, 'PPV')} %, NPV {_of(total, 'NPV')} %.",
             "",
-            *_table(["averages as printed", "acc / sens / spec, %"], [[row.place, _printed(row)] for row in AVERAGES]),
+            *markdown_table(
+                ["averages as printed", "acc / sens / spec, %"], [[row.place, _printed(row)] for row in AVERAGES]
+            ),
             "",
-            *_table(
+            *markdown_table(
                 ["row", "printed acc / sens / spec, %", *_MATRIX_HEAD, "the printed columns hold"], _rows(baselines)
             ),
             "",
@@ -207,10 +212,6 @@ def _rows(found: Sequence[tuple[Printed, Fit]]) -> list[list[str]]:
         holds = " / ".join(" or ".join(names) for names in fit.holds.values())
         rows.append([row.place, _printed(row), *map(str, fit.matrix), *shares, holds])
     return rows
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    return ["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows)]
 
 
 def _printed(row: Printed) -> str:

@@ -1,11 +1,11 @@
 """`lunglens fit`: one classifier on all training films of a study."""
 
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from rich.console import Console
 
+from lunglens.evaluate.run_record import ClassifierMetrics
 from lunglens.study.config.training import ClassifierConfig
 from lunglens.study.folder import Study
 from lunglens.study.folds import COLUMNS, read_folds
@@ -15,7 +15,7 @@ from lunglens.train.crossval.run_folder import Runner, gather, run_folds
 
 def fit_classifier(
     study: Study, config: ClassifierConfig, out: Path, runner: Runner, console: Console
-) -> dict[str, Any]:
+) -> ClassifierMetrics:
     """Train one classifier; a killed run goes on.
 
     Args:
