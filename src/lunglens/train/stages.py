@@ -15,7 +15,7 @@ from lunglens.evaluate.rates import report, youden_threshold
 from lunglens.files import write_atomically, write_json
 from lunglens.film.gate.look import look_at
 from lunglens.film.lungs.postprocess import MASK_SIZE
-from lunglens.film.lungs.published_masks import read_mask
+from lunglens.film.lungs.published_masks import MaskPart, masks_of, read_masks
 from lunglens.film.lungs.segmenter import segment_film
 from lunglens.film.model_package.package import ModelPackage, load_package, shipped_models, write_description
 from lunglens.film.parameters import Postprocess
@@ -38,7 +38,7 @@ console = Console(stderr=True)
 
 def lungs_stage(data: Path, config: LungsConfig, out: Path) -> None:
     """Train, export to `out/package`, measure the packaged model on the held-out patients into `out/metrics.json`."""
-    table = manifest(row for row in read_sources(data, config.sources) if row.mask_path)
+    table = manifest(row for row in read_sources(data, config.sources) if row.masks)
     table["part"] = split_by_group(table, config.split)
     config = settled(config, out / "config.json", console)
     _save_inputs(table, config.model_dump_json(indent=2), out)
@@ -107,9 +107,9 @@ def covid_lungs_stage(data: Path, lungs: Path, out: Path) -> None:
     """Predicted lungs against the COVID masks (V7: heart included), raw and processed, into `out/covid-lungs.json`."""
     package = load_package(lungs)
     rows = []
-    for film_path, mask_path, group in _covid_masks(data):
+    for film_path, masks, group in _covid_masks(data):
         mask = segment_film(read_radiograph(film_path).pixels, package, Postprocess()).mask
-        truth = resize_mask(read_mask(mask_path), MASK_SIZE, MASK_SIZE)
+        truth = resize_mask(read_masks(masks), MASK_SIZE, MASK_SIZE)
         values: list[str | float] = [group]
         for predicted in (mask.fields, mask.region):
             values += [share_inside(predicted, truth), share_inside(truth, predicted), dice(predicted, truth)]
@@ -182,7 +182,7 @@ def _measure_lungs(table: pd.DataFrame, package: ModelPackage, out: Path) -> dic
     values = []
     for row in track(list(table.itertuples()), "measuring", console=console):
         mask = segment_film(read_radiograph(Path(str(row.path))).pixels, package, Postprocess()).mask
-        truth = resize_mask(read_mask(str(row.mask_path)), MASK_SIZE, MASK_SIZE)
+        truth = resize_mask(read_masks(masks_of(str(row.masks))), MASK_SIZE, MASK_SIZE)
         values.append((dice(mask.probability >= 0.5, truth), dice(mask.fields, truth)))
     table = table.assign(**dict(zip(["dice_raw", "dice"], np.array(values).T, strict=True)))
     _save_table(table, out / "test.csv")
@@ -207,10 +207,10 @@ def _gate_films(data: Path, per_source: int | None) -> pd.DataFrame:
     return pd.concat([films, table[table["kind"] != "film"]]).sort_values("path", ignore_index=True)
 
 
-def _covid_masks(data: Path) -> list[tuple[Path, str, str]]:
+def _covid_masks(data: Path) -> list[tuple[Path, tuple[MaskPart, ...], str]]:
     folder = data / "covid-chestxray-dataset" / "lung-masks-v7"
     rows = with_masks(read_sources(data, ("covid-chestxray-dataset",)), folder)
-    frontal = [(Path(row.path), row.mask_path, row.group_id) for row in rows if row.mask_path and row.exclude is None]
+    frontal = [(Path(row.path), row.masks, row.group_id) for row in rows if row.masks and row.exclude is None]
     if not frontal:
         raise DataError(f"{folder}: no masks that belong to frontal adult films; V7's masks are expected here")
     return frontal

@@ -65,7 +65,7 @@ def crossval_classifier(
     config = settled(config, out / RUN, console)
     content = {
         "model": config.backbone,
-        "study": {"name": study.description["name"], "fingerprint": study.description["fingerprint"]},
+        "study": {"name": study.name, "fingerprint": study.fingerprint},
         "classes": study.classes,
         "cut": config.view.cut,
         "config": config.model_dump(mode="json"),
@@ -77,7 +77,7 @@ def crossval_classifier(
     save_csv(table, out / FILMS)
     write_views(study, list(table["image_id"]), config.view, out)
     # The fold's arguments name the data, so that another study's folds are never taken for these.
-    shared = {"run": str(out.resolve()), "study": study.description["fingerprint"], "config": content["config"]}
+    shared = {"run": str(out.resolve()), "study": study.fingerprint, "config": content["config"]}
     jobs = [
         Job(
             f"fold {fold}",
@@ -93,7 +93,7 @@ def crossval_classifier(
     run.pop("unseen", None)
     if unseen is not None:
         tables.append(_tested_on(unseen, config, out, folds, runner, console))
-        run["unseen"] = {name: unseen.description[name] for name in ("name", "fingerprint")}
+        run["unseen"] = {"name": unseen.name, "fingerprint": unseen.fingerprint}
     predictions = _one_row_an_image(pd.concat(tables, ignore_index=True))
     save_csv(predictions, out / "predictions.csv")
     predictions = read_predictions(out / "predictions.csv", study.classes)
@@ -171,8 +171,7 @@ def _assert_unseen(study: Study, unseen: Study) -> None:
     if set(unseen.classes) - set(study.classes):
         found, wanted = ", ".join(unseen.classes), ", ".join(study.classes)
         raise DataError(f"{unseen.folder}: its classes ({found}) are not those of {study.folder} ({wanted})")
-    sides = ((study.description, unseen.description), (unseen.description, study.description))
-    if not any(one["fingerprint"] in other.get("apart_from", []) for one, other in sides):
+    if unseen.fingerprint not in study.record.apart_from and study.fingerprint not in unseen.record.apart_from:
         raise DataError(
             f"{unseen.folder}: may hold films or patients of {study.folder}; curate it anew with "
             f"--apart-from {study.folder}"
@@ -188,7 +187,7 @@ def _tested_on(
     save_csv(films, out / UNSEEN / FILMS)
     write_views(unseen, list(films["image_id"]), config.view, out / UNSEEN)
     shared = {"run": str(out.resolve()), "config": config.model_dump(mode="json")}
-    shared["unseen"] = unseen.description["fingerprint"]
+    shared["unseen"] = unseen.fingerprint
     jobs = [
         Job(f"test {fold}", out / UNSEEN / "folds" / fold, f"{__name__}:run_test", shared | {"fold": fold})
         for fold in folds
