@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -110,7 +111,7 @@ def test_the_package_says_what_it_answers_where_from_and_how_well(study: Path, f
     positive = table["class"] == "covid"
     youden = [calls[positive].mean() - calls[~positive].mean() for calls in [called, *everything]]
     assert youden[0] == pytest.approx(max(youden))
-    assert found.record.origin.data["fingerprint"] == load_study(study).description["fingerprint"]
+    assert found.record.origin.data["fingerprint"] == load_study(study).fingerprint
     assert (found.record.origin.pretrained, found.record.origin.members) == ("none", 1)
     metrics = found.record.provenance["metrics"]
     assert metrics["never trained on: far"]["n"] == 4
@@ -141,9 +142,9 @@ def test_measuring_the_package_gives_what_the_run_predicted(study: Path, fitted:
 
 def test_a_package_of_other_classes_is_not_measured_on_a_study(package: Path, study: Path, tmp_path: Path) -> None:
     found = load_study(study)
-    found.description["classes"] = ["tuberculosis", "other"]
+    other = replace(found, record=found.record.model_copy(update={"classes": ("tuberculosis", "other")}))
     with pytest.raises(DataError, match="tuberculosis"):
-        measure_package(load_package(package, "classification"), found, tmp_path, CONSOLE)
+        measure_package(load_package(package, "classification"), other, tmp_path, CONSOLE)
 
 
 def test_of_several_folds_one_or_all_must_be_chosen(crossed: Path, fitted: Path, tmp_path: Path) -> None:
