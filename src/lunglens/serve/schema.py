@@ -4,9 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lunglens.serve.service import Analysis
-
-State = Literal["queued", "running", "analyzed", "refused", "failed"]
+_State = Literal["queued", "running", "analyzed", "refused", "failed"]
 _ID = "mGqQJ1kz0yVbO8sT2nE4xw"
 
 
@@ -17,14 +15,14 @@ class AnalysisModel(BaseModel):
 
     id: str = Field(description="random; whoever knows it can read the result")
     label: str = Field(description="the last part of the uploaded file's name, as it was sent")
-    state: State
+    state: _State
     reason: str | None = Field(None, description="why the film was refused, or has failed")
     sha256: str = Field("", description="of the uploaded file, to tell answers apart")
     result: dict[str, Any] | None = Field(None, description="the finding, format_version 1; see the reference")
     pictures: list[str] = Field([], description="names for GET /api/analyses/{id}/pictures/{name}")
 
 
-class Problem(BaseModel):
+class NotTaken(BaseModel):
     """A file that was not taken."""
 
     label: str
@@ -35,14 +33,14 @@ class Accepted(BaseModel):
     """What became of an upload: analyses in the order of its films, and what was no film."""
 
     analyses: list[AnalysisModel]
-    problems: list[Problem] = []
+    problems: list[NotTaken] = []
 
 
 class ErrorModel(BaseModel):
     """Why a request was turned away."""
 
     detail: str
-    problems: list[Problem] = []
+    problems: list[NotTaken] = []
 
 
 class AboutModel(BaseModel):
@@ -55,16 +53,3 @@ class AboutModel(BaseModel):
     threshold: float
     limits: dict[str, float]
     dicom: bool = Field(description="whether results of DICOM films can be had as DICOM")
-
-
-def model_of(analysis: Analysis, result: dict[str, Any] | None, pictures: list[str]) -> AnalysisModel:
-    """An analysis as the API tells it."""
-    return AnalysisModel(
-        id=analysis.id,
-        label=analysis.label,
-        state=analysis.state,
-        reason=analysis.reason,
-        sha256=analysis.sha256,
-        result=result,
-        pictures=pictures,
-    )
