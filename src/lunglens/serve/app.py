@@ -18,6 +18,8 @@ from starlette.formparsers import MultiPartParser
 
 from lunglens.film.about import NOTICE, __version__
 from lunglens.film.analyzer import Analyzer
+from lunglens.film.model_package.package import ModelPackage
+from lunglens.film.model_package.record import ClassifierParameters
 from lunglens.film.sheet import Sheet, sheet_html, sheet_of, sheet_pdf
 from lunglens.film.sheet.content import PREVALENCE
 from lunglens.film.statements import Line
@@ -26,7 +28,7 @@ from lunglens.serve.metrics import Metrics
 from lunglens.serve.middleware import Guard
 from lunglens.serve.pages import pages, service_of
 from lunglens.serve.queueing import busy, queued
-from lunglens.serve.schema import AboutModel, Accepted, AnalysisModel, ErrorModel, NotTaken
+from lunglens.serve.schema import AboutModel, Accepted, AnalysisModel, ClassifierModel, ClassModel, ErrorModel, NotTaken
 from lunglens.serve.server_results import TITLE, lines_of
 from lunglens.serve.service import Analysis, QueueFullError, Service
 from lunglens.serve.settings import ServeSettings
@@ -106,16 +108,31 @@ def about(request: Request) -> AboutModel:
     """What answers here, and what may be sent."""
     models: Analyzer = request.app.state.models
     settings: ServeSettings = request.app.state.settings
-    packages = {"lungs": models.lungs, "classifier": models.classifier, "orientation": models.orientation}
+    packages: dict[str, ModelPackage[Any]] = {
+        "lungs": models.lungs,
+        "classifier": models.classifier,
+        "orientation": models.orientation,
+    }
     limits = ("most_request_bytes", "most_film_bytes", "most_films", "most_pixels", "keep_s", "film_s")
     return AboutModel(
         version=__version__,
         notice=NOTICE,
         models={name: package.name for name, package in packages.items()},
         cards={name: package.card for name, package in packages.items()},
-        threshold=models.classifier.parameters["threshold"],
+        classifier=_classifier(models.classifier),
         limits={name: getattr(settings, name) for name in limits},
         dicom=find_spec("highdicom") is not None,
+    )
+
+
+def _classifier(package: ModelPackage[ClassifierParameters]) -> ClassifierModel:
+    answer = package.parameters.answer
+    return ClassifierModel(
+        name=package.record.name,
+        version=package.record.version,
+        classes=[ClassModel(name=entry.name, words=entry.words) for entry in answer.classes],
+        threshold=answer.threshold,
+        intended_use=package.intended_use,
     )
 
 

@@ -43,6 +43,23 @@ class ErrorModel(BaseModel):
     problems: list[NotTaken] = []
 
 
+class ClassModel(BaseModel):
+    """A class that the classifier tells apart from the others."""
+
+    name: str = Field(description="in results")
+    words: str = Field(description="for people")
+
+
+class ClassifierModel(BaseModel):
+    """What the classifier answers. Of two classes the first is the positive one."""
+
+    name: str
+    version: str
+    classes: list[ClassModel]
+    threshold: float | None = Field(description="of two classes; of more, the most probable one is decided for")
+    intended_use: str = Field(description="from the model's card; empty where it does not say")
+
+
 class AboutModel(BaseModel):
     """What answers here, and what may be sent."""
 
@@ -50,6 +67,6 @@ class AboutModel(BaseModel):
     notice: str
     models: dict[str, str]
     cards: dict[str, str] = Field(description="the models' cards, Markdown")
-    threshold: float
+    classifier: ClassifierModel
     limits: dict[str, float]
     dicom: bool = Field(description="whether results of DICOM films can be had as DICOM")
