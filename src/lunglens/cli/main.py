@@ -1,9 +1,11 @@
 """The command line, put together from its groups of verbs."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,11 +20,6 @@ from lunglens.cli.serve import app as serve_app
 from lunglens.cli.study import app as study_app
 from lunglens.files import readable
 from lunglens.film.about import __version__
-
-TRAINING_MODULES = {"httpx2", "jinja2", "kornia", "lightning", "matplotlib", "onnx", "openpyxl", "pandas", "sklearn"}
-TRAINING_MODULES |= {"timm", "torch"}
-SERVING_MODULES = {"fastapi", "h11", "highdicom", "prometheus_client", "pynetdicom", "python_multipart", "reportlab"}
-SERVING_MODULES |= {"starlette", "uvicorn"}
 
 
 class _Group(TyperGroup):
@@ -62,14 +59,16 @@ app = typer.Typer(
 )
 train_app = typer.Typer(help="Train models (needs the extra: pip install 'lunglens\\[train]').", no_args_is_help=True)
 evaluate_app = typer.Typer(help="Measure packaged models on data (needs the extra 'train').", no_args_is_help=True)
-app.add_typer(films_app)
-app.add_typer(serve_app)
-app.add_typer(study_app)
-app.add_typer(train_app, name="train")
-app.add_typer(crossval_app, name="crossval")
-app.command()(compare)
-app.command()(explain)
-app.add_typer(evaluate_app, name="evaluate")
+judge_app = typer.Typer()
+judge_app.command()(compare)
+judge_app.command()(explain)
+for _panel, _verbs in (("Read films", films_app), ("Serve", serve_app), ("Studies", study_app), ("Judge", judge_app)):
+    for _verb in _verbs.registered_commands:
+        _verb.rich_help_panel = _panel
+    app.add_typer(_verbs)
+app.add_typer(train_app, name="train", rich_help_panel="Train")
+app.add_typer(crossval_app, name="crossval", rich_help_panel="Train")
+app.add_typer(evaluate_app, name="evaluate", rich_help_panel="Judge")
 
 
 def _version(asked: bool) -> None:
@@ -181,9 +180,18 @@ def main() -> None:
         typer.echo(f"lunglens: {readable(error)}", err=True)
         sys.exit(1 if isinstance(error, OutputError) else 2)
     except ModuleNotFoundError as error:
-        module = (error.name or "").split(".")[0]
-        extra = "serve" if module in SERVING_MODULES else "train" if module in TRAINING_MODULES else None
+        extra = _extra_that_brings((error.name or "").split(".")[0])
         if extra is None:
             raise
         typer.echo(f"lunglens: {error.name} is missing; this needs: pip install 'lunglens[{extra}]'", err=True)
         sys.exit(2)
+
+
+def _extra_that_brings(module: str) -> str | None:
+    """The extra that lists a module's package, by what is installed of LungLens; None where none does."""
+    package = "scikit-learn" if module == "sklearn" else module.replace("_", "-")
+    with suppress(PackageNotFoundError):  # it is run from a copy of the source
+        for extra in ("train", "serve", "cluster"):
+            if any(re.match(rf"{package}[^\w-].*extra == .{extra}\b", line) for line in requires("lunglens") or ()):
+                return extra
+    return None

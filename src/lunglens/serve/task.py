@@ -4,8 +4,7 @@ import logging
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from lunglens.errors import LungLensError, NotAChestRadiographError
-from lunglens.files import reason_of
+from lunglens.film.failure import failure_of
 
 log = logging.getLogger("lunglens.serve")
 
@@ -40,11 +39,9 @@ class Answer(NamedTuple):
 
 def failure(error: Exception) -> Answer:
     """What is answered of a film whose analysis has raised this."""
-    if isinstance(error, NotAChestRadiographError):
-        return Answer("refused", reason_of(error, Path(FILM)))
-    if isinstance(error, LungLensError):
-        return Answer("failed", reason_of(error, Path(FILM)))
-    if isinstance(error, MemoryError):
-        return Answer("failed", "not enough memory for this image")
-    log.error("an analysis has failed: %s", type(error).__name__)  # its text may hold what the file says of the patient
-    return Answer("failed", "it could not be analysed: the program has met what it does not know")
+    answer = failure_of(error)
+    if answer is None:
+        log.error("an analysis has failed: %s", type(error).__name__)
+        answer = ("failed", "it could not be analysed: the program has met what it does not know")
+    status, reason = answer
+    return Answer(status, reason.removeprefix(f"{FILM}: "))
