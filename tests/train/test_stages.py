@@ -59,7 +59,7 @@ def test_gate_rates_are_out_of_fold_and_in_the_package(lungs_run: Path) -> None:
     package = load_package(lungs_run / "package")
     rates = package.description["provenance"]["gate"]["out_of_fold"]["refused_by_frontal_check"]
     assert {"film", "lateral", "CT", "spoiled", "synthetic"} <= rates.keys()
-    assert set(package.parameters["gate"]) == {"frontal", "inverted"}
+    assert set(package.description["parameters"]["gate"]) == {"frontal", "inverted"}
 
 
 def test_predictions_of_the_run_are_those_of_the_package(
@@ -90,12 +90,12 @@ def test_classifier_split_is_by_group(classifier_run: Path) -> None:
 
 def test_a_finished_run_goes_on_from_its_checkpoint(lungs_run: Path, phantom_root: Path) -> None:
     """Started again, a run that reached its last epoch trains nothing and gives the same weights."""
-    first = load_package(lungs_run / "package").description["checksums"]
-    gate = load_package(lungs_run / "package").parameters["gate"]
+    first = load_package(lungs_run / "package").record.checksums
+    gate = load_package(lungs_run / "package").description["parameters"]["gate"]
     lungs_stage(phantom_root, QUICK.lungs, lungs_run)
     again = load_package(lungs_run / "package")
-    assert again.description["checksums"] == first
-    description = {**again.description, "parameters": {**again.parameters, "gate": gate}}
+    assert again.record.checksums == first
+    description = {**again.description, "parameters": {**again.description["parameters"], "gate": gate}}
     write_description(lungs_run / "package", description)
 
 

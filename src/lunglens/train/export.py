@@ -13,7 +13,7 @@ from lunglens.errors import ModelPackageError
 from lunglens.files import sha256_of, write_bytes
 from lunglens.film.about import __version__
 from lunglens.film.model_package.package import golden_input, golden_summary, load_package, write_description
-from lunglens.film.model_package.record import FORMAT_VERSION, GRAPH
+from lunglens.film.model_package.record import FORMAT_VERSION, GRAPH, Parameters
 from lunglens.train.networks.unet import UNet
 
 AGREEMENT = 1e-4
@@ -42,7 +42,7 @@ def export_package(
     *,
     name: str,
     input_size: int,
-    parameters: dict[str, Any],
+    parameters: Parameters,
     provenance: dict[str, Any],
 ) -> None:
     """Write `graph` (with an `outputs` tuple of names) as a model package into `folder`.
@@ -52,7 +52,7 @@ def export_package(
         folder: is created; a card that is already there is kept, the rest replaced.
         name: model name, without version.
         input_size: S.
-        parameters: preprocessing, post-processing and thresholds.
+        parameters: preprocessing, post-processing, classes and thresholds; their type is the package's task.
         provenance: data fingerprint, configuration, seed, metrics: whatever says where the weights come from.
 
     Raises:
@@ -65,11 +65,12 @@ def export_package(
     write_bytes(folder / GRAPH, _onnx_bytes(graph, example))
     description = {
         "format_version": FORMAT_VERSION,
+        "task": parameters.task,
         "name": name,
         "version": __version__,
         "created": datetime.now(UTC).date().isoformat(),
         "input_size": input_size,
-        "parameters": parameters,
+        "parameters": parameters.model_dump(mode="json", exclude_none=True),
         "provenance": provenance,
         "checksums": {GRAPH: sha256_of(folder / GRAPH)},
         "golden": {},

@@ -18,6 +18,7 @@ from lunglens.film.lungs.postprocess import MASK_SIZE
 from lunglens.film.lungs.published_masks import read_mask
 from lunglens.film.lungs.segmenter import segment_film
 from lunglens.film.model_package.package import ModelPackage, load_package, shipped_models, write_description
+from lunglens.film.model_package.record import AnswerClass, AnswerSettings, ClassifierParameters, LungsParameters
 from lunglens.film.parameters import Postprocess
 from lunglens.film.preprocess import resize_mask
 from lunglens.film.radiograph import read_radiograph
@@ -49,7 +50,7 @@ def lungs_stage(data: Path, config: LungsConfig, out: Path) -> None:
         out / "package",
         name=f"lungs-unet{config.base_channels}-{config.input_size}",
         input_size=config.input_size,
-        parameters={"postprocess": Postprocess().model_dump(), "gate": {}},
+        parameters=LungsParameters(postprocess=Postprocess()),
         provenance=provenance,
     )
     metrics = _measure_lungs(table[table["part"] == "test"], load_package(out / "package"), out)
@@ -65,7 +66,7 @@ def gate_stage(data: Path, lungs: Path) -> None:
     console.print_json(data=rates)
     fitted = {"gate": {"out_of_fold": rates, "films": len(table)}}
     changes = {
-        "parameters": package.parameters | {"gate": parameters},
+        "parameters": package.description["parameters"] | {"gate": parameters},
         "provenance": package.description.get("provenance", {}) | fitted,
     }
     write_description(lungs, package.description | changes)
@@ -92,11 +93,15 @@ def classifier_stage(data: Path, config: ClassifierConfig, lungs: Path, out: Pat
         out / "package",
         name=f"covid-{config.backbone.replace('_', '-')}-{config.view.input_size}",
         input_size=config.view.input_size,
-        parameters={
-            "view": config.view.model_dump(),
-            "postprocess": config.postprocess.model_dump(),
-            "threshold": round(threshold, 4),
-        },
+        parameters=ClassifierParameters(
+            view=config.view,
+            postprocess=config.postprocess,
+            answer=AnswerSettings(
+                activation="sigmoid",
+                classes=[AnswerClass(name="covid"), AnswerClass(name="not covid", words="not COVID-19")],
+                threshold=round(threshold, 4),
+            ),
+        ),
         provenance=provenance,
     )
     write_json(out / "metrics.json", {**provenance, "threshold": round(threshold, 4), **metrics})

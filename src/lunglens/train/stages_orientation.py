@@ -13,6 +13,7 @@ from lunglens.errors import DataError
 from lunglens.files import write_json
 from lunglens.film.gate.look import look_at
 from lunglens.film.model_package.package import load_package, shipped_models
+from lunglens.film.model_package.record import OrientationParameters
 from lunglens.film.orientation import ALL_ORIENTATIONS, AS_STORED, Orientation
 from lunglens.film.radiograph import Radiograph, radiograph_from_array, read_radiograph
 from lunglens.study.manifest import find_images, manifest
@@ -76,7 +77,7 @@ def orientation_stage(data: Path, out: Path, without: str) -> None:
         out / "package",
         name=f"upright-{SIZE}",
         input_size=SIZE,
-        parameters={"mirrored_above": round(threshold, 4), "turned_above": TURNED_ABOVE},
+        parameters=OrientationParameters(mirrored_above=round(threshold, 4), turned_above=TURNED_ABOVE),
         provenance=about | {"rates": rates},
     )
     write_json(out / "orientation.json", about | {"mirrored_above": round(threshold, 4), **rates})

@@ -18,6 +18,7 @@ from lunglens.film.lungs.postprocess import MASK_SIZE
 from lunglens.film.lungs.published_masks import read_mask
 from lunglens.film.lungs.segmenter import segment_film
 from lunglens.film.model_package.package import ModelPackage, load_package
+from lunglens.film.model_package.record import LungsParameters
 from lunglens.film.parameters import Postprocess
 from lunglens.film.preprocess import resize_mask
 from lunglens.film.radiograph import read_radiograph
@@ -98,7 +99,7 @@ def run_fold(folder: Path, run: str, fold: str, config: dict[str, Any], data: st
         package_folder,
         name=f"lungs-unet{settings.base_channels}-{settings.input_size}-fold-{fold}",
         input_size=settings.input_size,
-        parameters={"postprocess": Postprocess().model_dump(), "gate": {}},
+        parameters=LungsParameters(postprocess=Postprocess()),
         provenance={"data_fingerprint": data, "fold": fold, "config": config},
     )
     package = load_package(package_folder)
