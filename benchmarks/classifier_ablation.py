@@ -69,7 +69,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--config", type=Path, default=Path("configs/held-out.toml"))
+    parser.add_argument("--config", default="held-out")
     parser.add_argument("--lungs", type=Path, default=shipped_models() / "lungs")
     parser.add_argument("--only", action="append", choices=list(VARIANTS), help="only this variant (repeatable)")
     arguments = parser.parse_args()

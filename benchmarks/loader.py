@@ -1,6 +1,6 @@
 """Is the loader the bottleneck? Share of a training step that is spent waiting for data, augmenting, and computing.
 
-    python benchmarks/loader.py STUDY --config configs/cpu.toml --out results/loader.json [--steps 40]
+    python benchmarks/loader.py STUDY --config cpu --out results/loader.json [--steps 40]
 
 Reads the study's films through the memory-mapped cache that cross-validation uses, on one thread. For comparison the
 same batches are decoded from the study's PNG files each time, as a loader without a cache would.
@@ -31,7 +31,7 @@ from lunglens.train.precision import fastest
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("study", type=Path)
-    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--config", required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=40)
     arguments = parser.parse_args()

@@ -22,7 +22,7 @@ from lunglens.train.crossval.classifier import crossval_classifier
 from tests.phantom import save_png
 from tests.study_folder import study_folder
 
-QUICK = load_config(Path(__file__).parents[2] / "configs" / "quick.toml").classifier
+QUICK = load_config(Path(__file__).parents[2] / "src" / "lunglens" / "configs" / "quick.toml").classifier
 CONSOLE = Console(quiet=True)
 
 

@@ -25,7 +25,7 @@ from lunglens.train.crossval import classifier as crossval
 from lunglens.train.crossval.lungs import crossval_lungs
 from tests.study_folder import study_folder
 
-CONFIG = Path(__file__).parents[2] / "configs" / "quick.toml"
+CONFIG = Path(__file__).parents[2] / "src" / "lunglens" / "configs" / "quick.toml"
 QUICK = load_config(CONFIG)
 CONSOLE = Console(quiet=True)
 

@@ -22,7 +22,7 @@ from lunglens.train.stages import classifier_stage, covid_lungs_stage, gate_eval
 from lunglens.train.stages_orientation import orientation_evaluation_stage, orientation_stage
 from tests.phantom import chest
 
-QUICK = load_config(Path(__file__).parents[2] / "configs" / "quick.toml")
+QUICK = load_config(Path(__file__).parents[2] / "src" / "lunglens" / "configs" / "quick.toml")
 
 
 @pytest.fixture(scope="module")

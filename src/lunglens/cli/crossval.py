@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from lunglens.cli.options import ConfigFile, Data, console
 from lunglens.files import readable
 
 if TYPE_CHECKING:
@@ -15,9 +16,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Cross-validate (needs the extra 'train').", no_args_is_help=True)
 
-Data = Annotated[Path, typer.Option("--data", envvar="LUNGLENS_DATA", help="Folder that holds the data sets.")]
 Out = Annotated[Path, typer.Option("--out", help="Run folder; run again to go on.")]
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file; without it, the paper's settings.")]
 Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Folds at a time on this machine.")]
 Ray = Annotated[str | None, typer.Option("--ray", help="Address of a Ray cluster to run the folds on ('auto').")]
 Gpus = Annotated[float, typer.Option("--gpus-per-job", min=0, help="On Ray: GPUs a fold; a fraction shares one.")]
@@ -43,7 +42,7 @@ def lungs(  # noqa: PLR0913, PLR0917 - an option each
 
     settings = load_config(config).lungs
     folding = FoldSettings(by, folds, seed=settings.split.seed)
-    metrics = crossval_lungs(data, settings, folding, out, _runner(jobs, ray, gpus_per_job), _console())
+    metrics = crossval_lungs(data, settings, folding, out, _runner(jobs, ray, gpus_per_job), console())
     dice = metrics["pooled"]["dice"]
     low, high = dice["mean_95_ci"] or ("-", "-")
     typer.echo(f"Dice {dice['mean']} ({low} to {high}) over {dice['n']} films; see {readable(out)}")
@@ -75,7 +74,7 @@ def classifier(  # noqa: PLR0913, PLR0917 - an option each
         settings = settings.model_copy(update={"view": settings.view.model_copy(update={"cut": False})})
     runner = _runner(jobs, ray, gpus_per_job)
     unseen = None if test is None else load_study(test)
-    metrics = crossval_classifier(load_study(study), settings, out, runner, _console(), unseen)
+    metrics = crossval_classifier(load_study(study), settings, out, runner, console(), unseen)
     pooled = metrics["pooled"]
     never_seen = f", never seen: AUROC {metrics['external']['all']['auroc']}" if metrics["external"] else ""
     typer.echo(f"AUROC {pooled['auroc']}, accuracy {pooled['accuracy']}{never_seen}; see {readable(out)}")
@@ -96,7 +95,7 @@ def explain(
     from lunglens.train.crossval.compare_heatmaps import ExplainSettings
     from lunglens.train.crossval.compare_heatmaps import explain as explain_runs
 
-    found = explain_runs(load_study(study), uncut, cut, out, ExplainSettings(cases, brixia), _console())
+    found = explain_runs(load_study(study), uncut, cut, out, ExplainSettings(cases, brixia), console())
     for side, words in (("uncut", "whole films"), ("cut", "cut films")):
         heat, area = found["all"][side]["heat_share"], found["all"][side]["area_share"]
         typer.echo(f"trained on {words}: {heat} of the heat in the lungs, which cover {area} of the film")
@@ -130,15 +129,9 @@ def compare(
 def _runner(jobs: int, ray: str | None, gpus_per_job: float) -> "Runner":
     from lunglens.jobs import Job, Outcome, run_jobs, run_jobs_on_ray
 
-    def run(work: "Sequence[Job]", console: "Console") -> list[Outcome]:
+    def run(work: "Sequence[Job]", display: "Console") -> list[Outcome]:
         if ray is not None:
-            return run_jobs_on_ray(work, ray, gpus_per_job, console)
-        return run_jobs(work, jobs, console)
+            return run_jobs_on_ray(work, ray, gpus_per_job, display)
+        return run_jobs(work, jobs, display)
 
     return run
-
-
-def _console() -> "Console":
-    from rich.console import Console
-
-    return Console(stderr=True)

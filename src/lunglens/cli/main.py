@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from lunglens.cli.config import app as config_app
 from lunglens.cli.crossval import app as crossval_app
 from lunglens.cli.crossval import compare, explain
 from lunglens.cli.films import app as films_app
@@ -66,6 +67,7 @@ for _panel, _verbs in (("Read films", films_app), ("Serve", serve_app), ("Studie
     for _verb in _verbs.registered_commands:
         _verb.rich_help_panel = _panel
     app.add_typer(_verbs)
+app.add_typer(config_app, name="config", rich_help_panel="Studies")
 app.add_typer(train_app, name="train", rich_help_panel="Train")
 app.add_typer(crossval_app, name="crossval", rich_help_panel="Train")
 app.add_typer(evaluate_app, name="evaluate", rich_help_panel="Judge")
