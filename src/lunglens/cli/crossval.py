@@ -43,9 +43,10 @@ def lungs(  # noqa: PLR0913, PLR0917 - an option each
     settings = load_config(config).lungs
     folding = FoldSettings(by, folds, seed=settings.split.seed)
     metrics = crossval_lungs(data, settings, folding, out, _runner(jobs, ray, gpus_per_job), console())
-    dice = metrics["pooled"]["dice"]
-    low, high = dice["mean_95_ci"] or ("-", "-")
-    typer.echo(f"Dice {dice['mean']} ({low} to {high}) over {dice['n']} films; see {readable(out)}")
+    if metrics.pooled is not None:
+        dice = metrics.pooled.dice
+        low, high = dice.mean_95_ci or ("-", "-")
+        typer.echo(f"Dice {dice.mean} ({low} to {high}) over {dice.n} films; see {readable(out)}")
 
 
 @app.command("classifier")
@@ -75,9 +76,9 @@ def classifier(  # noqa: PLR0913, PLR0917 - an option each
     runner = _runner(jobs, ray, gpus_per_job)
     unseen = None if test is None else load_study(test)
     metrics = crossval_classifier(load_study(study), settings, out, runner, console(), unseen)
-    pooled = metrics["pooled"]
-    never_seen = f", never seen: AUROC {metrics['external']['all']['auroc']}" if metrics["external"] else ""
-    typer.echo(f"AUROC {pooled['auroc']}, accuracy {pooled['accuracy']}{never_seen}; see {readable(out)}")
+    if metrics.pooled is not None:
+        never_seen = f", never seen: AUROC {metrics.external['all'].auroc}" if metrics.external else ""
+        typer.echo(f"AUROC {metrics.pooled.auroc}, accuracy {metrics.pooled.accuracy}{never_seen}; see {readable(out)}")
 
 
 def explain(
@@ -114,7 +115,7 @@ def compare(
     """Table 7: models side by side on the same folds, with paired intervals and tests."""
     from lunglens.evaluate.compare import compare as compare_runs
     from lunglens.evaluate.figures.comparison import markdown, write_comparison
-    from lunglens.evaluate.printed_tables_words import paper_report
+    from lunglens.evaluate.printed_tables_report import paper_report
 
     if not paper and not (runs and out):
         raise typer.BadParameter("give run folders and --out, or --paper")

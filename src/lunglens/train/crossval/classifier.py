@@ -17,6 +17,7 @@ from lunglens.errors import DataError, OutputError
 from lunglens.evaluate.classification import metrics_of
 from lunglens.evaluate.figures import table6, write_figures
 from lunglens.evaluate.predictions import EXTERNAL, read_predictions
+from lunglens.evaluate.run_record import ClassifierMetrics
 from lunglens.files import save_csv, write_json
 from lunglens.jobs import Job
 from lunglens.study.config.training import ClassifierConfig
@@ -39,7 +40,7 @@ def crossval_classifier(
     runner: Runner,
     console: Console,
     unseen: Study | None = None,
-) -> dict[str, Any]:
+) -> ClassifierMetrics:
     """Train and test a classifier on every fold of a study; a killed run goes on, finished folds are not run again.
 
     Args:
@@ -98,7 +99,7 @@ def crossval_classifier(
     save_csv(predictions, out / "predictions.csv")
     predictions = read_predictions(out / "predictions.csv", study.classes)
     metrics = metrics_of(predictions, study.classes, config.optimization.seed)
-    write_json(out / "metrics.json", metrics)
+    write_json(out / "metrics.json", metrics.to_json())
     write_json(out / "run.json", run | cost_of(config, outputs_of(study.classes)))
     write_figures(out)
     table6(out)
