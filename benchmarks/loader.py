@@ -23,9 +23,9 @@ from lunglens.study.config import load_config
 from lunglens.study.folder import load_study
 from lunglens.train.augment import augment
 from lunglens.train.classifier import ViewImages
-from lunglens.train.crossval.views import read_views, view_of, write_views
 from lunglens.train.networks.classifier import Classifier
 from lunglens.train.precision import fastest
+from lunglens.train.views import read_views, view_of, write_views
 
 
 def main() -> None:

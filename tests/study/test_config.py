@@ -22,8 +22,6 @@ def written(folder: Path, content: str | bytes) -> Path:
 
 def test_no_file_gives_the_paper_s_values() -> None:
     config = load_config(None)
-    cut = config.classifier.postprocess
-    assert (cut.dilation_iterations, cut.closing_iterations, cut.min_area_px) == (8, 2, 50_000)
     assert (config.lungs.input_size, config.lungs.optimization.learning_rate) == (512, 0.005)
     learning = config.classifier.optimization
     assert (learning.optimizer, learning.learning_rate, learning.momentum, learning.batch_size) == ("sgd", 0.01, 0.8, 8)
@@ -61,7 +59,7 @@ def test_a_loaded_configuration_does_not_change() -> None:
         ("[lungs.optimization]\nlearning_rate = -1\n", "lungs.optimization.learning_rate"),
         ("[classifier.optimization]\noptimizer = 'rmsprop'\n", "classifier.optimization.optimizer"),
         ("[classifier.augment]\ngamma = [0.5]\n", "classifier.augment.gamma"),
-        ("[classifier.split]\nvalidation = 0.5\n", "classifier.split.validation"),
+        ("[lungs.split]\nvalidation = 0.5\n", "lungs.split.validation"),
         ("[lungs\n", "not valid TOML"),
         (b"name = '\xff'\n", "not valid TOML"),
     ],

@@ -39,9 +39,9 @@ class Answer(NamedTuple):
 
 def failure(error: Exception) -> Answer:
     """What is answered of a film whose analysis has raised this."""
-    answer = failure_of(error)
-    if answer is None:
+    known = failure_of(error)
+    if known is None:
         log.error("an analysis has failed: %s", type(error).__name__)
-        answer = ("failed", "it could not be analysed: the program has met what it does not know")
-    status, reason = answer
+        return Answer("failed", "it could not be analysed: the program has met what it does not know")
+    status, reason = known
     return Answer(status, reason.removeprefix(f"{FILM}: "))

@@ -1,12 +1,14 @@
 """How models are trained: the paper's values are the defaults."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from lunglens.film.parameters import Postprocess, Section, View
+from lunglens.film.parameters import Section, View
 
 Range = tuple[float, float]
+
+_RETIRED = ("positive", "negative", "split", "postprocess")
 
 
 class Augment(Section):
@@ -78,24 +80,36 @@ class LungsConfig(Section):
 
 
 class ClassifierConfig(Section):
-    """`lunglens train classifier`: tables 5 and 6; `backbone` is any timm name."""
+    """How a classifier is trained on a study (tables 5 and 6 of the paper)."""
 
-    backbone: str = "hrnet_w18"
-    head: tuple[int, ...] = (2048, 512)
-    dropout: float = Field(0.5, ge=0, lt=1)
+    backbone: str = Field("hrnet_w18", description="any network of timm")
+    head: tuple[int, ...] = Field((2048, 512), description="widths of the hidden layers after pooling")
+    dropout: float = Field(0.5, ge=0, lt=1, description="share of the features left out in training")
+    pretrained: str = Field(
+        "none",
+        min_length=1,
+        description="where the trunk begins: none, imagenet, a file of weights, or the folder of a run, of one of its "
+        "folds, or of a package",
+    )
+    freeze: Annotated[int, Field(ge=0)] | tuple[str, ...] = Field(
+        0, description="so many stages of the trunk, from the film on, or parameters whose names begin so, do not learn"
+    )
+    trunk_rate: float = Field(1.0, gt=0, description="learning rate of the trunk as a factor of the head's")
+    class_weights: Literal["none", "balanced"] | tuple[float, ...] = Field(
+        "none", description="of the loss, in the order of the classes; balanced: each class counts the same"
+    )
     view: View = View()
-    postprocess: Postprocess = Postprocess()
     augment: Augment = Augment()
     optimization: Optimization = Optimization()
-    split: Split = Split()
-    positive: dict[str, tuple[str, ...]] = Field(
-        {"covid-chestxray-dataset": ("covid",)}, description="source -> labels that count as COVID"
-    )
-    negative: dict[str, tuple[str, ...]] = Field({"nih-chestxray14": ("normal",)}, description="source -> other labels")
     balance_power: float | None = Field(
         None,
         ge=0,
         le=1,
-        description="draw source x label in proportion to its size to this power: 0 equally, 1 as it is",
+        description="draw source x class in proportion to its size to this power: 0 equally, 1 as it is",
     )
     images_per_epoch: int | None = Field(None, ge=1, description="with `balance_power`: how many draws make an epoch")
+
+    @classmethod
+    def of_run(cls, recorded: dict[str, Any]) -> "ClassifierConfig":
+        """What a run has recorded; what only `train classifier` of version 0.1.0 used is left out."""
+        return cls.model_validate({name: value for name, value in recorded.items() if name not in _RETIRED})

@@ -31,9 +31,9 @@ from lunglens.study.prepare import save_png
 from lunglens.study.sources import read_sources
 from lunglens.train.crossval.run_folder import RUN, Runner, describe, gather, run_folds
 from lunglens.train.export import LungGraph, export_package
-from lunglens.train.lungs import train_lungs
+from lunglens.train.lungs.training import train_lungs
 from lunglens.train.precision import settled
-from lunglens.train.views import fingerprint
+from lunglens.train.provenance import films_fingerprint
 
 FILMS = "films.csv"
 
@@ -63,7 +63,7 @@ def crossval_lungs(
     config = settled(config, out / RUN, console)
     content = {
         "model": f"unet{config.base_channels}-{config.input_size}",
-        "data": fingerprint(table),
+        "data": films_fingerprint(table),
         "config": config.model_dump(mode="json"),
         "folding": asdict(folding),
         "folds": names,
