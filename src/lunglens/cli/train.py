@@ -255,7 +255,7 @@ def compare(
     """Table 7: models side by side on the same folds, with paired intervals and tests."""
     from lunglens.evaluate.compare import compare as compare_runs
     from lunglens.evaluate.figures.comparison import markdown, write_comparison
-    from lunglens.evaluate.printed_tables_words import paper_report
+    from lunglens.evaluate.printed_tables_report import paper_report
 
     if not paper and not (runs and out):
         raise typer.BadParameter("give run folders and --out, or --paper")

@@ -29,9 +29,8 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 from pynetdicom.transport import ThreadedAssociationServer
 
-from lunglens.serve.facts import Facts
+from lunglens.serve.facts import Facts, hashed
 from lunglens.serve.logs import plain
-from lunglens.serve.results import hashed
 from lunglens.serve.settings import NodeSettings
 from lunglens.serve.spool import Spool
 

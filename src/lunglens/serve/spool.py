@@ -23,7 +23,7 @@ from pathlib import Path
 
 from lunglens.files import sha256_of, write_atomically, write_bytes
 from lunglens.serve.facts import FACTS, Facts
-from lunglens.serve.worker import FILM
+from lunglens.serve.task import FILM
 
 log = logging.getLogger("lunglens.node")
 _ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
