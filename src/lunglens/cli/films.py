@@ -11,7 +11,7 @@ from lunglens.files import readable
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from lunglens.film.batch import Outcome, Writer
+    from lunglens.film.batch import SummaryRow, Writer
 
 
 def found_films(paths: list[Path], list_skipped: bool) -> tuple[list[Path], str]:
@@ -55,7 +55,7 @@ def run_films(
     with _progress() as progress:
         task = progress.add_task("films", total=len(films))
 
-        def on_done(outcome: "Outcome") -> None:
+        def on_done(outcome: "SummaryRow") -> None:
             progress.advance(task)
             if outcome.status != "analyzed":
                 line = readable(f"{outcome.path}: {outcome.status}: {outcome.reason}")

@@ -137,9 +137,9 @@ def segment(
     list_skipped: ListSkipped = False,
 ) -> None:
     """Write the lung masks of films, and nothing else."""
-    from lunglens.film.batch import write_segmentation
+    from lunglens.film.batch import LungsWriter
 
-    run_films(found_films(paths, list_skipped), out, write_segmentation, (lungs, None), retry_failed)
+    run_films(found_films(paths, list_skipped), out, LungsWriter(), (lungs, None), retry_failed)
 
 
 @app.command()

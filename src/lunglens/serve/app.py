@@ -257,6 +257,6 @@ def _sheet(request: Request, id_: str, prevalence: float) -> Sheet:
         raise HTTPException(409, f"there is no report: {analysis.reason}")
     lines, version = lines_of(analysis.folder)
     panel = (analysis.folder / "panel.png").read_bytes()
-    measured = request.app.state.packages["classifier"].measured
+    classifier = request.app.state.packages["classifier"].record
     title = analysis.label or TITLE
-    return sheet_of(title, [Line(**line) for line in lines], panel, measured, version, prevalence)  # type: ignore[arg-type]
+    return sheet_of(title, [Line(**line) for line in lines], panel, classifier, version, prevalence)  # type: ignore[arg-type]

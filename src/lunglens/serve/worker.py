@@ -23,7 +23,7 @@ from lunglens.errors import LungLensError, NotAChestRadiographError
 from lunglens.files import reason_of
 from lunglens.film.about import __version__
 from lunglens.film.analyzer import Analyzer
-from lunglens.film.finding import Finding
+from lunglens.film.finding import Analyzed, Refused
 from lunglens.film.heatmap import view_on_film
 from lunglens.film.picture import colours
 from lunglens.film.picture.drawing import outline_alpha
@@ -154,7 +154,7 @@ def _dicom(folder: Path, analyzer: Analyzer, limits: Limits) -> Answer:
     return Answer("done")
 
 
-def _pictures(finding: Finding) -> dict[str, Image.Image]:
+def _pictures(finding: Analyzed | Refused) -> dict[str, Image.Image]:
     """film: gray; lungs: their outline; heat: its colours; seen: what the classifier saw, in its place; panel.
 
     All as they are usually displayed, whatever way round the film is stored.
@@ -163,15 +163,15 @@ def _pictures(finding: Finding) -> dict[str, Image.Image]:
     film = display(finding.radiograph.pixels)
     shown = stretch(resize(film, *_size(film.shape, SHOWN_PX)))
     found = {"film": _gray(1 - shown if finding.inverted else shown), "panel": draw_panel(finding, TITLE)}
+    if isinstance(finding, Refused):
+        return found
     height, width = _size(film.shape, LAYER_PX)
-    if finding.lungs is not None:
-        line = outline_alpha(display(finding.lungs), height, width, 2)
-        found["lungs"] = _layer(np.broadcast_to(np.array(colours.OUTLINE, np.float32), (height, width, 3)), line)
+    line = outline_alpha(display(finding.lungs), height, width, 2)
+    found["lungs"] = _layer(np.broadcast_to(np.array(colours.OUTLINE, np.float32), (height, width, 3)), line)
     if finding.heat is not None:
         heat = np.clip(resize(display(finding.heat), height, width), 0, 1)
         found["heat"] = _layer(colours.inferno()[np.rint(heat * 255).astype(np.intp)], np.sqrt(heat))
-    if finding.classifier_view is not None and finding.view_box is not None:
-        found["seen"] = _gray(view_on_film(finding.classifier_view, finding.view_box, (height, width)))
+    found["seen"] = _gray(view_on_film(finding.classifier_view, finding.view_box, (height, width)))
     return found
 
 
