@@ -27,7 +27,7 @@ COLUMNS = ["path", "status", "p_tuberculosis", "p_normal", "decision", "reason",
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return classifier_package(tmp_path_factory.mktemp("packages") / "tuberculosis", TUBERCULOSIS)
+    return classifier_package(tmp_path_factory.mktemp("packages") / "tuberculosis", TUBERCULOSIS, [0.3])
 
 
 def rows_of(table: Path) -> list[dict[str, str]]:
@@ -58,7 +58,7 @@ def test_mixed_films_by_two_processes(package: Path, chest_png: Path, rg_folder:
 def test_parquet_has_the_same_columns_with_numbers(chest_png: Path, tmp_path: Path) -> None:
     import pandas as pd
 
-    package = classifier_package(tmp_path / "three", THREE)
+    package = classifier_package(tmp_path / "three", THREE, [0.1, 0.9, -1])
     out = tmp_path / "p.parquet"
     assert run_cli("predict", package, chest_png, "--out", out).returncode == 0
     table = pd.read_parquet(out)

@@ -21,12 +21,14 @@ SERVE = ("serve", "--port", free_port())
 
 @pytest.fixture(scope="module")
 def tuberculosis(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return classifier_package(tmp_path_factory.mktemp("packages") / "tuberculosis", TUBERCULOSIS)
+    return classifier_package(tmp_path_factory.mktemp("packages") / "tuberculosis", TUBERCULOSIS, [0.3])
 
 
 @pytest.fixture(scope="module")
 def three(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return classifier_package(tmp_path_factory.mktemp("packages") / "three", THREE)
+    folder = classifier_package(tmp_path_factory.mktemp("packages") / "three", THREE, [0.1, 0.9, -1])
+    (folder / "README.md").write_text("# Three\n\n## Intended use\nTests of three classes.\n\n## Limits\nAll.\n")
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +77,7 @@ def test_three_classes_have_three_probabilities_and_none_is_covid(running: Runni
     assert sum(result["probabilities"].values()) == pytest.approx(1, abs=1e-5)
     assert result["decision"] == max(result["probabilities"], key=result["probabilities"].__getitem__)
     assert (result["threshold"], about["classifier"]["threshold"]) == (None, None)
-    assert about["classifier"]["intended_use"] == "Tests of pneumonia, pleural effusion, normal."
+    assert about["classifier"]["intended_use"] == "Tests of three classes."
     assert "pleural effusion" in report
     assert "covid" not in (str(found) + str(about["classifier"]) + report).lower()
 

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from lunglens.film.batch.names import SUFFIXES, same_name
-from lunglens.film.batch.outcome import Outcome
+from lunglens.film.batch.summary import SummaryRow
 
 JOURNAL = ".lunglens-journal.jsonl"
 
@@ -26,7 +26,7 @@ class _Name(BaseModel):
 
 class _Done(BaseModel):
     done: str
-    outcome: Outcome
+    outcome: SummaryRow
 
 
 _LINE: TypeAdapter[_Name | _Done] = TypeAdapter(_Name | _Done)
@@ -46,7 +46,7 @@ class Journal:
             OSError: it is there and cannot be read.
         """
         self._path = out / JOURNAL
-        self.outcomes: dict[str, Outcome] = {}
+        self.outcomes: dict[str, SummaryRow] = {}
         self.names: dict[str, str] = {}
         self.unmarked: set[str] = set()
         text = self._path.read_bytes() if self._path.exists() else b""
@@ -71,7 +71,7 @@ class Journal:
         self._append(*({"name": name, "film": film} for name, film in new.items()))
         self.names.update(new)
 
-    def done(self, key: str, outcome: Outcome) -> None:
+    def done(self, key: str, outcome: SummaryRow) -> None:
         """Note a film's outcome."""
         self._append({"done": key, "outcome": asdict(outcome)})
         self.outcomes[key] = outcome

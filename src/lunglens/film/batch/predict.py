@@ -27,7 +27,7 @@ from lunglens.errors import ConfigurationError, OutputError
 from lunglens.files import readable, write_atomically, write_bytes
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.batch.errors_log import note_error
-from lunglens.film.batch.names import identity, short_hash
+from lunglens.film.batch.names import identity, short_hash, state_of
 from lunglens.film.batch.summary import cell
 from lunglens.film.batch.write import writing
 from lunglens.film.failure import failure_of
@@ -246,12 +246,7 @@ def _predict(film: Path, key: str, analyzer: Analyzer, folder: Path) -> Predicti
 
 
 def _key(film: Path, fingerprints: str) -> str:
-    try:
-        stat = film.stat()
-        state = f"{stat.st_size} {stat.st_mtime_ns}"
-    except OSError:
-        state = "unreadable"
-    return short_hash(f"{identity(film)} {state} {fingerprints}", 24)
+    return short_hash(f"{identity(film)} {state_of(film)} {fingerprints}", 24)
 
 
 def _columns(classes: list[str], rows: list[Prediction]) -> dict[str, list[Any]]:
