@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from lunglens.errors import ConfigurationError, ModelPackageError, OutputError
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.batch import predict as module
 from lunglens.film.batch.predict import Models, Prediction, predict
@@ -86,21 +87,25 @@ def test_the_shipped_classifier_answers_as_analyze_does(chest_png: Path, analyze
 def test_wrong_use_is_said_before_a_film_is_read(package: Path, chest_png: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.csv").write_text("my own notes")
     with FileLock(tmp_path / ".locked.csv.lock"):
-        for arguments, code, reason in (
-            ((package, chest_png, "--out", tmp_path / "p.xlsx"), 2, "FILE.csv or FILE.parquet"),
-            ((shipped_models() / "lungs", chest_png, "--out", tmp_path / "p.csv"), 2, "is a package for lungs"),
-            ((package, tmp_path / "nowhere", "--out", tmp_path / "p.csv"), 2, "not found"),
-            ((package, chest_png, "--out", tmp_path / "p.csv", "--jobs", 0), 2, "--jobs"),
-            ((package, chest_png, "--out", tmp_path / "mine.csv"), 1, "was not written by lunglens predict"),
-            ((package, chest_png, "--out", tmp_path / "locked.csv"), 1, "another run writes it"),
+        for classifier, name, kind, reason in (
+            (package, "p.xlsx", ConfigurationError, "FILE.csv or FILE.parquet"),
+            (shipped_models() / "lungs", "p.csv", ModelPackageError, "is a package for lungs"),
+            (package, "mine.csv", OutputError, "was not written by lunglens predict"),
+            (package, "locked.csv", OutputError, "another prediction is at work here"),
         ):
-            done = run_cli("predict", *arguments)
-            assert (done.returncode, reason in done.stderr, "Traceback" in done.stderr) == (code, True, False), done
+            with pytest.raises(kind, match=reason):
+                predict([chest_png], tmp_path / name, Models(None, classifier), 1, lambda _: None)
+    for arguments, code, reason in (
+        ((package, tmp_path / "nowhere", "--out", tmp_path / "p.csv"), 2, "not found"),
+        ((package, chest_png, "--out", tmp_path / "mine.csv"), 1, "was not written by lunglens predict"),
+    ):
+        done = run_cli("predict", *arguments)
+        assert (done.returncode, reason in done.stderr, "Traceback" in done.stderr) == (code, True, False), done
     assert (tmp_path / "mine.csv").read_text() == "my own notes"
 
 
 def test_killed_at_random_moments_it_goes_on(package: Path, chest_png: Path, tmp_path: Path) -> None:
-    films, whole, out = many(chest_png, tmp_path / "films", 24), tmp_path / "whole.csv", tmp_path / "p.csv"
+    films, whole, out = many(chest_png, tmp_path / "films", 16), tmp_path / "whole.csv", tmp_path / "p.csv"
     assert run_cli("predict", package, films, "--out", whole, "--jobs", 2).returncode == 0
     journal, generator = out.with_name(".p.csv.journal.jsonl"), random.Random(int.from_bytes(os.urandom(4)))  # noqa: S311
     command = [sys.executable, "-m", "lunglens", "predict", package, films, "--out", out, "--jobs", "2"]
@@ -121,8 +126,8 @@ def test_killed_at_random_moments_it_goes_on(package: Path, chest_png: Path, tmp
         stream.write(b'{"key": "torn')
     assert run_cli(*command[3:]).returncode == 0
     assert out.read_bytes() == whole.read_bytes()
-    keys = [line.partition(b'"key":"')[2][:24] for line in journal.read_bytes().splitlines() if b'"path"' in line]
-    assert len(keys) == len(set(keys)) == 24
+    keys = [line.partition(b'"key": "')[2][:24] for line in journal.read_bytes().splitlines() if b'"path"' in line]
+    assert len(keys) == len(set(keys)) == 16
 
 
 def lines_of(journal: Path) -> int:

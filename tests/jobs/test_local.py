@@ -298,7 +298,7 @@ def test_a_second_runner_is_refused_and_the_first_goes_on(
 ) -> None:
     first = runner(0.02)
     wait_until(lambda: len(steps_of(tmp_path / "0")) >= 1)
-    with pytest.raises(OutputError, match="another run is at work on it"):
+    with pytest.raises(OutputError, match="another run is at work here"):
         run_jobs(orbits(tmp_path, 0.02), 1, console)
     assert first.wait(20) == 0
     assert all(is_finished(tmp_path / str(n)) for n in range(4))

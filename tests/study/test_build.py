@@ -209,7 +209,7 @@ def test_data_of_one_s_own_takes_part(root: Path, lungs: ModelPackage, tmp_path:
 
 
 def test_two_at_once_are_refused(root: Path, lungs: ModelPackage, tmp_path: Path) -> None:
-    with FileLock(tmp_path / ".study.lock"), pytest.raises(OutputError, match="another run is building"):
+    with FileLock(tmp_path / ".study.lock"), pytest.raises(OutputError, match="another curate is at work"):
         build(root, tmp_path / "study", lungs)
 
 

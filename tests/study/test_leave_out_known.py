@@ -22,7 +22,7 @@ from lunglens.train.crossval.classifier import crossval_classifier
 from tests.phantom import save_png
 from tests.study_folder import study_folder
 
-QUICK = load_config(Path(__file__).parents[2] / "configs" / "quick.toml").classifier
+QUICK = load_config(Path(__file__).parents[2] / "src" / "lunglens" / "configs" / "quick.toml").classifier
 CONSOLE = Console(quiet=True)
 
 
@@ -84,12 +84,12 @@ def test_every_fold_s_model_is_tested_on_the_unseen_study(tmp_path: Path) -> Non
     metrics = crossval_classifier(study, QUICK, out, runner, CONSOLE, unseen)
     # The folds are not trained again, and what they have given is not touched.
     assert {path: path.stat().st_mtime_ns for path in out.glob("folds/*/result.json")} == results
-    assert metrics["pooled"] == first["pooled"]
+    assert metrics.pooled == first.pooled
     predictions = pd.read_csv(out / "predictions.csv", dtype={"fold": str}).set_index("image_id")
     far = predictions[predictions["fold"] == "external"]
     assert sorted(far.index) == sorted(unseen.table["image_id"])
-    assert metrics["external"]["all"]["n"] == len(far) == 12
-    assert metrics["external"]["all"]["without_group"] == 6
+    assert metrics.external["all"].n == len(far) == 12
+    assert metrics.external["all"].without_group == 6
     # Each unseen film has the mean of the two models' answers; one of them is the one that tested it in its fold.
     parts = [pd.read_csv(out / "unseen" / "folds" / fold / "predictions.csv").set_index("image_id") for fold in "01"]
     assert np.allclose(far["p_covid"], (parts[0]["p_covid"] + parts[1]["p_covid"])[far.index] / 2, atol=1e-6)

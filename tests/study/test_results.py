@@ -29,7 +29,7 @@ from lunglens.train.crossval.oof_heatmaps import on_whole_film, randomised, read
 from lunglens.train.networks.classifier import Classifier
 from tests.study_folder import HOSTILE, study_folder
 
-CONFIG = load_config(Path(__file__).parents[2] / "configs" / "quick.toml")
+CONFIG = load_config(Path(__file__).parents[2] / "src" / "lunglens" / "configs" / "quick.toml")
 QUICK, LUNGS = CONFIG.classifier, CONFIG.lungs
 CONSOLE = Console(quiet=True)
 

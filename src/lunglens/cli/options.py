@@ -13,7 +13,15 @@ Films = Annotated[list[Path], typer.Argument(metavar="PATH...", help="DICOM, PNG
 Study = Annotated[Path, typer.Argument(metavar="STUDY", help="A folder that curate has made.")]
 Data = Annotated[Path, typer.Option("--data", envvar="LUNGLENS_DATA", help="Folder that holds the data sets.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder for the results; run again to go on.")]
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file; without it, the paper's settings.")]
+ConfigFile = Annotated[
+    str | None,
+    typer.Option("--config", help="TOML file, or a name that `lunglens config list` gives; else the paper's."),
+]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one key, such as classifier.optimization.epochs=3."),
+]
+Seed = Annotated[int | None, typer.Option(help="For every seed of the configuration.")]
 Lungs = Annotated[Path | None, typer.Option("--lungs", help="Lungs package instead of the one that ships.")]
 Classifier = Annotated[
     Path | None, typer.Option("--classifier", help="Classifier package instead of the one that ships.")

@@ -56,9 +56,8 @@ def node(  # noqa: PLR0913, PLR0917 - an option each
     import signal
     import threading
 
-    from filelock import FileLock, Timeout
-
     from lunglens.errors import OutputError
+    from lunglens.files import only_one
     from lunglens.serve.logs import only_our_log
     from lunglens.serve.node import Node
     from lunglens.serve.settings import NodeSettings, Peer
@@ -75,15 +74,13 @@ def node(  # noqa: PLR0913, PLR0917 - an option each
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
-    try:
-        spool.mkdir(parents=True, exist_ok=True)
-        with FileLock(spool / ".lock", timeout=0):
+    with only_one(spool / ".lock", spool, "node"):
+        try:
             running = Node(settings, Spool(spool), process)
             running.start()
             typer.echo(f"{ae} listens on {host}:{running.port}, {classifier_name}; results go to {send_to}", err=True)
             stopped.wait()
             running.stop()
-    except Timeout as error:
-        raise OutputError(f"{spool}: another node uses this spool; choose another --spool") from error
-    except OSError as error:
-        raise OutputError(f"{host}:{port} or {spool}: {error.strerror}; choose another --port or --spool") from error
+        except OSError as error:
+            reason = f"{error.strerror}; choose another --port or --spool"
+            raise OutputError(f"{host}:{port} or {spool}: {reason}") from error

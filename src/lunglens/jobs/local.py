@@ -6,10 +6,9 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-from filelock import FileLock, Timeout
 from rich.console import Console
 
-from lunglens.errors import OutputError
+from lunglens.files import only_one, writing
 from lunglens.jobs.attempt import POLL_S, Attempt, Outcome, outcome, stop
 from lunglens.jobs.display import Display
 from lunglens.jobs.job import Job, is_finished, write_job
@@ -64,14 +63,9 @@ def claimed(jobs: Sequence[Job]) -> Iterator[deque[Job]]:
         raise ValueError("two jobs have the same folder")
     with ExitStack() as locks:
         for job in jobs:
-            try:
-                job.folder.mkdir(parents=True, exist_ok=True)
-                locks.enter_context(FileLock(job.folder / LOCK, timeout=0))
+            locks.enter_context(only_one(job.folder / LOCK, job.folder, "run"))
+            with writing(job.folder):
                 write_job(job)
-            except Timeout as error:
-                raise OutputError(f"{job.folder}: another run is at work on it; wait for it or stop it") from error
-            except OSError as error:
-                raise OutputError(f"{job.folder}: cannot be written: {error}; free space or rights") from error
         yield deque(job for job in jobs if not is_finished(job.folder))
 
 

@@ -7,20 +7,18 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import track
 
 from lunglens.errors import DataError, OutputError
-from lunglens.files import save_csv, write_json
+from lunglens.files import only_one, save_csv, write_json, writing
 from lunglens.film.model_package.package import ModelPackage
 from lunglens.film.parameters import Postprocess
 from lunglens.study.config.study import Criterion, DuplicatesCriterion, LungsCriterion, StudyConfig
@@ -92,7 +90,7 @@ def curate(
     if apart_from:
         begun["apart_from"] = [study.description["fingerprint"] for study in apart_from]
     partial = out.with_name(out.name + ".partial")
-    with _alone(out):
+    with only_one(out.with_name(f".{out.name}.lock"), out, "curate"), writing(out):
         if (out / "study.json").exists():
             return _finished(out, begun)
         if out.exists() and any(out.iterdir()):
@@ -116,19 +114,6 @@ def curate(
             out.rmdir()
         partial.rename(out)
     return study
-
-
-@contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Nobody else builds this study meanwhile, and what the disk refuses is told in one line."""
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(out.with_name(f".{out.name}.lock"), timeout=0):
-            yield
-    except Timeout as error:
-        raise OutputError(f"{out}: another run is building this study; wait for it or choose another --out") from error
-    except OSError as error:
-        raise OutputError(f"{out}: cannot be written: {error}; free space or rights, then run again") from error
 
 
 def _finished(out: Path, begun: dict[str, Any]) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def measures_figure(comparison: Comparison) -> Figure:
 
 
 def _matrix(axes: Axes, entry: Entry, classes: list[str]) -> None:
-    counts = np.array(entry.pooled["confusion"])
+    counts = np.array(entry.pooled.confusion)
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
     axes.imshow(shares, vmin=0, vmax=1, cmap=_SHADES)
@@ -69,7 +69,7 @@ def _matrix(axes: Axes, entry: Entry, classes: list[str]) -> None:
 
 def _dots(axes: Axes, entries: list[Entry], name: str) -> None:
     for place, entry in enumerate(entries):
-        value, ends = entry.pooled[name], entry.pooled[f"{name}_95_ci"]
+        value, ends = entry.pooled.value(name), entry.pooled.interval(name)
         if value is None:
             continue
         if ends is not None:

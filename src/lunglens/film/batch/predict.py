@@ -5,7 +5,6 @@ what the journal holds is not done again.
 """
 
 import csv
-import errno
 import io
 import multiprocessing
 import os
@@ -20,16 +19,14 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Literal
 
-from filelock import FileLock, Timeout
 from pydantic import BaseModel, ValidationError
 
 from lunglens.errors import ConfigurationError, OutputError
-from lunglens.files import readable, write_atomically, write_bytes
+from lunglens.files import Journal, only_one, readable, write_atomically, write_bytes, writing
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.batch.errors_log import note_error
 from lunglens.film.batch.names import identity, short_hash, state_of
 from lunglens.film.batch.summary import cell
-from lunglens.film.batch.write import writing
 from lunglens.film.failure import failure_of
 from lunglens.film.finding import Analyzed
 from lunglens.film.radiograph import read_radiograph
@@ -90,27 +87,32 @@ def predict(
     packages = (analyzer.lungs, analyzer.classifier, analyzer.orientation)
     fingerprints = " ".join(package.fingerprint for package in packages)
     keys = [_key(film, fingerprints) for film in films]
-    with _locked(out) as journal:
-        done = {row.key: row for row in journal.rows()}
+    journal = out.with_name(f".{out.name}.journal.jsonl")
+    with only_one(out.with_name(f".{out.name}.lock"), out, "prediction"):
+        if out.exists() and not journal.exists():
+            raise OutputError(f"{out}: was not written by lunglens predict; move it away, or choose another --out")
+        reader = _Reader(journal)
+        done = {row.key: row for row in reader.rows()}
         for row in filter(None, map(done.get, keys)):
             on_done(row)
         left = [(film, key) for film, key in zip(films, keys, strict=True) if key not in done]
-        for row in _work_off(left, journal, models, jobs):
+        for row in _work_off(left, reader, models, jobs):
             done[row.key] = row
             on_done(row)
         rows = [done[key] for key in keys]
-        with writing(out.parent):
+        with writing(out):
             write(out, _columns(classes, rows))
         return rows
 
 
-class _Journal:
-    """A line a film. `rows` gives those that have come since it was last asked, and leaves a line that is not whole."""
+class _Reader:
+    """Of the journal, while others write it."""
 
     def __init__(self, path: Path) -> None:
         self.path, self._at = path, 0
 
     def rows(self) -> list[Prediction]:
+        """The rows that have come since it was last asked; a line that is not whole is left for the next time."""
         try:
             with self.path.open("rb") as stream:
                 stream.seek(self._at)
@@ -127,54 +129,24 @@ class _Journal:
                 continue
         return rows
 
-    def append(self, row: Prediction) -> None:
-        """In one writing, which other processes' do not break into."""
-        handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-        try:
-            line = row.model_dump_json(exclude_defaults=True).encode() + b"\n"
-            if os.write(handle, line) < len(line):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        finally:
-            os.close(handle)
 
-
-@contextmanager
-def _locked(out: Path) -> Iterator[_Journal]:
-    """The journal of a table, for one run at a time."""
-    journal, lock = out.with_name(f".{out.name}.journal.jsonl"), FileLock(out.with_name(f".{out.name}.lock"), timeout=0)
-    with writing(out.parent):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        if out.exists() and not journal.exists():
-            raise OutputError(f"{out}: was not written by lunglens predict; move it away, or choose another --out")
-        try:
-            lock.acquire()
-        except Timeout as error:
-            raise OutputError(f"{out}: another run writes it; wait for it, or choose another --out") from error
-        with journal.open("ab") as stream:
-            stream.write(b"\n")  # behind a line that a kill has torn
-    try:
-        yield _Journal(journal)
-    finally:
-        lock.release()
-
-
-def _work_off(left: list[tuple[Path, str]], journal: _Journal, models: Models, jobs: int) -> Iterator[Prediction]:
+def _work_off(left: list[tuple[Path, str]], reader: _Reader, models: Models, jobs: int) -> Iterator[Prediction]:
     """Deal films out to processes, round after round: who dies with a film leaves the rest of its share to the next."""
     remaining = {key: film for film, key in left}
     tries: Counter[str] = Counter()
     while remaining:
         dealt = list(remaining.items())
         shares = [dealt[first::jobs] for first in range(min(jobs, len(dealt)))]
-        with _processes(shares, journal.path, models) as processes:
+        with _processes(shares, reader.path, models) as processes:
             alive = processes
             while alive:  # looked at before the journal is read, which then has all that ended ones have left
                 wait([process.sentinel for process in alive], _LOOK_S)
                 alive = [process for process in processes if process.is_alive()]
-                for row in journal.rows():
+                for row in reader.rows():
                     if remaining.pop(row.key, None) is not None:
                         yield row
             if any(process.exitcode == _CANNOT_WRITE for process in processes):
-                raise OutputError(f"{journal.path}: cannot be written; free space or rights, then run again")
+                raise OutputError(f"{reader.path}: cannot be written; free space or rights, then run again")
         for share in shares:
             at = next((key for key, _ in share if key in remaining), None)
             if at is None:
@@ -182,7 +154,7 @@ def _work_off(left: list[tuple[Path, str]], journal: _Journal, models: Models, j
             tries[at] += 1
             if tries[at] >= _MOST_TRIES:
                 row = Prediction(key=at, path=readable(remaining.pop(at)), status="failed", reason=_KILLER)
-                journal.append(row)
+                Journal(reader.path).append(row.model_dump(exclude_defaults=True))
                 yield row
 
 
@@ -211,11 +183,11 @@ def _work(share: list[tuple[str, Path]], journal: Path, models: Models, cores: l
     if cores:
         os.sched_setaffinity(0, cores)
     prepare()
-    analyzer, notes = models.load(), _Journal(journal)
+    analyzer, notes = models.load(), Journal(journal)
     for key, film in share:
         row = _predict(film, key, analyzer, journal.parent)
         try:
-            notes.append(row)
+            notes.append(row.model_dump(exclude_defaults=True))
         except OSError:
             os._exit(_CANNOT_WRITE)
 

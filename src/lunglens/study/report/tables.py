@@ -1,6 +1,5 @@
 """The tables of a study folder that its pages are made from."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from lunglens.errors import DataError
+from lunglens.files import read_json
 from lunglens.study.folder import load_study
 
 NUMBERS = ["age_years", "original_width_px", "original_height_px", "width_px", "height_px", "bits", "border_px"]
@@ -60,10 +60,7 @@ def read_tables(folder: Path) -> StudyTables:
 
 
 def _counts(path: Path) -> list[dict[str, Any]]:
-    try:
-        return list(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read ({error}); {AGAIN}") from error
+    return list(read_json(path, AGAIN))
 
 
 def _table(path: Path, columns: list[str]) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import track
 
 from lunglens.evaluate.figures import write_figures, write_worst
+from lunglens.evaluate.run_record import LungMetrics
 from lunglens.evaluate.segmentation import lung_metrics_of, read_lung_predictions
 from lunglens.evaluate.surface_distance import agreement, grid_spacing
 from lunglens.files import save_csv, write_json
@@ -30,16 +31,16 @@ from lunglens.study.prepare import save_png
 from lunglens.study.sources import read_sources
 from lunglens.train.crossval.run_folder import RUN, Runner, describe, gather, run_folds
 from lunglens.train.export import LungGraph, export_package
-from lunglens.train.lungs import train_lungs
+from lunglens.train.lungs.training import train_lungs
 from lunglens.train.precision import settled
-from lunglens.train.views import fingerprint
+from lunglens.train.provenance import films_fingerprint
 
 FILMS = "films.csv"
 
 
 def crossval_lungs(
     data: Path, config: LungsConfig, folding: FoldSettings, out: Path, runner: Runner, console: Console
-) -> dict[str, Any]:
+) -> LungMetrics:
     """Train and test the UNet on every fold; a killed run goes on, finished folds are not run again.
 
     Args:
@@ -62,7 +63,7 @@ def crossval_lungs(
     config = settled(config, out / RUN, console)
     content = {
         "model": f"unet{config.base_channels}-{config.input_size}",
-        "data": fingerprint(table),
+        "data": films_fingerprint(table),
         "config": config.model_dump(mode="json"),
         "folding": asdict(folding),
         "folds": names,
@@ -80,7 +81,7 @@ def crossval_lungs(
     save_csv(predictions, out / "predictions.csv")
     predictions = read_lung_predictions(out / "predictions.csv")
     metrics = lung_metrics_of(predictions, config.optimization.seed)
-    write_json(out / "metrics.json", metrics)
+    write_json(out / "metrics.json", metrics.to_json())
     write_figures(out)
     write_worst(out, predictions, data)
     return metrics
