@@ -1,97 +1,85 @@
-"""Small classifier packages of any classes: graphs made by hand, which answer by a film's mean brightness."""
+"""Model packages without training: a classifier of any classes, whose answer is set by its logits."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from lunglens.files import sha256_of
-from lunglens.film.model_package.package import (
-    ModelPackage,
-    golden_input,
-    golden_summary,
-    load_package,
-    write_description,
-)
+from lunglens.film.model_package.package import golden_input, golden_summary, load_package, write_description
 
-SIZE, CELLS = 64, 8
-TUBERCULOSIS = (
-    {"name": "tuberculosis", "words": "tuberculosis"},
-    {"name": "normal", "words": "no tuberculosis"},
-)
-THREE = ({"name": "pneumonia"}, {"name": "effusion", "words": "pleural effusion"}, {"name": "normal"})
+SIZE = 64
+TUBERCULOSIS: tuple[str | dict[str, Any], ...] = ("tuberculosis", {"name": "normal", "words": "no tuberculosis"})
+THREE: tuple[str | dict[str, Any], ...] = ("pneumonia", {"name": "effusion", "words": "pleural effusion"}, "normal")
 
 
-def classifier_package(folder: Path, classes: Sequence[dict[str, Any]], heat: bool = True) -> Path:
-    """A package that tells these classes apart (of two by a sigmoid, of more by softmax); `heat`: has it maps."""
-    folder.mkdir(parents=True)
-    onnx.save(_graph(len(classes), heat), folder / "model.onnx")
-    words = ", ".join(entry.get("words", entry["name"]) for entry in classes)
-    (folder / "README.md").write_text(f"# Test\n\n## Intended use\nTests of {words}.\n\n## Limits\nAll.\n")
+def classifier_graph(logits: Sequence[float], heat: bool = True) -> bytes:
+    """A graph that answers nearly these logits (one for two classes), with heat where the image is bright.
+
+    Of more classes than two the first has no heat.
+    """
+    one = len(logits) == 1
+    names = ["probability", "logit", *(["heat"] if heat else []), "features"]
+    nodes = [_node("ReduceMean", ["images", "within"], "features", keepdims=0)]
+    if one:
+        nodes += [_node("ReduceMean", ["features", "channel"], "mean", keepdims=0)]
+        nodes += [_node("Mul", ["mean", "little"], "change"), _node("Add", ["change", "base"], "logit")]
+        nodes += [_node("Sigmoid", ["logit"], "probability"), _node("Squeeze", ["images", "channel"], "heat")]
+    else:
+        nodes += [_node("Mul", ["features", "little"], "change"), _node("Add", ["change", "base"], "logit")]
+        nodes += [_node("Softmax", ["logit"], "probability"), _node("Mul", ["images", "strength"], "heat")]
+    weights = {
+        "within": np.array([2, 3], np.int64),
+        "channel": np.array([1], np.int64),
+        "little": np.float32(0.01),
+        "base": np.array(logits[0] if one else [logits], np.float32),
+        "strength": np.arange(len(logits), dtype=np.float32).reshape(1, -1, 1, 1),
+    }
+    classes = [] if one else [len(logits)]
+    shapes = {"heat": ["n", *classes, SIZE, SIZE], "features": ["n", 1]}
+    shown = [_value(name, shapes.get(name, ["n", *classes])) for name in names]
+    kept = [node for node in nodes if heat or node.output[0] != "heat"]
+    tensors = [numpy_helper.from_array(np.asarray(array), name) for name, array in weights.items()]
+    graph = helper.make_graph(kept, "g", [_value("images", ["n", 1, SIZE, SIZE])], shown, tensors)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8).SerializeToString()
+
+
+def classifier_package(
+    folder: Path, classes: Sequence[str | dict[str, Any]], logits: Sequence[float], heat: bool = True, **more: Any
+) -> Path:
+    """A package in `folder` for classes, each a name or what `package.json` says of it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    graph = classifier_graph(logits, heat)
+    (folder / "model.onnx").write_bytes(graph)
     two = len(classes) == 2
-    description: dict[str, Any] = {
+    answer = {
+        "activation": "sigmoid" if two else "softmax",
+        "classes": [{"name": entry} if isinstance(entry, str) else entry for entry in classes],
+        "threshold": 0.5 if two else None,
+    }
+    view = {"film_size": SIZE, "input_size": SIZE}
+    description = {
         "format_version": 2,
         "task": "classification",
-        "name": "brightness",
-        "version": "1.0",
+        "name": "tiny",
+        "version": "1",
         "input_size": SIZE,
-        "parameters": {
-            "postprocess": {},
-            "view": {"film_size": 256, "input_size": SIZE, "crop": True},
-            "answer": {
-                "activation": "sigmoid" if two else "softmax",
-                "classes": list(classes),
-                "threshold": 0.4 if two else None,
-            },
-        },
-        "checksums": {"model.onnx": sha256_of(folder / "model.onnx")},
+        "parameters": {"postprocess": {}, "view": view, "answer": answer},
+        "checksums": {"model.onnx": hashlib.sha256(graph).hexdigest()},
         "golden": {},
+        **more,
     }
     write_description(folder, description)
-    outputs = load_package(folder, "classification").run(golden_input(SIZE))
+    outputs = load_package(folder).run(golden_input(SIZE))
     write_description(folder, description | {"golden": golden_summary(outputs)})
     return folder
 
 
-def load(folder: Path) -> ModelPackage[Any]:
-    return load_package(folder, "classification")
+def _node(kind: str, inputs: list[str], output: str, **attributes: Any) -> NodeProto:
+    return helper.make_node(kind, inputs, [output], **attributes)
 
 
-def _graph(classes: int, heat: bool) -> onnx.ModelProto:
-    """images (N, 1, S, S) -> probability, logit, features, heat; of two classes the first one's, without its axis."""
-    outputs = 1 if classes == 2 else classes
-    weights = np.linspace(6, -6, classes, dtype=np.float32)[:outputs, None, None, None]
-    cell = SIZE // CELLS
-    nodes = [
-        helper.make_node("AveragePool", ["images"], ["cells"], kernel_shape=[cell, cell], strides=[cell, cell]),
-        helper.make_node("Conv", ["cells", "weights", "bias"], ["maps"]),
-        helper.make_node("ReduceMean", ["maps"], ["means"], axes=[2, 3], keepdims=0),
-        helper.make_node("ReduceMean", ["cells"], ["features"], axes=[2, 3], keepdims=0),
-        helper.make_node("Relu", ["maps"], ["warm"]),
-    ]
-    if outputs == 1:
-        nodes += [helper.make_node("Squeeze", ["means", "one"], ["logit"])]
-        nodes += [helper.make_node("Sigmoid", ["logit"], ["probability"])]
-        nodes += [helper.make_node("Squeeze", ["warm", "one"], ["heat"])]
-    else:
-        nodes += [helper.make_node("Identity", ["means"], ["logit"])]
-        nodes += [helper.make_node("Softmax", ["logit"], ["probability"], axis=1)]
-        nodes += [helper.make_node("Identity", ["warm"], ["heat"])]
-    more = [] if outputs == 1 else [outputs]
-    shapes: dict[str, list[Any]] = {"probability": ["n", *more], "logit": ["n", *more], "features": ["n", 1]}
-    if heat:
-        shapes["heat"] = ["n", *more, CELLS, CELLS]
-    constants = {"weights": weights, "bias": np.full(outputs, -0.5, np.float32), "one": np.array([1], np.int64)}
-    graph = helper.make_graph(
-        nodes,
-        "brightness",
-        [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["n", 1, SIZE, SIZE])],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    onnx.checker.check_model(model)
-    return model
+def _value(name: str, shape: list[Any]) -> Any:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)

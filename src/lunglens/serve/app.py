@@ -35,8 +35,8 @@ from lunglens.serve.settings import ServeSettings
 from lunglens.serve.task import Answer
 from lunglens.serve.uploads import Received, take
 
-PICTURES = ("film", "lungs", "heat", "seen", "panel")
-LONGEST_WAIT_S = 60.0
+_PICTURES = ("film", "lungs", "heat", "seen", "panel")
+_LONGEST_WAIT_S = 60.0
 _POLL_S = 0.02
 _MOST_FIELDS, _MOST_FIELD_BYTES = 10, 64 * 1024  # of a form; they are held in memory
 _SPOOL_BYTES = 64 * 1024  # of an uploaded file; what is larger goes to disk while it comes
@@ -46,8 +46,8 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     code: {"model": ErrorModel} for code in (400, 401, 403, 404, 408, 409, 413, 422, 503)
 }
 
-Wait = Annotated[float, Query(ge=0, le=LONGEST_WAIT_S, description="seconds to wait for the answer")]
-Prevalence = Annotated[float, Query(gt=0, lt=1, description="share of COVID-19 among the reader's patients")]
+Wait = Annotated[float, Query(ge=0, le=_LONGEST_WAIT_S, description="seconds to wait for the answer")]
+Prevalence = Annotated[float, Query(gt=0, lt=1, description="share of the first of two classes among your patients")]
 
 
 def create_app(settings: ServeSettings) -> Any:
@@ -132,6 +132,7 @@ def _classifier(package: ModelPackage[ClassifierParameters]) -> ClassifierModel:
         version=package.record.version,
         classes=[ClassModel(name=entry.name, words=entry.words) for entry in answer.classes],
         threshold=answer.threshold,
+        measured=bool(package.record.measured.rows),
         intended_use=package.intended_use,
     )
 
@@ -182,7 +183,7 @@ def forget(request: Request, id_: str) -> None:
 def picture(request: Request, id_: str, name: str) -> Response:
     """A PNG: film, lungs (outline), heat (colours with opacity), seen (what the classifier saw), panel."""
     path = _done(request, id_).folder / f"{name}.png"
-    if name not in PICTURES or not path.is_file():
+    if name not in _PICTURES or not path.is_file():
         raise HTTPException(404, "no such picture of this film")
     return FileResponse(path, media_type="image/png")
 
@@ -211,7 +212,7 @@ async def dicom(request: Request, id_: str) -> Response:
             service_of(request).export_dicom(analysis, answers.append)
         except QueueFullError as error:
             raise busy(error) from error
-        deadline = time.monotonic() + LONGEST_WAIT_S
+        deadline = time.monotonic() + _LONGEST_WAIT_S
         while not answers:
             if time.monotonic() > deadline or await request.is_disconnected():
                 raise HTTPException(503, "the export takes too long; try again later", {"retry-after": "5"})
@@ -267,7 +268,7 @@ def _model(analysis: Analysis) -> AnalysisModel:
     path = analysis.folder / "result.json"
     has_result = analysis.state in ("analyzed", "refused") and path.is_file()
     result = json.loads(path.read_text(encoding="utf-8")) if has_result else None
-    pictures = [name for name in PICTURES if (analysis.folder / f"{name}.png").is_file()] if has_result else []
+    pictures = [name for name in _PICTURES if (analysis.folder / f"{name}.png").is_file()] if has_result else []
     return AnalysisModel(
         id=analysis.id,
         label=analysis.label,
@@ -285,6 +286,6 @@ def _sheet(request: Request, id_: str, prevalence: float) -> Sheet:
         raise HTTPException(409, f"there is no report: {analysis.reason}")
     lines, version = lines_of(analysis.folder)
     panel = (analysis.folder / "panel.png").read_bytes()
-    measured = request.app.state.models.classifier.measured
+    classifier = request.app.state.models.classifier.record
     title = analysis.label or TITLE
-    return sheet_of(title, [Line(**line) for line in lines], panel, measured, version, prevalence)  # type: ignore[arg-type]
+    return sheet_of(title, [Line(**line) for line in lines], panel, classifier, version, prevalence)  # type: ignore[arg-type]

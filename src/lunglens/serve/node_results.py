@@ -47,7 +47,7 @@ def _results(film: Path, source: Source, analyzer: Analyzer, limits: Limits) -> 
     """The answer, and the files that are to be written."""
     try:
         finding = analyzer.analyze(read_radiograph(film, limits))
-        return Answer(finding.status, finding.reason), dicom_results(source, finding).files()
+        return Answer.of(finding), dicom_results(source, finding).files()
     except OSError:
         raise
     except Exception as error:

@@ -14,9 +14,9 @@ from lunglens.serve.settings import ServeSettings
 
 log = logging.getLogger("lunglens.serve")
 
-MOST_HEADER_BYTES = 16 * 1024
-MOST_CONNECTIONS = 512
-MOST_UNREAD_BYTES = 256 * 1024  # of a connection; whoever takes less in `answer_s` is left
+_MOST_HEADER_BYTES = 16 * 1024
+_MOST_CONNECTIONS = 512
+_MOST_UNREAD_BYTES = 256 * 1024  # of a connection; whoever takes less in `answer_s` is left
 
 
 class HeaderTimeoutProtocol(H11Protocol):
@@ -35,7 +35,7 @@ class HeaderTimeoutProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         # The next part of an answer is written when all of the last has been taken, and `resume_writing` called.
-        transport.set_write_buffer_limits(high=MOST_UNREAD_BYTES, low=0)
+        transport.set_write_buffer_limits(high=_MOST_UNREAD_BYTES, low=0)
         self._look()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -96,8 +96,8 @@ def run(settings: ServeSettings) -> None:
         access_log=False,  # our own has no queries
         log_config=None,  # else its own log writes tracebacks
         server_header=False,
-        limit_concurrency=MOST_CONNECTIONS,
-        h11_max_incomplete_event_size=MOST_HEADER_BYTES,
+        limit_concurrency=_MOST_CONNECTIONS,
+        h11_max_incomplete_event_size=_MOST_HEADER_BYTES,
         timeout_keep_alive=15,
         timeout_graceful_shutdown=round(settings.stop_s),
     )

@@ -57,6 +57,7 @@ class ClassifierModel(BaseModel):
     version: str
     classes: list[ClassModel]
     threshold: float | None = Field(description="of two classes; of more, the most probable one is decided for")
+    measured: bool = Field(description="whether reports reckon with a prevalence, from how it was measured")
     intended_use: str = Field(description="from the model's card; empty where it does not say")
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from lunglens.film.about import __version__
 from lunglens.film.analyzer import Analyzer
-from lunglens.film.finding import Finding
+from lunglens.film.finding import Analyzed, Refused
 from lunglens.film.heatmap import view_on_film
 from lunglens.film.picture import colours
 from lunglens.film.picture.drawing import outline_alpha
@@ -20,8 +20,8 @@ from lunglens.film.radiograph import Limits, read_radiograph
 from lunglens.film.statements import panel_lines
 from lunglens.serve.task import FILM, Answer
 
-SHOWN_PX = 2048  # long side of the film in the viewer
-LAYER_PX = 1024  # of what is laid over it: as fine as the networks' own grids, four times over
+_SHOWN_PX = 2048  # long side of the film in the viewer
+_LAYER_PX = 1024  # of what is laid over it: as fine as the networks' own grids, four times over
 TITLE = "Film"  # on pictures: never a file's name, which may hold the patient's
 
 
@@ -34,7 +34,7 @@ def analyse(folder: Path, analyzer: Analyzer, limits: Limits) -> Answer:
     (folder / "lines.json").write_text(json.dumps({"lines": lines, "version": __version__}), encoding="utf-8")
     for name, picture in pictures_of(finding).items():
         (folder / f"{name}.png").write_bytes(_png(picture))
-    return Answer(finding.status, finding.reason)
+    return Answer.of(finding)
 
 
 def export_dicom(folder: Path, analyzer: Analyzer, limits: Limits) -> Answer:
@@ -51,24 +51,24 @@ def export_dicom(folder: Path, analyzer: Analyzer, limits: Limits) -> Answer:
     return Answer("done")
 
 
-def pictures_of(finding: Finding) -> dict[str, Image.Image]:
+def pictures_of(finding: Analyzed | Refused) -> dict[str, Image.Image]:
     """film: gray; lungs: their outline; heat: its colours; seen: what the classifier saw, in its place; panel.
 
     All as they are usually displayed, whatever way round the film is stored.
     """
     display = finding.to_display.apply
     film = display(finding.radiograph.pixels)
-    shown = stretch(resize(film, *_size(film.shape, SHOWN_PX)))
+    shown = stretch(resize(film, *_size(film.shape, _SHOWN_PX)))
     pictures = {"film": _gray(1 - shown if finding.inverted else shown), "panel": draw_panel(finding, TITLE)}
-    height, width = _size(film.shape, LAYER_PX)
-    if finding.lungs is not None:
-        line = outline_alpha(display(finding.lungs), height, width, 2)
-        pictures["lungs"] = _layer(np.broadcast_to(np.array(colours.OUTLINE, np.float32), (height, width, 3)), line)
+    if isinstance(finding, Refused):
+        return pictures
+    height, width = _size(film.shape, _LAYER_PX)
+    line = outline_alpha(display(finding.lungs), height, width, 2)
+    pictures["lungs"] = _layer(np.broadcast_to(np.array(colours.OUTLINE, np.float32), (height, width, 3)), line)
     if finding.heat is not None:
         heat = np.clip(resize(display(finding.heat), height, width), 0, 1)
         pictures["heat"] = _layer(colours.inferno()[np.rint(heat * 255).astype(np.intp)], np.sqrt(heat))
-    if finding.classifier_view is not None and finding.view_box is not None:
-        pictures["seen"] = _gray(view_on_film(finding.classifier_view, finding.view_box, (height, width)))
+    pictures["seen"] = _gray(view_on_film(finding.classifier_view, finding.view_box, (height, width)))
     return pictures
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from lunglens.film.failure import failure_of
+from lunglens.film.finding import Analyzed, Refused
 
 log = logging.getLogger("lunglens.serve")
 
@@ -36,12 +37,17 @@ class Answer(NamedTuple):
     ended: Literal["", "death", "time", "start"] = ""
     study: str = ""
 
+    @classmethod
+    def of(cls, finding: Analyzed | Refused) -> "Answer":
+        """Of a film that could be read."""
+        return cls(finding.status, finding.reason if isinstance(finding, Refused) else None)
+
 
 def failure(error: Exception) -> Answer:
     """What is answered of a film whose analysis has raised this."""
-    known = failure_of(error)
-    if known is None:
+    foreseen = failure_of(error)
+    if foreseen is None:
         log.error("an analysis has failed: %s", type(error).__name__)
         return Answer("failed", "it could not be analysed: the program has met what it does not know")
-    status, reason = known
+    status, reason = foreseen
     return Answer(status, reason.removeprefix(f"{FILM}: "))

@@ -25,7 +25,6 @@ from lunglens.film.model_package.record import (
     GRAPH,
     ClassifierParameters,
     LungsParameters,
-    MeasuredRow,
     OrientationParameters,
     P,
     Record,
@@ -65,11 +64,6 @@ class ModelPackage(Generic[P]):
     def parameters(self) -> P:
         """Preprocessing, post-processing, classes and thresholds that belong to the weights."""
         return self.record.parameters
-
-    @property
-    def measured(self) -> list[MeasuredRow]:
-        """Sensitivity and specificity at the threshold, for packages that say so."""
-        return self.record.measured.rows
 
     @property
     def description(self) -> dict[str, Any]:
