@@ -40,9 +40,8 @@ def renamed(study: Study, fingerprint: str, **more: object) -> Study:
     table = study.table.assign(
         image_id="far-" + study.table["image_id"], group_id="far-" + study.table["group_id"], source="far"
     )
-    return replace(
-        study, table=table, description=study.description | {"fingerprint": fingerprint, "name": "far"} | more
-    )
+    record = study.record.model_copy(update={"fingerprint": fingerprint, "name": "far"} | more)
+    return replace(study, table=table, record=record)
 
 
 def test_copies_patients_and_cases_of_the_study_are_dropped_and_nothing_else(tmp_path: Path) -> None:

@@ -274,10 +274,10 @@ def _changes(model: str | None, uncut: bool, changes: list[str] | None) -> list[
 
 
 def _say(metrics: "ClassifierMetrics", what: str, out: Path) -> None:
-    pooled = metrics.pooled
-    if pooled is not None:
-        never_seen = f", never seen: AUROC {metrics.external['all'].auroc}" if metrics.external else ""
-        typer.echo(f"{what}AUROC {pooled.auroc}, accuracy {pooled.accuracy}{never_seen}; see {readable(out)}")
+    never_seen = f", never seen: AUROC {metrics.external['all'].auroc}" if metrics.external else ""
+    if metrics.pooled is not None:
+        what += f"AUROC {metrics.pooled.auroc}, accuracy {metrics.pooled.accuracy}"
+    typer.echo(f"{what}{never_seen}; see {readable(out)}")
 
 
 def _runner(jobs: int, ray: str | None, gpus_per_job: float) -> "Runner":

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from safetensors.torch import save_file
@@ -11,6 +10,7 @@ from lunglens.errors import DataError
 from lunglens.evaluate.classification import external_tables, measures
 from lunglens.evaluate.operating_point import chosen_threshold, operating_points
 from lunglens.evaluate.predictions import EXTERNAL, cross_validated, read_predictions
+from lunglens.evaluate.run_record import ClassifierRun, read_classifier_run
 from lunglens.files import write_atomically, write_bytes
 from lunglens.film.model_package.package import load_package
 from lunglens.film.model_package.record import AnswerClass, AnswerSettings, ClassifierParameters
@@ -18,7 +18,7 @@ from lunglens.film.parameters import Postprocess
 from lunglens.study.config.training import ClassifierConfig
 from lunglens.train.card import card
 from lunglens.train.classifier import load_trained
-from lunglens.train.crossval.classifier import FILMS, PREDICTIONS, SOURCES, VALIDATION, outputs_of, read_run
+from lunglens.train.crossval.classifier import FILMS, PREDICTIONS, SOURCES, VALIDATION, outputs_of
 from lunglens.train.crossval.run_folder import gather
 from lunglens.train.export import CARD, export_package
 from lunglens.train.networks.classifier import Classifier, ClassifierGraph
@@ -33,7 +33,7 @@ class Exported:
     predictions: of films that no member, or (of an ensemble) not the member that predicted them, was trained on.
     """
 
-    run: dict[str, Any]
+    run: ClassifierRun
     folds: list[str]
     films: pd.DataFrame
     sources: pd.DataFrame
@@ -53,7 +53,7 @@ class Exported:
         """Words -> rows of predictions: all, each source, and what was never trained on."""
         inside = cross_validated(self.predictions)
         found = {"all": inside} | {str(source): rows for source, rows in inside.groupby("source", sort=True)}
-        unseen = external_tables(self.predictions[self.predictions["fold"] == EXTERNAL], self.run["classes"])
+        unseen = external_tables(self.predictions[self.predictions["fold"] == EXTERNAL], self.run.classes)
         return found | {f"never trained on: {words}": rows for words, rows in unseen.items()}
 
 
@@ -71,8 +71,8 @@ def export_run(run: Path, folder: Path, *, fold: str | None = None, ensemble: bo
         ModelPackageError: the graph does not agree with torch.
     """
     exported = _read(run, fold, ensemble)
-    about, classes = exported.run, exported.run["classes"]
-    config = ClassifierConfig.of_run(about["config"])
+    about, classes = exported.run, exported.run.classes
+    config = ClassifierConfig.of_run(about.config)
     members = [_member(run, name, config, classes) for name in exported.folds]
     files = _save_weights(members, folder)
     two = len(classes) == 2
@@ -82,8 +82,9 @@ def export_run(run: Path, folder: Path, *, fold: str | None = None, ensemble: bo
         classes=[AnswerClass(name=name) for name in classes],
         threshold=threshold,
     )
-    metrics = {words: measures(rows, classes, about["seed"]) for words, rows in exported.tables.items() if len(rows)}
-    rows = [] if threshold is None else operating_points(exported.tables, classes, threshold, about["seed"])
+    tables = {words: rows for words, rows in exported.tables.items() if len(rows)}
+    metrics = {words: measures(rows, classes, about.seed).to_json() for words, rows in tables.items()}
+    rows = [] if threshold is None else operating_points(tables, classes, threshold, about.seed)
     graph = ClassifierGraph(*members)
     export_package(
         graph,
@@ -93,14 +94,14 @@ def export_run(run: Path, folder: Path, *, fold: str | None = None, ensemble: bo
         parameters=ClassifierParameters(postprocess=Postprocess(), view=config.view, answer=answer),
         provenance={
             "date": today(),
-            "run": {key: about[key] for key in ("date", "seed", "versions", "hardware")},
+            "run": about.model_dump(include={"date", "seed", "versions", "hardware"}),
             "folds": exported.folds,
             "images": _counts(exported.films),
-            "config": about["config"],
+            "config": about.config,
             "metrics": metrics,
         },
         files=files,
-        origin={"pretrained": config.pretrained, "data": about["study"], "members": len(members)},
+        origin={"pretrained": config.pretrained, "data": about.study.to_json(), "members": len(members)},
         measured={"on": exported.measured_on, "rows": rows},
     )
     package = load_package(folder, "classification")
@@ -109,8 +110,8 @@ def export_run(run: Path, folder: Path, *, fold: str | None = None, ensemble: bo
 
 
 def _read(run: Path, fold: str | None, ensemble: bool) -> Exported:
-    about = read_run(run)
-    folds = list(about["folds"])
+    about = read_classifier_run(run)
+    folds = about.folds
     if ensemble == (fold is not None) and len(folds) > 1:
         raise DataError(f"{run}: holds {len(folds)} models: give --fold, one of {', '.join(folds)}, or --ensemble")
     if fold is not None and fold not in folds:
@@ -119,7 +120,7 @@ def _read(run: Path, fold: str | None, ensemble: bool) -> Exported:
     path = run / SOURCES
     sources = pd.read_csv(path, dtype=str, keep_default_na=False) if path.exists() else pd.DataFrame(columns=["source"])
     if fold is None:
-        return Exported(about, folds, films, sources, read_predictions(run / PREDICTIONS, about["classes"]))
+        return Exported(about, folds, films, sources, read_predictions(run / PREDICTIONS, about.classes))
     return Exported(about, [fold], films, sources, gather(run, [fold]))
 
 
@@ -137,9 +138,9 @@ def _save_weights(members: list[Classifier], folder: Path) -> list[str]:
     return [WEIGHTS]
 
 
-def _name(about: dict[str, Any], config: ClassifierConfig, members: int) -> str:
+def _name(about: ClassifierRun, config: ClassifierConfig, members: int) -> str:
     """Study, network, size; only letters that a package's name may have."""
-    words = f"{about['study']['name']}-{config.backbone}-{config.view.input_size}"
+    words = f"{about.study.name}-{config.backbone}-{config.view.input_size}"
     words += f"-x{members}" if members > 1 else ""
     plain = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in words).strip("-")
     return plain[:100] or "classifier"

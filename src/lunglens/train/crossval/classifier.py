@@ -16,14 +16,14 @@ from lunglens.errors import DataError, OutputError
 from lunglens.evaluate.classification import metrics_of
 from lunglens.evaluate.figures import table6, write_figures
 from lunglens.evaluate.predictions import EXTERNAL, read_predictions
-from lunglens.evaluate.run_record import ClassifierMetrics
-from lunglens.files import read_json, save_csv, write_json
+from lunglens.evaluate.run_record import METRICS, RUN, ClassifierMetrics, ClassifierRun, StudyName, read_run
+from lunglens.files import save_csv, write_json
 from lunglens.jobs import Job, is_finished
 from lunglens.study.config.training import ClassifierConfig
 from lunglens.study.folder import Study
 from lunglens.study.folds import fold_names, parts_of, read_folds
 from lunglens.train.classifier import load_trained, predict, train_classifier
-from lunglens.train.crossval.run_folder import RUN, Runner, describe, gather, run_folds
+from lunglens.train.crossval.run_folder import Runner, describe, gather, run_folds
 from lunglens.train.networks.classifier import Classifier
 from lunglens.train.precision import settled
 from lunglens.train.views import read_views, write_views
@@ -32,7 +32,6 @@ FILMS = "films.csv"
 SOURCES = "sources.csv"
 PREDICTIONS = "predictions.csv"
 UNSEEN = "unseen"
-_AGAIN = "give the folder of a run that fit or crossval has begun"
 VALIDATION = "validation"
 
 
@@ -72,66 +71,52 @@ def crossval_classifier(
     run_folds([job for job in jobs if only is None or job.folder.name == only], runner, console)
     if any(not is_finished(job.folder) for job in jobs):
         return None
-    tables = [gather(out, run["folds"])]
-    run.pop("unseen", None)
+    tables = [gather(out, run.folds)]
     if unseen is not None:
         tables.append(_tested_on(unseen, run, out, runner, console))
-        run["unseen"] = {name: unseen.description[name] for name in ("name", "fingerprint")}
+        run = run.model_copy(update={"unseen": _named(unseen)})
     return finish(run, pd.concat(tables, ignore_index=True), out)
 
 
 def begin(
     study: Study, config: ClassifierConfig, out: Path, table: pd.DataFrame, folds: list[str], console: Console
-) -> dict[str, Any]:
+) -> ClassifierRun:
     """Make a run folder, or go on with the same run: its films, its views, and `run.json`, whose content it returns."""
     config = settled(config, out / RUN, console)
     content = {
         "model": config.backbone,
-        "study": {"name": study.description["name"], "fingerprint": study.description["fingerprint"]},
+        "study": _named(study).to_json(),
         "classes": study.classes,
         "cut": config.view.cut,
         "config": config.model_dump(mode="json"),
         "folds": folds,
         "seed": config.optimization.seed,
     }
-    run = describe("classifier", content, out)
+    run = {name: value for name, value in describe("classifier", content, out).items() if name != "unseen"}
     _assert_same_folds(table, out)
     save_csv(table, out / FILMS)
     save_csv(study.table[["source", "licence", "citation"]].drop_duplicates(), out / SOURCES)
     write_views(study, list(table["image_id"]), config.view, out)
-    return run
+    return ClassifierRun.model_validate(run)
 
 
-def jobs_of(run: dict[str, Any], out: Path) -> list[Job]:
+def jobs_of(run: ClassifierRun, out: Path) -> list[Job]:
     """A job a fold. Its arguments name the data, so that another study's folds are never taken for these."""
-    shared = {"run": str(out.resolve()), "study": run["study"]["fingerprint"], "config": run["config"]}
-    target, epochs = f"{__name__}:run_fold", run["config"]["optimization"]["epochs"]
-    return [Job(f"fold {fold}", out / "folds" / fold, target, shared | {"fold": fold}, epochs) for fold in run["folds"]]
+    shared = {"run": str(out.resolve()), "study": run.study.fingerprint, "config": run.config}
+    target, epochs = f"{__name__}:run_fold", run.config["optimization"]["epochs"]
+    return [Job(f"fold {fold}", out / "folds" / fold, target, shared | {"fold": fold}, epochs) for fold in run.folds]
 
 
-def finish(run: dict[str, Any], predictions: pd.DataFrame, out: Path) -> ClassifierMetrics:
+def finish(run: ClassifierRun, predictions: pd.DataFrame, out: Path) -> ClassifierMetrics:
     """Write the predictions, what they measure, what the network costs, and figures; returns the measures."""
     save_csv(_one_row_an_image(predictions), out / PREDICTIONS)
-    metrics = metrics_of(read_predictions(out / PREDICTIONS, run["classes"]), run["classes"], run["seed"])
-    write_json(out / "metrics.json", metrics.to_json())
-    write_json(out / RUN, run | cost_of(ClassifierConfig.of_run(run["config"]), outputs_of(run["classes"])))
+    metrics = metrics_of(read_predictions(out / PREDICTIONS, run.classes), run.classes, run.seed)
+    write_json(out / METRICS, metrics.to_json())
+    cost = cost_of(ClassifierConfig.of_run(run.config), outputs_of(run.classes))
+    write_json(out / RUN, run.model_copy(update=cost).to_json())
     write_figures(out)
     table6(out)
     return metrics
-
-
-def read_run(folder: Path) -> dict[str, Any]:
-    """What a finished run of a classifier says of itself.
-
-    Raises:
-        DataError: it is none.
-    """
-    about: dict[str, Any] = read_json(folder / RUN, _AGAIN)
-    if about.get("kind") != "classifier":
-        raise DataError(f"{folder}: is no run of a classifier")
-    if "parameters" not in about:
-        raise DataError(f"{folder}: is not finished; start the same command again")
-    return about
 
 
 def run_fold(folder: Path, run: str, fold: str, config: dict[str, Any], study: str) -> dict[str, Any]:  # noqa: ARG001
@@ -206,29 +191,33 @@ def _assert_unseen(study: Study, unseen: Study) -> None:
     if set(unseen.classes) - set(study.classes):
         found, wanted = ", ".join(unseen.classes), ", ".join(study.classes)
         raise DataError(f"{unseen.folder}: its classes ({found}) are not those of {study.folder} ({wanted})")
-    sides = ((study.description, unseen.description), (unseen.description, study.description))
-    if not any(one["fingerprint"] in other.get("apart_from", []) for one, other in sides):
+    if unseen.fingerprint not in study.record.apart_from and study.fingerprint not in unseen.record.apart_from:
         raise DataError(
             f"{unseen.folder}: may hold films or patients of {study.folder}; curate it anew with "
             f"--apart-from {study.folder}"
         )
 
 
-def _tested_on(unseen: Study, run: dict[str, Any], out: Path, runner: Runner, console: Console) -> pd.DataFrame:
+def _tested_on(unseen: Study, run: ClassifierRun, out: Path, runner: Runner, console: Console) -> pd.DataFrame:
     """What every fold's model says of every film of the unseen study."""
     films = unseen.table[["image_id", "class", "source", "group_id"]].assign(fold=EXTERNAL)
     (out / UNSEEN).mkdir(exist_ok=True)
     save_csv(films, out / UNSEEN / FILMS)
-    write_views(unseen, list(films["image_id"]), ClassifierConfig.of_run(run["config"]).view, out / UNSEEN)
-    shared = {"run": str(out.resolve()), "config": run["config"], "unseen": unseen.description["fingerprint"]}
+    write_views(unseen, list(films["image_id"]), ClassifierConfig.of_run(run.config).view, out / UNSEEN)
+    shared = {"run": str(out.resolve()), "config": run.config, "unseen": unseen.fingerprint}
     folder, target = out / UNSEEN / "folds", f"{__name__}:run_test"
-    jobs = [Job(f"test {fold}", folder / fold, target, shared | {"fold": fold}) for fold in run["folds"]]
+    jobs = [Job(f"test {fold}", folder / fold, target, shared | {"fold": fold}) for fold in run.folds]
     run_folds(jobs, runner, console)
-    return gather(out / UNSEEN, run["folds"])
+    return gather(out / UNSEEN, run.folds)
+
+
+def _named(study: Study) -> StudyName:
+    return StudyName(name=study.name, fingerprint=study.fingerprint)
 
 
 def _classes(run: Path) -> list[str]:
-    return list(read_json(run / RUN, _AGAIN)["classes"])
+    about = read_run(run)
+    return about.classes if isinstance(about, ClassifierRun) else []
 
 
 def _answers(table: pd.DataFrame, scores: NDArray[np.float32], classes: list[str]) -> pd.DataFrame:

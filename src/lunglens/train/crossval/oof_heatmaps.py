@@ -12,12 +12,13 @@ from torch import nn
 
 from lunglens.errors import DataError
 from lunglens.evaluate.predictions import EXTERNAL, UNUSED
+from lunglens.evaluate.run_record import read_classifier_run
 from lunglens.film.heatmap import heat_on_film
 from lunglens.film.parameters import View
 from lunglens.film.preprocess import Floats, Mask, bounding_box
 from lunglens.study.config.training import ClassifierConfig
 from lunglens.train.classifier import load_trained
-from lunglens.train.crossval.classifier import FILMS, VALIDATION, outputs_of, read_run
+from lunglens.train.crossval.classifier import FILMS, VALIDATION, outputs_of
 from lunglens.train.crossval.run_folder import gather
 from lunglens.train.networks.classifier import Classifier, class_activation, pool
 from lunglens.train.views import read_views
@@ -51,14 +52,14 @@ def read_heat_run(folder: Path) -> HeatRun:
     Raises:
         DataError: it is no finished cross-validation of a classifier.
     """
-    about = read_run(folder)
-    if about["folds"] == [VALIDATION]:
+    about = read_classifier_run(folder)
+    if about.folds == [VALIDATION]:
         raise DataError(f"{folder}: is no cross-validation: its films were trained on")
     table = pd.read_csv(folder / FILMS, dtype=str, keep_default_na=False)
     table["row"] = np.arange(len(table))
     inside = table[~table["fold"].isin([EXTERNAL, UNUSED])].reset_index(drop=True)
-    config = ClassifierConfig.of_run(about["config"])
-    return HeatRun(folder, list(about["classes"]), about["study"]["fingerprint"], config, inside)
+    config = ClassifierConfig.of_run(about.config)
+    return HeatRun(folder, about.classes, about.study.fingerprint, config, inside)
 
 
 def heat_maps(run: HeatRun, region_of: Mapping[str, Mask]) -> Iterator[tuple[str, Floats]]:

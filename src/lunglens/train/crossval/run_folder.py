@@ -14,11 +14,11 @@ import torch
 from rich.console import Console
 
 from lunglens.errors import LungLensError, OutputError
+from lunglens.evaluate.run_record import RUN
 from lunglens.files import write_json
 from lunglens.jobs import Job, Outcome
 
 FORMAT = 1
-RUN = "run.json"
 # A run may go on another day and, with other drivers, on another machine; everything else must be the same.
 MAY_DIFFER = ("date", "hardware", "versions")
 Runner = Callable[[Sequence[Job], Console], list[Outcome]]
