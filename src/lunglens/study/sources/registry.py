@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lunglens.film.reading.dicom_header import ADULT_YEARS
+from lunglens.film.reading.facts import ADULT_YEARS
 from lunglens.study.manifest import Row
 
 
