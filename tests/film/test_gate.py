@@ -9,6 +9,7 @@ from lunglens.film.gate.judge import LinearCheck, gate_features, judge
 from lunglens.film.lungs.postprocess import LungMask, lung_region
 from lunglens.film.lungs.segmenter import Segmentation
 from lunglens.film.lungs.sides import lung_sides
+from lunglens.film.model_package.record import Check
 from lunglens.film.parameters import Postprocess
 from lunglens.train.gate.negatives import spoiled, synthetic
 from tests.phantom import chest
@@ -163,7 +164,7 @@ def random_check(seed: int, count: int = 20) -> LinearCheck:
 @given(st.integers(0, 1000))
 def test_a_check_comes_back_from_its_package_with_the_same_scores(seed: int) -> None:
     check = random_check(seed)
-    again = LinearCheck.from_parameters(check.to_parameters())
+    again = LinearCheck.of(Check.model_validate(check.to_parameters()))
     features = np.random.default_rng(seed + 1).normal(size=20)
     assert again.score(features) == pytest.approx(check.score(features), abs=1e-3)
     assert (again.bias, again.threshold) == (check.bias, check.threshold)

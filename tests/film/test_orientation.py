@@ -416,5 +416,5 @@ def test_evidence_adds_up_over_mirror_images() -> None:
 
 
 def test_the_lungs_package_is_no_orientation_package() -> None:
-    with pytest.raises(ModelPackageError, match="no orientation package, it lacks mirrored_above, turned_above"):
+    with pytest.raises(ModelPackageError, match="is a package for lungs; give one for orientation"):
         load_package(shipped_models() / "lungs", "orientation")

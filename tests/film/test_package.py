@@ -9,15 +9,26 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from lunglens.errors import ModelPackageError
 from lunglens.files import sha256_of
-from lunglens.film.model_package.package import golden_input, load_package, shipped_models, verify_package
+from lunglens.film.model_package.package import (
+    golden_input,
+    load_package,
+    shipped_models,
+    verify_package,
+    write_description,
+)
+from lunglens.film.model_package.record import AnswerSettings, LungsParameters
+from lunglens.film.parameters import Postprocess
 from lunglens.train import export
 from lunglens.train.export import export_package
 
 SIZE = 16
+PARAMETERS = LungsParameters(postprocess=Postprocess(threshold=0.4))
+GOLDEN = Path(__file__).parent / "golden" / "package-format-1"
 
 
 class Tiny(nn.Module):
@@ -40,7 +51,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("package") / "tiny"
     folder.mkdir()
     (folder / "README.md").write_text("the card")
-    export_package(Tiny(), folder, name="tiny", input_size=SIZE, parameters={"threshold": 0.4}, provenance={"seed": 0})
+    export_package(Tiny(), folder, name="tiny", input_size=SIZE, parameters=PARAMETERS, provenance={"seed": 0})
     return folder
 
 
@@ -59,8 +70,8 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
 def test_a_package_says_what_it_is_and_keeps_its_card(exported: Path) -> None:
     package = load_package(exported)
     assert package.name.startswith("tiny ")
-    assert (package.input_size, package.parameters) == (SIZE, {"threshold": 0.4})
-    assert package.description["checksums"] == {"model.onnx": sha256_of(exported / "model.onnx")}
+    assert (package.record.task, package.input_size, package.parameters) == ("lungs", SIZE, PARAMETERS)
+    assert package.record.checksums == {"model.onnx": sha256_of(exported / "model.onnx")}
     assert {path.name for path in exported.iterdir()} == {"README.md", "model.onnx", "package.json"}
     assert (exported / "README.md").read_text() == "the card"
 
@@ -140,8 +151,9 @@ def test_a_golden_case_of_other_outputs_is_found(package: Path) -> None:
         (b"\xff\xfe\xfd", "is this a model package"),
         (b"[1]", "no JSON object"),
         (b"{}", "package format None"),
-        (b'{"format_version": 2}', "package format 2, this LungLens reads format 1"),
-        (b'{"format_version": 1, "name": "tiny"}', "lacks version, input_size, parameters"),
+        (b'{"format_version": 3}', "package format 3, this LungLens reads formats 1 and 2"),
+        (b'{"format_version": 2, "task": "poetry"}', "a package for poetry; this LungLens knows lungs, classification"),
+        (b'{"format_version": 1, "name": "tiny"}', r"lacks version, input_size, parameters\.postprocess"),
         (b"[" * 100_000, "is this a model package"),
         (b'{"format_version": true}', "package format True"),
     ],
@@ -169,7 +181,58 @@ def test_a_graph_that_does_not_agree_with_torch_is_not_exported(
         other.conv.bias.add_(0.01)
     monkeypatch.setattr(export, "_onnx_bytes", lambda *_: (exported / "model.onnx").read_bytes())
     with pytest.raises(ModelPackageError, match="ONNX and torch differ"):
-        export_package(other, tmp_path / "p", name="p", input_size=SIZE, parameters={}, provenance={})
+        export_package(other, tmp_path / "p", name="p", input_size=SIZE, parameters=PARAMETERS, provenance={})
+
+
+@pytest.mark.parametrize("part", ["lungs", "classifier", "orientation"])
+def test_packages_of_format_1_are_read_as_the_same_in_format_2(part: str, tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").symlink_to(tmp_path / "graph")  # within the folder
+    shutil.copy(shipped_models() / part / "model.onnx", tmp_path / "graph")
+    shutil.copy(GOLDEN / f"{part}.json", tmp_path / "package.json")
+    old, new = load_package(tmp_path), load_package(shipped_models() / part)
+    assert (old.record.task, old.name, old.input_size) == (new.record.task, new.name, new.input_size)
+    if part != "lungs":  # the file keeps only the beginning of the gate's long lists
+        assert old.parameters == new.parameters
+        assert old.fingerprint == new.fingerprint
+        assert verify_package(old) == []
+    write_description(tmp_path, old.description)
+    assert json.loads((tmp_path / "package.json").read_text())["format_version"] == 2
+    assert load_package(tmp_path).description == old.description | {
+        "parameters_sha256": load_package(tmp_path).record.parameters_sha256
+    }
+
+
+def answer(names: list[str], **more: Any) -> dict[str, Any]:
+    return {"activation": "softmax", "classes": [{"name": name} for name in names], **more}
+
+
+def test_a_class_is_called_by_its_name_and_covid_as_everybody_calls_it() -> None:
+    settings = AnswerSettings.model_validate(answer(["covid", "Pleural effusion", "normal"]))
+    assert [entry.words for entry in settings.classes] == ["COVID-19", "Pleural effusion", "normal"]
+    codes = [entry.code and entry.code.value for entry in settings.classes]
+    assert codes == ["840539006", None, None]
+    spoken = AnswerSettings.model_validate(
+        {**answer(["a", "b"], threshold=0.5), "classes": [{"name": "tb", "words": "tuberculosis"}, {"name": "covid"}]}
+    )
+    assert spoken.of("tb").words == "tuberculosis"
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        (answer(["a"], threshold=0.5), "at least 2"),
+        (answer(["a", "a"], threshold=0.5), "same name"),
+        (answer(["a", "b"]), "two classes need a threshold"),
+        (answer(["a", "b", "c"], threshold=0.5), "more have none"),
+        (answer(["a", "b", "c"]) | {"activation": "sigmoid"}, "sigmoid is for two"),
+        (answer(["a", "b\n"], threshold=0.5), "one line"),
+        (answer(["a", ""], threshold=0.5), "at least 1 character"),
+        (answer(["a", "b"], threshold=1.5), "less than or equal to 1"),
+    ],
+)
+def test_answers_that_nothing_can_be_decided_by_are_refused(settings: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ValidationError, match=complaint):
+        AnswerSettings.model_validate(settings)
 
 
 def test_the_golden_image_is_a_film_of_its_size() -> None:

@@ -21,11 +21,14 @@ from lunglens.files import sha256_of
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.model_package.onnx_file import has_external_data
 from lunglens.film.model_package.package import load_package, shipped_models, write_description
-from lunglens.film.model_package.record import checked
+from lunglens.film.model_package.record import Task
 from tests.film.test_batch import run_cli
+from tests.packages import classifier_package
 
 SIZE = 16
 KINDS = ("lungs", "classifier")
+TASKS: dict[str, Task] = {"lungs": "lungs", "classifier": "classification"}
+POSTPROCESS = {"threshold": 0.5}
 
 
 def described(folder: Path) -> dict[str, Any]:
@@ -44,15 +47,16 @@ def graph_of(*tensors: TensorProto, inputs: int = SIZE, outputs: tuple[str, ...]
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
 
 
-def package_of(graph: bytes, folder: Path, **parameters: Any) -> Path:
+def package_of(graph: bytes, folder: Path, task: Task = "lungs", **parameters: Any) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.onnx").write_bytes(graph)
     description = {
-        "format_version": 1,
+        "format_version": 2,
+        "task": task,
         "name": "odd",
         "version": "1",
         "input_size": SIZE,
-        "parameters": parameters,
+        "parameters": {"postprocess": POSTPROCESS} | parameters,
         "checksums": {"model.onnx": hashlib.sha256(graph).hexdigest()},
         "golden": {},
     }
@@ -81,7 +85,7 @@ def test_negated_weights_are_refused_under_the_old_name(kind: str, tmp_path: Pat
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_package_of_the_other_kind_is_refused(kind: str) -> None:
     other = shipped_models() / KINDS[1 - KINDS.index(kind)]
-    with pytest.raises(ModelPackageError, match=f"is no {kind} package"):
+    with pytest.raises(ModelPackageError, match=f"is a package for {TASKS[other.name]}; give one for {TASKS[kind]}"):
         Analyzer.load(**{kind: other})
 
 
@@ -99,10 +103,10 @@ def test_a_graph_that_cannot_be_run_is_said_once_and_costs_no_film(chest_png: Pa
 def test_a_lungs_package_without_a_fitted_gate_cannot_analyse_but_can_be_loaded(tmp_path: Path) -> None:
     folder = Path(shutil.copytree(shipped_models() / "lungs", tmp_path / "lungs"))
     description = described(folder)
-    description["parameters"]["gate"] = {}
+    del description["parameters"]["gate"]
     write_description(folder, description)
-    assert load_package(folder).parameters["gate"] == {}
-    with pytest.raises(ModelPackageError, match=r"lacks gate\.frontal, gate\.inverted"):
+    assert load_package(folder).parameters.gate is None
+    with pytest.raises(ModelPackageError, match="its gate is not fitted"):
         Analyzer.load(lungs=folder)
 
 
@@ -115,7 +119,7 @@ def test_the_fingerprint_follows_weights_and_parameters(tmp_path: Path) -> None:
     write_description(folder, description | {"note": "kept, not used"})
     assert load_package(folder).fingerprint == first
     assert load_package(folder).description["note"] == "kept, not used"
-    description["parameters"]["threshold"] = 0.5
+    description["parameters"]["answer"]["threshold"] = 0.5
     write_description(folder, description)
     assert load_package(folder).fingerprint != first
 
@@ -236,7 +240,7 @@ def test_bytes_that_are_no_graph_are_judged_without_a_crash(data: bytes) -> None
 def test_graphs_that_do_not_fit_are_refused_in_words(
     graph: bytes, complaint: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    folder = package_of(graph, tmp_path / "p", gate={})
+    folder = package_of(graph, tmp_path / "p")
     with pytest.raises(ModelPackageError, match=complaint) as caught:
         load_package(folder).run(np.zeros((1, 1, SIZE, SIZE), np.float32))
     assert str(folder) in str(caught.value)
@@ -245,11 +249,25 @@ def test_graphs_that_do_not_fit_are_refused_in_words(
 
 
 def test_a_graph_that_gives_no_numbers_or_fails_is_the_package_s_fault(tmp_path: Path) -> None:
-    package = load_package(package_of(graph_of(), tmp_path / "p"))
+    package = load_package(classifier_package(tmp_path / "p", ["a", "b"], [0.0]))
+    size = package.input_size
     with pytest.raises(ModelPackageError, match="gives no numbers as probability"):
-        package.run(np.full((1, 1, SIZE, SIZE), np.nan, np.float32))
+        package.run(np.full((1, 1, size, size), np.nan, np.float32))
     with pytest.raises(ModelPackageError, match="fails on images of"):
-        package.run(np.zeros((1, 1, SIZE, SIZE + 1), np.float32))
+        package.run(np.zeros((1, 1, size, size + 1), np.float32))
+
+
+def test_a_graph_for_other_classes_than_its_description_names_is_refused(tmp_path: Path) -> None:
+    three = classifier_package(tmp_path / "p", ["a", "b", "c"], [0.0, 1.0, 2.0])
+    (changed := described(three))["parameters"]["answer"]["classes"].append({"name": "d"})
+    write_description(three, changed)
+    with pytest.raises(ModelPackageError, match=r"gives 3 probabilities, and package\.json names 4 classes"):
+        load_package(three).prepare()
+    two = {"activation": "sigmoid", "classes": [{"name": "a"}, {"name": "b"}], "threshold": 0.5}
+    changed["parameters"]["answer"] = two
+    write_description(three, changed)
+    with pytest.raises(ModelPackageError, match="needs an output probability of 1 dimensions"):
+        load_package(three).prepare()
 
 
 ODD = st.recursive(
@@ -308,7 +326,7 @@ def test_no_content_of_the_description_gives_anything_but_a_package_error(
     folder = copies[kind]
     (folder / "package.json").write_text(json.dumps(description))
     try:
-        package = load_package(folder, kind)  # type: ignore[arg-type]
+        package = load_package(folder, TASKS[kind])
     except ModelPackageError as error:
         assert str(error).startswith(str(folder))
         assert str(error).isprintable()
@@ -318,21 +336,21 @@ def test_no_content_of_the_description_gives_anything_but_a_package_error(
     assert package.name.isprintable()
     assert len(package.fingerprint) == 16
     assert math.isfinite(package.input_size)
-    assert checked(package.description, "").lacks(kind) == []  # type: ignore[arg-type]
+    assert package.parameters.postprocess is not None
 
 
 def test_a_description_that_could_not_be_read_again_is_not_written(tmp_path: Path) -> None:
     folder = package_of(graph_of(), tmp_path / "p")
     before = (folder / "package.json").read_bytes()
-    with pytest.raises(ModelPackageError, match=r"parameters\.threshold"):
-        write_description(folder, described(folder) | {"parameters": {"threshold": 1.5}})
+    with pytest.raises(ModelPackageError, match=r"parameters\.postprocess\.threshold"):
+        write_description(folder, described(folder) | {"parameters": {"postprocess": {"threshold": 1.5}}})
     assert (folder / "package.json").read_bytes() == before
 
 
 @pytest.mark.parametrize(
     ("kind", "path", "value"),
     [
-        ("classifier", ("threshold",), 0.0),
+        ("classifier", ("answer", "threshold"), 0.0),
         ("lungs", ("postprocess", "threshold"), 0.4),
         ("orientation", ("mirrored_above",), -9.0),
     ],
@@ -349,4 +367,4 @@ def test_a_changed_parameter_is_refused(kind: str, path: tuple[str, ...], value:
     with pytest.raises(ModelPackageError, match="parameters do not have the checksum"):
         load_package(folder)
     write_description(folder, description)  # whoever exports a package again says so
-    assert load_package(folder).parameters == description["parameters"]
+    assert load_package(folder).description["parameters"] == description["parameters"]

@@ -6,13 +6,21 @@ import pytest
 
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.batch import AnalysisWriter, Job
+from lunglens.film.model_package.record import MeasuredRow
 from lunglens.film.sheet import sheet_html, sheet_of, sheet_pdf
 from lunglens.film.sheet.content import predictive_values
 from lunglens.film.statements import Line
 
 MEASURED = [
-    {"films": "these <films>", "n_positive": 90, "n_negative": 10, "sensitivity": 0.9, "specificity": 0.8}
-    | {"sensitivity_95_ci": [0.8, 0.95], "specificity_95_ci": [0.5, 0.9]}
+    MeasuredRow(
+        films="these <films>",
+        n_positive=90,
+        n_negative=10,
+        sensitivity=0.9,
+        specificity=0.8,
+        sensitivity_95_ci=[0.8, 0.95],
+        specificity_95_ci=[0.5, 0.9],
+    )
 ]
 LINES = [
     Line("film", "Film", "PNG, <b>"),

@@ -12,7 +12,7 @@ from lunglens.study.config import load_config
 from lunglens.study.config.study import ClassRule, StudyConfig, without_sources
 from lunglens.study.criteria import JUDGES, Context, assign_classes, exclusions_of, read_exclusions
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIGS = Path(__file__).parents[2] / "src" / "lunglens" / "configs"
 CONTEXT = Context(seed=1, exclusions={})
 
 

@@ -20,7 +20,7 @@ from lunglens.train.crossval.run_folder import describe
 from lunglens.train.precision import fastest, settled
 from tests.train import test_loop as test_training
 
-CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))
+CONFIGS = sorted((Path(__file__).parents[2] / "src" / "lunglens" / "configs").glob("*.toml"))
 
 
 def machine(monkeypatch: pytest.MonkeyPatch, *, gpu: bool | None = None, cpu: tuple[str, ...] = ()) -> None:

@@ -1,21 +1,96 @@
-"""What the command line's verbs for films share: finding them, and a batch with its progress."""
+"""The command line's verbs for films: analyze, segment, verify."""
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lunglens.cli.options import Classifier, Films, Lungs, Out, progress
 from lunglens.files import readable
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from lunglens.film.batch import Outcome, Writer
 
+app = typer.Typer()
 
-def found_films(paths: list[Path], list_skipped: bool) -> tuple[list[Path], str]:
-    """The films among the files and folders, and a line about what is none (empty where all are)."""
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Also do those films again that have failed before.")]
+ListSkipped = Annotated[
+    bool, typer.Option("--list-skipped", help="Name each file of a folder that is no film, and say why.")
+]
+
+
+@app.command()
+def analyze(  # noqa: PLR0913, PLR0917 - an option each
+    paths: Films,
+    out: Out,
+    lungs: Lungs = None,
+    classifier: Classifier = None,
+    dicom: Annotated[
+        bool, typer.Option("--dicom", help="Of DICOM films also SEG, SR and Secondary Capture (extra 'serve').")
+    ] = False,
+    report: Annotated[bool, typer.Option("--report", help="Also a page as HTML and PDF (extra 'serve').")] = False,
+    prevalence: Annotated[
+        float, typer.Option(min=0.0001, max=0.9999, help="Share of COVID-19 among your patients, for the report.")
+    ] = 0.05,
+    retry_failed: RetryFailed = False,
+    list_skipped: ListSkipped = False,
+) -> None:
+    """Analyse films: JSON, panel and lung mask for each, and summary.csv for all.
+
+    Exit code 0: all answered, 1: some refused or failed, 2: wrong use.
+    """
+    from lunglens.film.batch import AnalysisWriter
+
+    if dicom or report:  # say at once that the extra is missing
+        import highdicom  # noqa: F401
+        import reportlab  # noqa: F401
+    films = _films_of(paths, list_skipped)
+    write = AnalysisWriter(dicom, prevalence if report else None)
+    _run(films, out, write, (lungs, classifier), retry_failed)
+
+
+@app.command()
+def segment(
+    paths: Films,
+    out: Out,
+    lungs: Lungs = None,
+    retry_failed: RetryFailed = False,
+    list_skipped: ListSkipped = False,
+) -> None:
+    """Write the lung masks of films, and nothing else."""
+    from lunglens.film.batch import write_segmentation
+
+    _run(_films_of(paths, list_skipped), out, write_segmentation, (lungs, None), retry_failed)
+
+
+@app.command()
+def verify(
+    packages: Annotated[list[Path] | None, typer.Argument(help="Packages; without any, those that ship.")] = None,
+) -> None:
+    """Re-check model packages: checksums and golden case. Exit code 0: all are good, 1: not all."""
+    from lunglens.errors import ModelPackageError
+    from lunglens.film.model_package.package import load_package, shipped_models, verify_package
+
+    bad = False
+    for folder in packages or [shipped_models() / name for name in ("lungs", "classifier", "orientation")]:
+        try:
+            package = load_package(folder)
+            problems = verify_package(package)
+            good = f"{package.name}: good"
+        except ModelPackageError as error:
+            problems, good = [str(error)], ""
+        bad = bad or bool(problems)
+        for line in problems or [good]:
+            typer.echo(readable(line), err=bool(problems))
+    raise typer.Exit(1 if bad else 0)
+
+
+def _films_of(paths: list[Path], list_skipped: bool) -> tuple[list[Path], str]:
+    """The films among the files and folders, and a line about what is none (empty where all are).
+
+    Where there is no film at all, that is said, and the program ends.
+    """
     from lunglens.film.batch import find_films
 
     skipped: Counter[str] = Counter()
@@ -28,51 +103,43 @@ def found_films(paths: list[Path], list_skipped: bool) -> tuple[list[Path], str]
     films = find_films(paths, on_passed_over)
     kinds = ", ".join(f"{count} {why}" for why, count in skipped.most_common())
     line = f"{skipped.total()} {'file' if skipped.total() == 1 else 'files'} passed over: {kinds}" if skipped else ""
+    if not films:
+        typer.echo("lunglens: no image files there (DICOM, PNG, JPEG or TIFF)", err=True)
+        if line:
+            typer.echo(line, err=True)
+        raise typer.Exit(2)
     return films, line
 
 
-def run_films(
+def _run(
     found: tuple[list[Path], str],
     out: Path,
     write: "Writer",
     packages: tuple[Path | None, Path | None],
     retry_failed: bool,
 ) -> None:
-    """Run a batch over what `found_films` has found, say what has become of it, and end the program."""
+    """Run a batch over films, say what has become of it, and end the program."""
     from lunglens.film.analyzer import Analyzer
     from lunglens.film.batch import SUMMARY, run_batch
     from lunglens.film.reading.apart import prepare
 
     films, passed_over = found
-    if not films:
-        typer.echo("lunglens: no image files there (DICOM, PNG, JPEG or TIFF)", err=True)
-        if passed_over:
-            typer.echo(passed_over, err=True)
-        raise typer.Exit(2)
     prepare()
     analyzer = Analyzer.load(*packages)
     analyzer.prepare()
-    with _progress() as progress:
-        task = progress.add_task("films", total=len(films))
+    with progress() as bar:
+        task = bar.add_task("films", total=len(films))
 
         def on_done(outcome: "Outcome") -> None:
-            progress.advance(task)
+            bar.advance(task)
             if outcome.status != "analyzed":
                 line = readable(f"{outcome.path}: {outcome.status}: {outcome.reason}")
-                progress.console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
+                bar.console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
         outcomes = run_batch(films, out, analyzer, write, on_done, retry_failed)
-    counts = {status: sum(o.status == status for o in outcomes) for status in ("analyzed", "refused", "failed")}
-    said = ", ".join(f"{count} {status}" for status, count in counts.items())
-    typer.echo(f"{said}; see {readable(out / SUMMARY)}")
+    counts = Counter(outcome.status for outcome in outcomes)
+    summary = ", ".join(f"{counts[status]} {status}" for status in ("analyzed", "refused", "failed"))
+    typer.echo(f"{summary}; see {readable(out / SUMMARY)}")
     if passed_over:
         typer.echo(passed_over)
     raise typer.Exit(0 if counts["analyzed"] == len(outcomes) else 1)
-
-
-def _progress() -> "Progress":
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True))

@@ -1,19 +1,14 @@
 """The command line's verbs for data: sources, get, curate, duplicates, folds, report, review."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
+from lunglens.cli.options import Changes, Data, Lungs, Seed, Study, console
 from lunglens.files import readable
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
 app = typer.Typer()
-
-Study = Annotated[Path, typer.Argument(metavar="STUDY", help="A folder that curate has made.")]
-Data = Annotated[Path, typer.Option("--data", envvar="LUNGLENS_DATA", help="Folder that holds the data sets.")]
 
 
 @app.command()
@@ -41,35 +36,40 @@ def get(
 
     if name not in SOURCES:
         raise typer.BadParameter(f"{name} is not one of {', '.join(SOURCES)}")
-    typer.echo(f"{name} is in {download(SOURCES[name], to, _console())}")
+    typer.echo(f"{name} is in {download(SOURCES[name], to, console())}")
 
 
 @app.command()
-def curate(
+def curate(  # noqa: PLR0913, PLR0917 - an option each
     data: Data,
-    config: Annotated[Path, typer.Option("--config", help="TOML file with a \\[study], such as configs/paper.toml.")],
+    config: Annotated[
+        str,
+        typer.Option("--config", help="TOML file with a \\[study], such as those of `lunglens config list`: paper."),
+    ],
     out: Annotated[Path, typer.Option("--out", help="Study folder to make; run again to go on.")],
     without: Annotated[list[str] | None, typer.Option(help="Leave out a source that you do not have.")] = None,
     apart_from: Annotated[
         list[Path] | None, typer.Option(help="A study whose films and patients are left out, to test its models here.")
     ] = None,
-    lungs: Annotated[Path | None, typer.Option(help="Lungs package to use instead of the one that ships.")] = None,
+    lungs: Lungs = None,
+    changes: Changes = None,
+    seed: Seed = None,
 ) -> None:
     """Build a study: read the data sets, apply the criteria one after the other, segment, cut, count."""
     from lunglens.errors import ConfigurationError
     from lunglens.film.model_package.package import load_package, shipped_models
     from lunglens.study.build import curate as build
-    from lunglens.study.config import load_config
+    from lunglens.study.config import config_path, load_config
     from lunglens.study.config.study import without_sources
     from lunglens.study.folder import load_study
 
-    study = load_config(config).study
+    study = load_config(config, changes or (), seed).study
     if study is None:
-        raise ConfigurationError(f"{config}: has no [study]; see configs/paper.toml")
+        raise ConfigurationError(f"{config}: has no [study]; see lunglens config show paper")
     study = without_sources(study, tuple(without or ()))
     package = load_package(lungs or shipped_models() / "lungs")
     others = [load_study(folder) for folder in apart_from or ()]
-    found = build(data, study, config.parent, out, package, _console(), others)
+    found = build(data, study, config_path(config).parent, out, package, console(), others)
     typer.echo(f"{readable(out)}: study {found['name']}, fingerprint {found['fingerprint'][:16]}")
 
 
@@ -84,7 +84,7 @@ def duplicates(
 
     problems: Problems = []
     table = manifest(read_sources(data.resolve(), problems=problems))
-    pairs = find_duplicates(table, out / "descriptors", _console(), problems)
+    pairs = find_duplicates(table, out / "descriptors", console(), problems)
     page = write_report(pairs, out)
     for problem in problems:
         typer.echo(readable(problem), err=True)
@@ -145,9 +145,3 @@ def review(study: Study) -> None:
     from lunglens.study.report.review import write_review
 
     typer.echo(f"open {write_review(study)} in a browser, save exclude.csv beside the configuration, curate again")
-
-
-def _console() -> "Console":
-    from rich.console import Console
-
-    return Console(stderr=True)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lunglens.errors import DataError
 from lunglens.evaluate.classification import DIGITS, TOO_FEW, mean_of_folds
@@ -113,6 +114,13 @@ def gain(table: pd.DataFrame, name: str, seed: int) -> Gain:
         change_95_ci=between,
         verdict=("helps" if between and sign * between[0] > 0 else "hurts") if decided else "undecided",
     )
+
+
+def summary_by_group(values: Floats, groups: NDArray[Any], seed: int = 0) -> dict[str, Any]:
+    """Summary of one measure: `_summary`, the mean's 95 % interval by group, and the mean of the worst twentieth."""
+    worst = np.sort(values)[: max(1, round(len(values) / 20))]
+    tail = {"worst_twentieth_mean": round(float(worst.mean()), DIGITS)}
+    return _summary(values) | {"mean_95_ci": _interval(values, groups, seed)} | tail
 
 
 def _summary(values: Floats) -> dict[str, Any]:

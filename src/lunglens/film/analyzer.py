@@ -14,8 +14,8 @@ from lunglens.film.gate.look import Look, look_at
 from lunglens.film.heatmap import heat_on_film, heat_share
 from lunglens.film.lungs.postprocess import lung_mask
 from lunglens.film.model_package.package import ModelPackage, load_package, shipped_models
+from lunglens.film.model_package.record import ClassifierParameters, LungsParameters, OrientationParameters
 from lunglens.film.orientation import AS_STORED
-from lunglens.film.parameters import Postprocess, View
 from lunglens.film.preprocess import Mask, classifier_view, cut_to_lungs, film_square, resize_mask
 from lunglens.film.radiograph import Radiograph, radiograph_from_array, read_radiograph
 
@@ -28,9 +28,9 @@ MOST_UNEQUAL = 2.0  # larger : smaller lung; above it 7 of 415 accepted adult fi
 class Analyzer:
     """The models, loaded once and used for many films."""
 
-    lungs: ModelPackage
-    classifier: ModelPackage
-    orientation: ModelPackage
+    lungs: ModelPackage[LungsParameters]
+    classifier: ModelPackage[ClassifierParameters]
+    orientation: ModelPackage[OrientationParameters]
 
     @classmethod
     def load(cls, lungs: Path | None = None, classifier: Path | None = None) -> "Analyzer":
@@ -42,7 +42,7 @@ class Analyzer:
         models = shipped_models()
         return cls(
             load_package(lungs or models / "lungs", "lungs"),
-            load_package(classifier or models / "classifier", "classifier"),
+            load_package(classifier or models / "classifier", "classification"),
             load_package(models / "orientation", "orientation"),
         )
 
@@ -76,7 +76,7 @@ class Analyzer:
         answer = self._classify(look)
         clock.lap("classifier")
         left, right = (_lung(side, film) for side in look.sides())
-        settings = Postprocess.model_validate(self.lungs.parameters["postprocess"])
+        settings = self.lungs.parameters.postprocess
         if look.segmentation.mask.region_area_px < settings.min_area_px:
             warnings += (f"small lungs: below the paper's quality threshold of {settings.min_area_px} px",)
         warnings += _doubtful_lungs(left, right)
@@ -103,19 +103,19 @@ class Analyzer:
 
     def _classify(self, look: Look) -> dict[str, Any]:
         parameters = self.classifier.parameters
-        view = View.model_validate(parameters["view"])
+        view = parameters.view
         pixels = look.pixels
         # The region is the classifier's matter: with the settings that it was trained with.
         mask = look.segmentation.mask
-        if parameters["postprocess"] != self.lungs.parameters["postprocess"]:
-            mask = lung_mask(mask.probability, Postprocess.model_validate(parameters["postprocess"]))
+        if parameters.postprocess != self.lungs.parameters.postprocess:
+            mask = lung_mask(mask.probability, parameters.postprocess)
         region = resize_mask(mask.region, view.film_size, view.film_size)
         same_size = view.film_size == self.lungs.input_size
         square = look.segmentation.film if same_size else film_square(pixels, view.film_size)
         image, lungs, box = classifier_view(square, region, view)
         seen = cut_to_lungs(image, lungs) if view.cut else image
         outputs = self.classifier.run(seen[None, None])
-        probability, threshold = float(outputs["probability"][0]), float(parameters["threshold"])
+        probability, threshold = float(outputs["probability"][0]), float(parameters.answer.threshold or 0)
         heat = look.displayed(heat_on_film(outputs["heat"][0], box, view.film_size, pixels.shape))
         top, left, bottom, right = (edge / view.film_size for edge in box)
         return {

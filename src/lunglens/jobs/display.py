@@ -49,7 +49,6 @@ class Progress:
         return "  ".join([f"epoch {self.epochs}{of}", *(f"{name} {text}" for name, text in self.numbers.items())])
 
 
-
 class Display:
     """Shows jobs while they run."""
 

@@ -110,7 +110,7 @@ def about(request: Request) -> AboutModel:
         notice=NOTICE,
         models={name: package.name for name, package in packages.items()},
         cards={name: package.card for name, package in packages.items()},
-        threshold=packages["classifier"].parameters["threshold"],
+        threshold=packages["classifier"].parameters.answer.threshold,
         limits={name: getattr(settings, name) for name in limits},
         dicom=find_spec("highdicom") is not None,
     )

@@ -12,10 +12,10 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from lunglens.errors import DataError
+from lunglens.evaluate.predictions import EXTERNAL, UNUSED
 from lunglens.files import save_csv, write_json
 from lunglens.study.folder import Study
 
-EXTERNAL, UNUSED = "external", "unused"
 VALIDATION_SHARE = 0.1
 COLUMNS = ["image_id", "class", "source", "group_id", "fold"]
 

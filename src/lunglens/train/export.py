@@ -1,6 +1,7 @@
 """Trained torch modules -> model packages, checked against torch before they are written."""
 
 import warnings
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from lunglens.errors import ModelPackageError
 from lunglens.files import sha256_of, write_bytes
 from lunglens.film.about import __version__
 from lunglens.film.model_package.package import golden_input, golden_summary, load_package, write_description
-from lunglens.film.model_package.record import FORMAT_VERSION, GRAPH
+from lunglens.film.model_package.record import FORMAT_VERSION, GRAPH, Parameters
 from lunglens.train.networks.unet import UNet
 
 AGREEMENT = 1e-4
@@ -42,8 +43,10 @@ def export_package(
     *,
     name: str,
     input_size: int,
-    parameters: dict[str, Any],
+    parameters: Parameters,
     provenance: dict[str, Any],
+    files: Sequence[str] = (),
+    **more: Any,
 ) -> None:
     """Write `graph` (with an `outputs` tuple of names) as a model package into `folder`.
 
@@ -52,12 +55,14 @@ def export_package(
         folder: is created; a card that is already there is kept, the rest replaced.
         name: model name, without version.
         input_size: S.
-        parameters: preprocessing, post-processing and thresholds.
+        parameters: preprocessing, post-processing, classes and thresholds; their type is the package's task.
         provenance: data fingerprint, configuration, seed, metrics: whatever says where the weights come from.
+        files: names of what else was written into `folder` for the package.
+        more: other parts of `record.Record`, such as `origin` and `measured`.
 
     Raises:
-        ModelPackageError: the ONNX graph does not agree with torch to 1e-4 on the golden case, or the name or the
-            parameters are none that a package may have.
+        ModelPackageError: the ONNX graph does not agree with torch to 1e-4 (of an output's largest value, if that is
+            above 1) on the golden case, or the name or the parameters are none that a package may have.
     """
     folder.mkdir(parents=True, exist_ok=True)
     graph = graph.eval().to(memory_format=torch.contiguous_format)
@@ -65,13 +70,15 @@ def export_package(
     write_bytes(folder / GRAPH, _onnx_bytes(graph, example))
     description = {
         "format_version": FORMAT_VERSION,
+        "task": parameters.task,
         "name": name,
         "version": __version__,
         "created": datetime.now(UTC).date().isoformat(),
         "input_size": input_size,
-        "parameters": parameters,
+        "parameters": parameters.model_dump(mode="json", exclude_none=True),
         "provenance": provenance,
-        "checksums": {GRAPH: sha256_of(folder / GRAPH)},
+        **more,
+        "checksums": {name: sha256_of(folder / name) for name in (GRAPH, *files)},
         "golden": {},
     }
     write_description(folder, description)
@@ -79,7 +86,8 @@ def export_package(
     with torch.inference_mode():
         expected = dict(zip(graph.outputs, graph(example), strict=True))  # type: ignore[arg-type]
     for output, tensor in expected.items():
-        worst = float(np.abs(found[output] - tensor.numpy()).max())
+        largest = max(1.0, float(tensor.abs().max()))  # what has no limits is compared with its own size
+        worst = float(np.abs(found[output] - tensor.numpy()).max()) / largest
         if worst > AGREEMENT:
             raise ModelPackageError(f"{folder}: ONNX and torch differ by {worst:.2g} in {output} (at most {AGREEMENT})")
     write_description(folder, description | {"golden": golden_summary(found)})

@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lunglens.film.lungs.postprocess import MASK_SIZE
 from lunglens.film.lungs.segmenter import Segmentation
 from lunglens.film.lungs.sides import lung_sides
+from lunglens.film.model_package.record import Check
 from lunglens.film.preprocess import STRETCH_PERCENTILES, Floats
 
 # Of 415 adult frontal films of seven sources, 4 fall between the gate's own threshold and this one; of 40 upper thirds
@@ -31,10 +33,10 @@ class LinearCheck:
         return float(1 / (1 + np.exp(-np.clip(standard @ self.weights + self.bias, -60, 60))))
 
     @classmethod
-    def from_parameters(cls, parameters: dict[str, Any]) -> "LinearCheck":
-        """From the lists of a model package."""
-        arrays = {name: np.asarray(parameters[name], np.float64) for name in ("mean", "scale", "weights")}
-        return cls(**arrays, bias=float(parameters["bias"]), threshold=float(parameters["threshold"]))
+    def of(cls, check: Check) -> "LinearCheck":
+        """The check of a model package."""
+        mean, scale, weights = (np.asarray(values, np.float64) for values in (check.mean, check.scale, check.weights))
+        return cls(mean, scale, weights, check.bias, check.threshold)
 
     def to_parameters(self) -> dict[str, Any]:
         """Lists for a model package, rounded to what the check needs."""
@@ -95,7 +97,7 @@ def _geometry(segmentation: Segmentation) -> NDArray[np.float64]:
     if not fields.any():
         return np.zeros(8)
     rows, columns = np.nonzero(fields)
-    spread = [rows.mean() / 512, columns.mean() / 512, rows.std() / 512, columns.std() / 512]
+    spread = [value / MASK_SIZE for value in (rows.mean(), columns.mean(), rows.std(), columns.std())]
     unsure = float(((probability > 0.1) & (probability < 0.9)).mean())
     return np.array([left, right, abs(left - right), *spread, unsure])
 

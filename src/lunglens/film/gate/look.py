@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lunglens.errors import ModelPackageError
 from lunglens.film.gate.judge import GateResult, LinearCheck, gate_features, judge, weigh_doubt
 from lunglens.film.gate.upright import guess_orientation
 from lunglens.film.lungs.segmenter import Segmentation, segment_square
 from lunglens.film.lungs.sides import lung_sides
 from lunglens.film.model_package.package import ModelPackage
+from lunglens.film.model_package.record import LungsParameters, OrientationParameters
 from lunglens.film.orientation import AS_STORED, Orientation
-from lunglens.film.parameters import Postprocess
 from lunglens.film.preprocess import Floats, Mask, film_square, resize_mask
 from lunglens.film.radiograph import Radiograph
 
@@ -55,7 +56,9 @@ class Look:
         return lung_sides(self.displayed(self.segmentation.mask.fields))
 
 
-def look_at(film: Radiograph, lungs: ModelPackage, orientation: ModelPackage) -> Look:
+def look_at(
+    film: Radiograph, lungs: ModelPackage[LungsParameters], orientation: ModelPackage[OrientationParameters]
+) -> Look:
     """See a film as its header says; turned or mirrored by its pixels only if the gate then accepts it.
 
     A film that is accepted in no way is returned as its header says.
@@ -73,16 +76,20 @@ def look_at(film: Radiograph, lungs: ModelPackage, orientation: ModelPackage) ->
     return look
 
 
-def _judged(film: Radiograph, seen: Floats, lungs: ModelPackage) -> tuple[Segmentation, GateResult, bool]:
+def _judged(
+    film: Radiograph, seen: Floats, lungs: ModelPackage[LungsParameters]
+) -> tuple[Segmentation, GateResult, bool]:
     """Segment and judge; a film that looks inverted is turned, and kept so if the gate then accepts it."""
-    settings = Postprocess.model_validate(lungs.parameters["postprocess"])
-    checks = {name: LinearCheck.from_parameters(p) for name, p in lungs.parameters["gate"].items()}
+    settings, checks = lungs.parameters.postprocess, lungs.parameters.gate
+    if checks is None:
+        raise ModelPackageError(f"{lungs.folder}: its gate is not fitted; do that first: lunglens train gate")
+    frontal, inverted = LinearCheck.of(checks.frontal), LinearCheck.of(checks.inverted)
     segmentation = segment_square(seen, lungs, settings)
-    gate = weigh_doubt(judge(film.pixels, segmentation, checks["frontal"]), film.doubt)
-    if checks["inverted"].score(gate_features(segmentation)) <= checks["inverted"].threshold:
+    gate = weigh_doubt(judge(film.pixels, segmentation, frontal), film.doubt)
+    if inverted.score(gate_features(segmentation)) <= inverted.threshold:
         return segmentation, gate, False
     negative = segment_square(np.float32(1) - seen, lungs, settings)
-    negative_gate = weigh_doubt(judge(film.pixels, negative, checks["frontal"]), film.doubt)
+    negative_gate = weigh_doubt(judge(film.pixels, negative, frontal), film.doubt)
     if negative_gate.accepted:
         return negative, negative_gate, True
     return segmentation, gate, False

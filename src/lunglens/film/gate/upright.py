@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lunglens.film.model_package.package import ModelPackage
+from lunglens.film.model_package.record import OrientationParameters
 from lunglens.film.orientation import ALL_ORIENTATIONS
 from lunglens.film.preprocess import Floats, resize
 
@@ -22,17 +23,17 @@ class Guess:
     mirrored: tuple[bool, ...]
 
 
-def guess_orientation(square: Floats, package: ModelPackage) -> Guess:
+def guess_orientation(square: Floats, package: ModelPackage[OrientationParameters]) -> Guess:
     """Ask the network about a film (S, S), 0..1, from `film_square`, in any polarity."""
     scores = orientation_scores(square, package)
-    wrong_side = mirror_evidence(scores) > package.parameters["mirrored_above"]
+    wrong_side = mirror_evidence(scores) > package.parameters.mirrored_above
     turn = turn_evidence(scores)
     best = int(np.argmax(turn))
-    sure = turn[best] - turn[0] > package.parameters["turned_above"]
+    sure = turn[best] - turn[0] > package.parameters.turned_above
     return Guess(best if sure else 0, tuple(wrong_side.tolist()))
 
 
-def orientation_scores(square: Floats, package: ModelPackage) -> NDArray[np.float32]:
+def orientation_scores(square: Floats, package: ModelPackage[OrientationParameters]) -> NDArray[np.float32]:
     """How upright the film is after each of `ALL_ORIENTATIONS`: (8,), the differences are log odds."""
     small = resize(square, package.input_size, package.input_size)
     turned = np.stack([orientation.apply(small) for orientation in ALL_ORIENTATIONS])

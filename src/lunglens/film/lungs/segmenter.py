@@ -1,6 +1,7 @@
 """Film -> lung mask with a packaged model (no torch)."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,12 +26,12 @@ class Segmentation:
     features: NDArray[np.float32]
 
 
-def segment_film(pixels: Floats, package: ModelPackage, settings: Postprocess) -> Segmentation:
+def segment_film(pixels: Floats, package: ModelPackage[Any], settings: Postprocess) -> Segmentation:
     """Segment the lungs of (H, W) pixels in 0..1, bright = dense."""
     return segment_square(film_square(pixels, package.input_size), package, settings)
 
 
-def segment_square(film: Floats, package: ModelPackage, settings: Postprocess) -> Segmentation:
+def segment_square(film: Floats, package: ModelPackage[Any], settings: Postprocess) -> Segmentation:
     """The same for a film that `film_square` has already brought to the network's size."""
     outputs = package.run(film[None, None])
     return Segmentation(film, lung_mask(outputs["probability"][0, 0], settings), outputs["features"][0])

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,55 +19,67 @@ from numpy.typing import NDArray
 from lunglens.errors import ModelPackageError
 from lunglens.files import write_json
 from lunglens.film.model_package.onnx_file import has_external_data
-from lunglens.film.model_package.record import DESCRIPTION, GRAPH, Kind, checked
+from lunglens.film.model_package.record import (
+    DESCRIPTION,
+    GRAPH,
+    ClassifierParameters,
+    LungsParameters,
+    MeasuredRow,
+    OrientationParameters,
+    P,
+    Record,
+    Task,
+    read_record,
+)
 
 GOLDEN_TOLERANCE = 1e-3
 INPUT = "images"
 _MOST_BYTES = {DESCRIPTION: 64 * 1024**2, GRAPH: 2 * 1024**3}  # protobuf's own limit is 2 GiB
-_DIMENSIONS: dict[Kind, dict[str, int]] = {
-    "lungs": {"probability": 4, "features": 2},
-    "classifier": {"probability": 1, "heat": 3},
-    "orientation": {"score": 1},
-}
 _AGAIN = "export or install the package again"
 Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class ModelPackage:
+class ModelPackage(Generic[P]):
     """A model as it ships.
 
     folder: where `package.json`, `model.onnx` and `README.md` (the card) lie.
-    description: what `package.json` says, see `record.Record`; keys it does not know are kept.
+    record: what `package.json` says, as format 2; keys it does not know are kept.
     """
 
     folder: Path
-    description: dict[str, Any]
+    record: Record[P]
 
     @property
     def name(self) -> str:
         """Name and version, as written into every result."""
-        return f"{self.description['name']} {self.description['version']}"
+        return f"{self.record.name} {self.record.version}"
 
     @property
     def input_size(self) -> int:
         """Side of the square input in pixels."""
-        return int(self.description["input_size"])
+        return self.record.input_size
 
     @property
-    def parameters(self) -> dict[str, Any]:
-        """Preprocessing, post-processing and thresholds that belong to the weights."""
-        return dict(self.description["parameters"])
+    def parameters(self) -> P:
+        """Preprocessing, post-processing, classes and thresholds that belong to the weights."""
+        return self.record.parameters
 
     @property
-    def measured(self) -> list[dict[str, Any]]:
-        """Sensitivity and specificity at the threshold (films, n_positive, n_negative), for packages that say so."""
-        return list(self.description.get("measured", {}).get("rows", []))
+    def measured(self) -> list[MeasuredRow]:
+        """Sensitivity and specificity at the threshold, for packages that say so."""
+        return self.record.measured.rows
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """`package.json` of format 2, to be changed and written again by `write_description`."""
+        return self.record.model_dump(mode="json", exclude_unset=True)
 
     @property
     def fingerprint(self) -> str:
         """16 hex digits that change with the files' checksums, the parameters and the input's size."""
-        parts = {key: self.description[key] for key in ("checksums", "parameters", "input_size")}
+        description = self.description
+        parts = {key: description[key] for key in ("checksums", "parameters", "input_size")}
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
@@ -79,7 +91,7 @@ class ModelPackage:
     @cached_property
     def _session(self) -> Any:
         # The bytes that were hashed are the bytes that are run: the file is not opened a second time.
-        graph = _verified(self.folder, GRAPH, self.description["checksums"][GRAPH])
+        graph = _verified(self.folder, GRAPH, self.record.checksums[GRAPH])
         return _session_of(graph, self)
 
     def prepare(self) -> None:
@@ -113,28 +125,39 @@ def shipped_models() -> Path:
     return Path(str(files("lunglens"))) / "models"
 
 
-def load_package(folder: Path, kind: Kind | None = None) -> ModelPackage:
+@overload
+def load_package(folder: str | Path, task: None = None) -> ModelPackage[Any]: ...
+@overload
+def load_package(folder: str | Path, task: Literal["lungs"]) -> ModelPackage[LungsParameters]: ...
+@overload
+def load_package(folder: str | Path, task: Literal["classification"]) -> ModelPackage[ClassifierParameters]: ...
+@overload
+def load_package(folder: str | Path, task: Literal["orientation"]) -> ModelPackage[OrientationParameters]: ...
+def load_package(folder: str | Path, task: Task | None = None) -> ModelPackage[Any]:
     """Read a package's description and hold its files against their checksums.
 
     Args:
         folder: where the package lies.
-        kind: what the package must be fit for; None where its parameters do not matter.
+        task: what the package must be fit for; None where that does not matter.
 
     Raises:
-        ModelPackageError: no package there, damaged, of another kind or of another format version.
+        ModelPackageError: no package there, damaged, for another task or of another format version.
     """
+    folder = Path(folder)
     try:
         description = json.loads(_read(folder, DESCRIPTION).decode("utf-8"))
     except (ModelPackageError, ValueError, RecursionError) as error:
         raise ModelPackageError(f"{folder}: no readable {DESCRIPTION}; is this a model package?") from error
-    record = checked(description, str(folder))
-    if kind is not None and (missing := record.lacks(kind)):
-        raise ModelPackageError(f"{folder}: is no {kind} package, it lacks {', '.join(missing)}; give a {kind} package")
+    record = read_record(description, str(folder))
+    if task not in (None, record.task):
+        raise ModelPackageError(f"{folder}: is a package for {record.task}; give one for {task}")
+    if task == "lungs" and record.parameters.gate is None:
+        raise ModelPackageError(f"{folder}: its gate is not fitted; do that first: lunglens train gate")
     if record.parameters_sha256 not in (None, _sum_of_parameters(description)):
         raise ModelPackageError(f"{folder}: its parameters do not have the checksum in {DESCRIPTION}; {_AGAIN}")
     for name, expected in record.checksums.items():
         _verified(folder, name, expected)
-    return ModelPackage(folder, description)
+    return ModelPackage(folder, record)
 
 
 def write_description(folder: Path, description: Mapping[str, Any]) -> None:
@@ -144,17 +167,17 @@ def write_description(folder: Path, description: Mapping[str, Any]) -> None:
         ModelPackageError: it would not.
     """
     whole = dict(description) | {"parameters_sha256": _sum_of_parameters(description)}
-    checked(whole, str(folder))
+    read_record(whole, str(folder))
     write_json(folder / DESCRIPTION, whole)
 
 
-def verify_package(package: ModelPackage) -> list[str]:
+def verify_package(package: ModelPackage[Any]) -> list[str]:
     """Re-check a package: checksums of its files, then the golden case. Returns what is wrong (empty: all good).
 
     This is integrity, not authenticity: it says that the files are those that were exported, not by whom.
     """
     problems = []
-    for name, expected in package.description["checksums"].items():
+    for name, expected in package.record.checksums.items():
         try:
             _verified(package.folder, name, expected)
         except ModelPackageError as error:
@@ -195,7 +218,7 @@ def _verified(folder: Path, name: str, expected: str) -> bytes:
     return data
 
 
-def _session_of(graph: bytes, package: ModelPackage) -> Any:
+def _session_of(graph: bytes, package: ModelPackage[Any]) -> Any:
     path = package.folder / GRAPH
     # onnxruntime would look for such files in the working folder, and its refusals change with its version.
     try:
@@ -226,7 +249,7 @@ def _session_of(graph: bytes, package: ModelPackage) -> Any:
     return session
 
 
-def _misfits(session: Any, package: ModelPackage) -> list[str]:
+def _misfits(session: Any, package: ModelPackage[Any]) -> list[str]:
     """What of the graph's inputs and outputs is not as the description needs it (free sizes are not numbers)."""
     inputs, size = session.get_inputs(), package.input_size
     problems = []
@@ -234,18 +257,25 @@ def _misfits(session: Any, package: ModelPackage) -> list[str]:
         problems.append(f"its input must be {INPUT}, in float32, and nothing else")
     elif [n for n in inputs[0].shape[1:] if isinstance(n, int)] != [1, size, size]:
         problems.append(f"its input is not (N, 1, {size}, {size}) as {DESCRIPTION} says")
-    dimensions = {one.name: len(one.shape) for one in session.get_outputs() if one.type == "tensor(float)"}
+    shapes = {one.name: one.shape for one in session.get_outputs() if one.type == "tensor(float)"}
+    record = package.record
+    for name, count in (record.outputs | record.optional_outputs).items():
+        if name not in shapes and name in record.optional_outputs:
+            continue
+        if len(shapes.get(name, ())) != count:
+            problems.append(f"a graph for {record.task} needs an output {name} of {count} dimensions")
+    return problems or _other_classes(shapes, package)
+
+
+def _other_classes(shapes: dict[str, list[Any]], package: ModelPackage[Any]) -> list[str]:
+    """Whether a graph for several classes gives another number of probabilities than the description names."""
     parameters = package.parameters
-    kinds: tuple[tuple[Kind, bool], ...] = (
-        ("lungs", "gate" in parameters),
-        ("classifier", "view" in parameters),
-        ("orientation", "mirrored_above" in parameters),
-    )
-    for kind, applies in kinds:
-        for name, count in _DIMENSIONS[kind].items() if applies else ():
-            if dimensions.get(name) != count:
-                problems.append(f"a {kind} graph needs an output {name} of {count} dimensions")
-    return problems
+    if not isinstance(parameters, ClassifierParameters) or parameters.answer.is_binary:
+        return []
+    given, named = shapes["probability"][1], len(parameters.answer.classes)
+    if not isinstance(given, int) or given == named:
+        return []
+    return [f"it gives {given} probabilities, and {DESCRIPTION} names {named} classes"]
 
 
 def golden_input(size: int) -> Array:
@@ -264,8 +294,8 @@ def golden_summary(outputs: dict[str, Array]) -> dict[str, list[float]]:
     }
 
 
-def _golden_problems(package: ModelPackage) -> list[str]:
-    expected = package.description["golden"]
+def _golden_problems(package: ModelPackage[Any]) -> list[str]:
+    expected = package.record.golden
     found = golden_summary(package.run(golden_input(package.input_size)))
     if expected.keys() != found.keys():
         return [f"{package.folder}: outputs are {sorted(found)}, the golden case has {sorted(expected)}"]

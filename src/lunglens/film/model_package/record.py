@@ -1,19 +1,48 @@
-"""What a model package's `package.json` may say; anything else is refused when the package is loaded."""
+"""What a model package's `package.json` may say; anything else is refused when the package is loaded.
 
-from typing import Annotated, Any, Literal
+Format 2 says its task, and of a classifier which classes it tells apart. Format 1 (0.1.0) had neither: its task is told
+from its parameters, and its classifiers are those of COVID-19.
+"""
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Generic, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from typing_extensions import TypeVar
 
 from lunglens.errors import ModelPackageError
 from lunglens.film.parameters import Postprocess, View
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 DESCRIPTION = "package.json"
 GRAPH = "model.onnx"
-Kind = Literal["lungs", "classifier", "orientation"]
+COVID = "covid"
+Task = Literal["lungs", "classification", "orientation"]
+
+# What a class is called and coded as where the package does not say.
+_KNOWN_CLASSES: dict[str, dict[str, Any]] = {
+    COVID: {"words": "COVID-19", "code": {"value": "840539006", "scheme": "SCT", "meaning": "COVID-19"}}
+}
+
+
+def _plain_line(text: str) -> str:
+    if text != text.strip() or not text.isprintable():
+        raise ValueError("must be one line without spaces around it")
+    return text
+
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Words = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._+:-]{0,99}$")]
+Label = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_plain_line)]
 # A plain name of a file in the package's own folder: no separator, no leading dot.
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -25,7 +54,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
 
-class _Check(_Part):
+class Check(_Part):
     """`lunglens.film.gate.judge.LinearCheck`: one mean, scale and weight a feature."""
 
     mean: Annotated[list[FiniteFloat], Field(min_length=1)]
@@ -35,29 +64,113 @@ class _Check(_Part):
     threshold: Share
 
     @model_validator(mode="after")
-    def _of_one_length(self) -> "_Check":
+    def _of_one_length(self) -> "Check":
         if not len(self.mean) == len(self.scale) == len(self.weights):
             raise ValueError("mean, scale and weights must have the same length")
         return self
 
 
-class _Gate(_Part):
-    frontal: _Check | None = None
-    inverted: _Check | None = None
+class Gate(_Part):
+    """The gate's learned checks: is it a frontal film, is its polarity inverted?"""
+
+    frontal: Check
+    inverted: Check
 
 
-class _Parameters(_Part):
-    """Lungs: `postprocess`, `gate`; classifier: `postprocess`, `view`, `threshold`; orientation: both `..._above`."""
+class Parameters(_Part):
+    """What belongs to the weights, by task."""
 
-    postprocess: Postprocess | None = None
-    gate: _Gate | None = None
-    view: View | None = None
+    task: ClassVar[Task]
+
+
+class LungsParameters(Parameters):
+    """Of a lungs package; one whose gate is not fitted yet can be run, and analyses no film."""
+
+    task = "lungs"
+    postprocess: Postprocess
+    gate: Gate | None = None
+
+    @field_validator("gate", mode="before")
+    @classmethod
+    def _not_fitted(cls, gate: object) -> object:
+        return None if gate == {} else gate
+
+
+class Code(_Part):
+    """A code of DICOM: value, scheme (such as SCT for SNOMED CT) and meaning."""
+
+    value: Annotated[Label, Field(max_length=16)]
+    scheme: Annotated[Label, Field(max_length=16)]
+    meaning: Label
+
+
+class AnswerClass(_Part):
+    """One class: its name (in results, as in its study), its words for people (if none: its name), its DICOM code."""
+
+    name: Label
+    words: Label = ""  # never so: `_known` fills it
+    code: Code | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping) or not isinstance(name := given.get("name"), str):
+            return given
+        said = {key: value for key, value in given.items() if value is not None}
+        return {"words": name} | _KNOWN_CLASSES.get(name, {}) | said
+
+
+class AnswerSettings(_Part):
+    """What a classifier tells apart, and how it decides.
+
+    classes: in the order of the graph's outputs; of two, the first is the positive one. threshold: of two classes, the
+    first one's probability from which it is decided for; None for more: the most probable class is.
+    """
+
+    activation: Literal["sigmoid", "softmax"]
+    classes: Annotated[list[AnswerClass], Field(min_length=2, max_length=100)]
     threshold: Share | None = None
-    mirrored_above: FiniteFloat | None = None
-    turned_above: FiniteFloat | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> "AnswerSettings":
+        if len({entry.name for entry in self.classes}) != len(self.classes):
+            raise ValueError("two classes have the same name")
+        if (len(self.classes) == 2) != (self.threshold is not None):
+            raise ValueError("two classes need a threshold, more have none")
+        if self.activation == "sigmoid" and len(self.classes) != 2:
+            raise ValueError("sigmoid is for two classes")
+        return self
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether there are two classes, so that one probability says all."""
+        return len(self.classes) == 2
+
+    def of(self, name: str) -> AnswerClass:
+        """The class of a name."""
+        return next(entry for entry in self.classes if entry.name == name)
 
 
-class _MeasuredRow(_Part):
+class ClassifierParameters(Parameters):
+    """Of a classifier: which region cuts the film, what of it is seen, what is answered."""
+
+    task = "classification"
+    postprocess: Postprocess
+    view: View
+    answer: AnswerSettings
+
+
+class OrientationParameters(Parameters):
+    """Of the network that says which way round a film lies: log odds above which it is believed."""
+
+    task = "orientation"
+    mirrored_above: FiniteFloat
+    turned_above: FiniteFloat
+
+
+class MeasuredRow(_Part):
+    """Sensitivity and specificity of the decision (of two classes) on some films."""
+
     films: str
     n_positive: Annotated[int, Field(ge=0)]
     n_negative: Annotated[int, Field(ge=0)]
@@ -68,10 +181,22 @@ class _MeasuredRow(_Part):
 
 
 class _Measured(_Part):
-    rows: list[_MeasuredRow] = []
+    on: str | None = None
+    rows: list[MeasuredRow] = []
 
 
-class Record(_Part):
+class Origin(_Part):
+    """Where the weights come from: what they began with, the study they were trained on, how many models they are."""
+
+    pretrained: str | None = None
+    data: dict[str, Any] = {}
+    members: Annotated[int, Field(ge=1)] | None = None
+
+
+P = TypeVar("P", bound=Parameters, default=Any)
+
+
+class Record(_Part, Generic[P]):
     """The whole of `package.json`.
 
     input_size: side of the square input in pixels. checksums: hex SHA-256 by file name, the graph's among them.
@@ -79,11 +204,14 @@ class Record(_Part):
     golden: mean, spread and a few values of each output for `golden_input`, empty while the package is being written.
     """
 
-    format_version: Literal[1]
+    format_version: Literal[2]
+    task: Task
     name: Words
     version: Words
+    created: str | None = None
     input_size: Annotated[int, Field(ge=8, le=8192)]
-    parameters: _Parameters
+    parameters: P
+    origin: Origin = Origin()
     provenance: dict[str, Any] = {}
     checksums: dict[FileName, Sha256]
     parameters_sha256: Sha256 | None = None
@@ -91,50 +219,79 @@ class Record(_Part):
     measured: _Measured = _Measured()
 
     @model_validator(mode="after")
-    def _lists_the_graph(self) -> "Record":
+    def _lists_the_graph(self) -> "Record[P]":
         if GRAPH not in self.checksums:
             raise ValueError(f"checksums must list {GRAPH}")
         return self
 
-    def lacks(self, kind: Kind) -> list[str]:
-        """The parameters that a package of this kind needs and this one has not."""
-        needed = {
-            "lungs": ("postprocess", "gate"),
-            "classifier": ("postprocess", "view", "threshold"),
-            "orientation": ("mirrored_above", "turned_above"),
-        }[kind]
-        missing = [name for name in needed if getattr(self.parameters, name) is None]
-        gate = self.parameters.gate
-        if kind == "lungs" and gate is not None:
-            missing += [f"gate.{name}" for name in ("frontal", "inverted") if getattr(gate, name) is None]
-        return missing
+    @property
+    def outputs(self) -> dict[str, int]:
+        """The outputs that the graph must have, each with its number of dimensions."""
+        if isinstance(self.parameters, ClassifierParameters):
+            return {"probability": 1 if self.parameters.answer.is_binary else 2}
+        return {"probability": 4, "features": 2} if self.task == "lungs" else {"score": 1}
+
+    @property
+    def optional_outputs(self) -> dict[str, int]:
+        """Outputs that it may have: the heat of a network that has no maps is missing."""
+        if isinstance(self.parameters, ClassifierParameters):
+            return {"heat": 3 if self.parameters.answer.is_binary else 4}
+        return {}
 
 
-def checked(description: object, where: str) -> Record:
-    """The record of a parsed `package.json`.
+_RECORDS: dict[Task, type[Record[Any]]] = {
+    "lungs": Record[LungsParameters],
+    "classification": Record[ClassifierParameters],
+    "orientation": Record[OrientationParameters],
+}
+
+
+def read_record(description: object, where: str) -> Record[Any]:
+    """The record of a parsed `package.json`, of format 1 or 2.
 
     Raises:
         ModelPackageError: begins with `where` and names the keys that are missing or hold something else.
     """
     if not isinstance(description, dict):
         raise ModelPackageError(f"{where}: {DESCRIPTION} is no JSON object; install the package again")
-    found = description.get("format_version")
-    if type(found) is not int or found != FORMAT_VERSION:
-        raise ModelPackageError(f"{where}: package format {_plain(found)}, this LungLens reads format {FORMAT_VERSION}")
+    version = description.get("format_version")
+    if type(version) is not int or version not in (1, FORMAT_VERSION):
+        raise ModelPackageError(
+            f"{where}: package format {_plain(version)}, this LungLens reads formats 1 and {FORMAT_VERSION}"
+        )
+    if version == 1:
+        description = _from_format_1(description)
+    task = description.get("task")
+    if not isinstance(task, str) or task not in _RECORDS:
+        raise ModelPackageError(f"{where}: a package for {_plain(task)}; this LungLens knows {', '.join(_RECORDS)}")
     try:
-        return Record.model_validate(description)
+        return _RECORDS[task].model_validate(description)
     except ValidationError as error:
         problems = [(".".join(map(_plain, e["loc"])), e["type"], e["msg"]) for e in error.errors(include_input=False)]
     if missing := [key for key, kind, _ in problems if kind == "missing"]:
         raise ModelPackageError(f"{where}: {DESCRIPTION} lacks {', '.join(missing[:6])}; install the package again")
-    said = "; ".join(f"{key}: {message}" if key else message for key, _, message in problems[:3])
-    raise ModelPackageError(f"{where}: {DESCRIPTION} holds what no package may ({said}); install the package again")
+    texts = "; ".join(f"{key}: {_plain(text)}" if key else _plain(text) for key, _, text in problems[:3])
+    raise ModelPackageError(f"{where}: {DESCRIPTION} holds what no package may ({texts}); install the package again")
+
+
+def _from_format_1(description: dict[str, Any]) -> dict[str, Any]:
+    """The same as format 2 says it."""
+    parameters = description.get("parameters")
+    if not isinstance(parameters, dict):
+        parameters = {}
+    task = "orientation" if "mirrored_above" in parameters else "classification" if "view" in parameters else "lungs"
+    if task == "classification":
+        rest = {key: value for key, value in parameters.items() if key != "threshold"}
+        classes = [{"name": COVID}, {"name": "not covid", "words": "not COVID-19"}]
+        answer = {"activation": "sigmoid", "classes": classes, "threshold": parameters.get("threshold")}
+        parameters = rest | {"answer": answer}
+    return description | {"format_version": FORMAT_VERSION, "task": task, "parameters": parameters}
 
 
 def _plain(value: object) -> str:
-    """At most 60 printable ASCII characters: what a damaged file says may be anything."""
+    """At most 100 printable ASCII characters: what a damaged file says may be anything."""
     try:
         text = str(value)
     except (ValueError, RecursionError):  # an integer of thousands of digits, nesting without end
         return "?"
-    return "".join(c if " " <= c <= "~" else "?" for c in text[:60])
+    return "".join(c if " " <= c <= "~" else "?" for c in text[:100])

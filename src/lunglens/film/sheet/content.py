@@ -1,9 +1,9 @@
 """What the page says, before it is HTML or PDF; nothing of it names the patient."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from lunglens.film.model_package.record import MeasuredRow
 from lunglens.film.statements import Line, percent
 
 PREVALENCE = 0.05  # where the reader has not set one
@@ -48,7 +48,7 @@ def sheet_of(
     title: str,
     lines: list[Line],
     panel: bytes,
-    measured: Sequence[Mapping[str, Any]],
+    measured: Sequence[MeasuredRow],
     version: str,
     prevalence: float = PREVALENCE,
 ) -> Sheet:
@@ -84,17 +84,17 @@ def predictive_values(sensitivity: float, specificity: float, prevalence: float)
     return (true_positive / positive if positive else None), (true_negative / negative if negative else None)
 
 
-def _meaning(row: Mapping[str, Any], prevalence: float) -> Meaning:
-    ppv, npv = predictive_values(row["sensitivity"], row["specificity"], prevalence)
+def _meaning(row: MeasuredRow, prevalence: float) -> Meaning:
+    ppv, npv = predictive_values(row.sensitivity, row.specificity, prevalence)
     return Meaning(
-        row["films"],
-        (row["n_positive"], row["n_negative"]),
-        _share(row, "sensitivity"),
-        _share(row, "specificity"),
+        row.films,
+        (row.n_positive, row.n_negative),
+        _share(row.sensitivity, row.sensitivity_95_ci),
+        _share(row.specificity, row.specificity_95_ci),
         *("-" if value is None else percent(value) for value in (ppv, npv)),
     )
 
 
-def _share(row: Mapping[str, Any], name: str) -> str:
-    low, high = row[f"{name}_95_ci"]
-    return f"{100 * row[name]:.0f} % ({100 * low:.0f} to {100 * high:.0f})"
+def _share(share: float, interval: list[float]) -> str:
+    low, high = interval
+    return f"{100 * share:.0f} % ({100 * low:.0f} to {100 * high:.0f})"

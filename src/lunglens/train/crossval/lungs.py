@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import track
 
 from lunglens.evaluate.figures import write_figures, write_worst
-from lunglens.evaluate.run_record import LungMetrics
+from lunglens.evaluate.run_record import METRICS, RUN, LungMetrics
 from lunglens.evaluate.segmentation import lung_metrics_of, read_lung_predictions
 from lunglens.evaluate.surface_distance import agreement, grid_spacing
 from lunglens.files import save_csv, write_json
@@ -19,6 +19,7 @@ from lunglens.film.lungs.postprocess import MASK_SIZE
 from lunglens.film.lungs.published_masks import read_mask
 from lunglens.film.lungs.segmenter import segment_film
 from lunglens.film.model_package.package import ModelPackage, load_package
+from lunglens.film.model_package.record import LungsParameters
 from lunglens.film.parameters import Postprocess
 from lunglens.film.preprocess import resize_mask
 from lunglens.film.radiograph import read_radiograph
@@ -28,11 +29,11 @@ from lunglens.study.folds import FoldSettings, fold_names, make_folds, parts_of
 from lunglens.study.manifest import manifest
 from lunglens.study.prepare import save_png
 from lunglens.study.sources import read_sources
-from lunglens.train.crossval.run_folder import RUN, Runner, describe, gather, run_folds
+from lunglens.train.crossval.run_folder import Runner, describe, gather, run_folds
 from lunglens.train.export import LungGraph, export_package
-from lunglens.train.lungs import train_lungs
+from lunglens.train.lungs.training import train_lungs
 from lunglens.train.precision import settled
-from lunglens.train.views import fingerprint
+from lunglens.train.provenance import films_fingerprint
 
 FILMS = "films.csv"
 
@@ -62,7 +63,7 @@ def crossval_lungs(
     config = settled(config, out / RUN, console)
     content = {
         "model": f"unet{config.base_channels}-{config.input_size}",
-        "data": fingerprint(table),
+        "data": films_fingerprint(table),
         "config": config.model_dump(mode="json"),
         "folding": asdict(folding),
         "folds": names,
@@ -80,7 +81,7 @@ def crossval_lungs(
     save_csv(predictions, out / "predictions.csv")
     predictions = read_lung_predictions(out / "predictions.csv")
     metrics = lung_metrics_of(predictions, config.optimization.seed)
-    write_json(out / "metrics.json", metrics.to_json())
+    write_json(out / METRICS, metrics.to_json())
     write_figures(out)
     write_worst(out, predictions, data)
     return metrics
@@ -99,7 +100,7 @@ def run_fold(folder: Path, run: str, fold: str, config: dict[str, Any], data: st
         package_folder,
         name=f"lungs-unet{settings.base_channels}-{settings.input_size}-fold-{fold}",
         input_size=settings.input_size,
-        parameters={"postprocess": Postprocess().model_dump(), "gate": {}},
+        parameters=LungsParameters(postprocess=Postprocess()),
         provenance={"data_fingerprint": data, "fold": fold, "config": config},
     )
     package = load_package(package_folder)

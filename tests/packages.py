@@ -1,0 +1,80 @@
+"""Model packages without training: a classifier of any classes, whose answer is set by its logits."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+from lunglens.film.model_package.package import golden_input, golden_summary, load_package, write_description
+
+SIZE = 64
+
+
+def classifier_graph(logits: Sequence[float], heat: bool = True) -> bytes:
+    """A graph that answers nearly these logits (one for two classes), with heat where the image is bright."""
+    one = len(logits) == 1
+    names = ["probability", "logit", *(["heat"] if heat else []), "features"]
+    nodes = [_node("ReduceMean", ["images", "within"], "features", keepdims=0)]
+    if one:
+        nodes += [_node("ReduceMean", ["features", "channel"], "mean", keepdims=0)]
+        nodes += [_node("Mul", ["mean", "little"], "change"), _node("Add", ["change", "base"], "logit")]
+        nodes += [_node("Sigmoid", ["logit"], "probability"), _node("Squeeze", ["images", "channel"], "heat")]
+    else:
+        nodes += [_node("Mul", ["features", "little"], "change"), _node("Add", ["change", "base"], "logit")]
+        nodes += [_node("Softmax", ["logit"], "probability"), _node("Mul", ["images", "strength"], "heat")]
+    weights = {
+        "within": np.array([2, 3], np.int64),
+        "channel": np.array([1], np.int64),
+        "little": np.float32(0.01),
+        "base": np.array(logits[0] if one else [logits], np.float32),
+        "strength": np.arange(1, len(logits) + 1, dtype=np.float32).reshape(1, -1, 1, 1),
+    }
+    classes = [] if one else [len(logits)]
+    shapes = {"heat": ["n", *classes, SIZE, SIZE], "features": ["n", 1]}
+    shown = [_value(name, shapes.get(name, ["n", *classes])) for name in names]
+    kept = [node for node in nodes if heat or node.output[0] != "heat"]
+    tensors = [numpy_helper.from_array(np.asarray(array), name) for name, array in weights.items()]
+    graph = helper.make_graph(kept, "g", [_value("images", ["n", 1, SIZE, SIZE])], shown, tensors)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8).SerializeToString()
+
+
+def classifier_package(
+    folder: Path, classes: Sequence[str | dict[str, Any]], logits: Sequence[float], heat: bool = True, **more: Any
+) -> Path:
+    """A package in `folder` for classes, each a name or what `package.json` says of it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    graph = classifier_graph(logits, heat)
+    (folder / "model.onnx").write_bytes(graph)
+    two = len(classes) == 2
+    answer = {
+        "activation": "sigmoid" if two else "softmax",
+        "classes": [{"name": entry} if isinstance(entry, str) else entry for entry in classes],
+        "threshold": 0.5 if two else None,
+    }
+    view = {"film_size": SIZE, "input_size": SIZE}
+    description = {
+        "format_version": 2,
+        "task": "classification",
+        "name": "tiny",
+        "version": "1",
+        "input_size": SIZE,
+        "parameters": {"postprocess": {}, "view": view, "answer": answer},
+        "checksums": {"model.onnx": hashlib.sha256(graph).hexdigest()},
+        "golden": {},
+        **more,
+    }
+    write_description(folder, description)
+    outputs = load_package(folder).run(golden_input(SIZE))
+    write_description(folder, description | {"golden": golden_summary(outputs)})
+    return folder
+
+
+def _node(kind: str, inputs: list[str], output: str, **attributes: Any) -> NodeProto:
+    return helper.make_node(kind, inputs, [output], **attributes)
+
+
+def _value(name: str, shape: list[Any]) -> Any:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
