@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from lunglens.errors import DataError
-from lunglens.study.folder import COLUMNS, Begun, load_study, read_record, read_steps
+from lunglens.files import read_record
+from lunglens.study.folder import AGAIN, COLUMNS, Begun, load_study, read_steps
 from lunglens.study.folds import FoldsRecord, read_folds
 from lunglens.study.report.tables import read_tables
 
@@ -29,11 +30,11 @@ def test_a_study_of_format_1_opens_as_one_of_format_2() -> None:
 def test_its_other_records_are_read_with_the_names_of_today() -> None:
     kinds = ["modality", "view", "age", "diagnosis", "exclusion-list", "duplicates", "lungs", "cap"]
     assert [step.kind for step in read_steps(FORMAT_1)] == ["read", *kinds]
-    begun = read_record(FORMAT_1 / "config.json", Begun)
+    begun = read_record(FORMAT_1 / "config.json", Begun, AGAIN)
     assert [criterion.kind for criterion in begun.config.criteria] == kinds
     assert begun.config.classes[0].diagnoses == ("COVID-19",)
     assert begun.same(begun.model_copy(update={"format": 2}))
-    folds = read_record(FORMAT_1 / "folds.json", FoldsRecord)
+    folds = read_record(FORMAT_1 / "folds.json", FoldsRecord, AGAIN)
     assert (folds.settings.missing_patient, folds.split_by_image.leaking) == ("one-film-one-patient", 1)
     assert dict(read_tables(FORMAT_1).diagnoses.groupby("diagnosis")["n"].sum()) == {
         "COVID-19": 14,
@@ -50,8 +51,8 @@ def test_its_other_records_are_read_with_the_names_of_today() -> None:
             '{"format": 3, "name": "x", "classes": [], "fingerprint": ""}',
             "another format than 2",
         ),
-        ("study.json", "{", "is damaged, or of another format"),
-        ("study.json", '{"format": 1}', "is damaged, or of another format"),
+        ("study.json", "{", "damaged"),
+        ("study.json", '{"format": 1}', "of another format: name"),
         ("manifest.csv", "image_id\n", "another format than 2"),
     ],
 )
@@ -67,5 +68,5 @@ def test_a_record_that_is_missing_or_damaged_is_named(tmp_path: Path, content: s
     path = tmp_path / "config.json"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(DataError, match=r"config\.json: (is missing|cannot be read).*; make it again with curate"):
-        read_record(path, Begun)
+    with pytest.raises(DataError, match=r"config\.json: (not there|damaged|of another).*; make it again with curate"):
+        read_record(path, Begun, AGAIN)

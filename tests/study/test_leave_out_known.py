@@ -13,7 +13,7 @@ from rich.console import Console
 
 from lunglens.errors import DataError, OutputError
 from lunglens.film.preprocess import resize
-from lunglens.jobs import Job, Outcome, run_jobs
+from lunglens.jobs import Job, JobResult, run_jobs
 from lunglens.study.config import load_config
 from lunglens.study.folder import Study, load_study
 from lunglens.study.folds import FoldSettings, write_folds
@@ -26,7 +26,7 @@ QUICK = load_config(Path(__file__).parents[2] / "src" / "lunglens" / "configs" /
 CONSOLE = Console(quiet=True)
 
 
-def runner(jobs: Sequence[Job], console: Console) -> list[Outcome]:
+def runner(jobs: Sequence[Job], console: Console) -> list[JobResult]:
     return run_jobs(jobs, 2, console)
 
 
@@ -75,7 +75,7 @@ def test_copies_patients_and_cases_of_the_study_are_dropped_and_nothing_else(tmp
 def test_every_fold_s_model_is_tested_on_the_unseen_study(tmp_path: Path) -> None:
     study = load_study(study_folder(tmp_path / "study", 6, both=True))
     write_folds(study, FoldSettings(folds=2))
-    unseen = renamed(study, "cd" * 32, apart_from=[study.description["fingerprint"]])
+    unseen = renamed(study, "cd" * 32, apart_from=(study.fingerprint,))
     unseen.table.loc[:5, "group_id"] = ""  # of some, the patient is not known
     out = tmp_path / "run"
     first = crossval_classifier(study, QUICK, out, runner, CONSOLE)
@@ -102,7 +102,7 @@ def test_a_study_that_was_not_kept_apart_is_refused(tmp_path: Path) -> None:
     write_folds(study, FoldSettings(folds=2))
     with pytest.raises(DataError, match="--apart-from"):
         crossval_classifier(study, QUICK, tmp_path / "run", runner, CONSOLE, renamed(study, "cd" * 32))
-    others = renamed(study, "cd" * 32, apart_from=[study.description["fingerprint"]], classes=["covid", "tuberculosis"])
+    others = renamed(study, "cd" * 32, apart_from=(study.fingerprint,), classes=("covid", "tuberculosis"))
     with pytest.raises(DataError, match="its classes"):
         crossval_classifier(study, QUICK, tmp_path / "run", runner, CONSOLE, others)
     assert not (tmp_path / "run").exists()

@@ -281,9 +281,9 @@ def _say(metrics: "ClassifierMetrics", what: str, out: Path) -> None:
 
 
 def _runner(jobs: int, ray: str | None, gpus_per_job: float) -> "Runner":
-    from lunglens.jobs import Job, Outcome, run_jobs, run_jobs_on_ray
+    from lunglens.jobs import Job, JobResult, run_jobs, run_jobs_on_ray
 
-    def run(work: "Sequence[Job]", display: "Console") -> list[Outcome]:
+    def run(work: "Sequence[Job]", display: "Console") -> list[JobResult]:
         if ray is not None:
             return run_jobs_on_ray(work, ray, gpus_per_job, display)
         return run_jobs(work, jobs, display)

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import track
 
 from lunglens.errors import DataError, OutputError
-from lunglens.files import only_one, save_csv, write_json, writing
+from lunglens.files import only_one, read_record, save_csv, write_json, writing
 from lunglens.film.model_package.package import ModelPackage
 from lunglens.study.config.study import StudyConfig, without_sources
 from lunglens.study.criteria import BY_METADATA, Context, Judge, Verdict, assign_classes, exclusions_of, misspelt
@@ -25,6 +25,7 @@ from lunglens.study.criterion_lungs import by_lungs
 from lunglens.study.empty import why_empty
 from lunglens.study.flow import Flow
 from lunglens.study.folder import (
+    AGAIN,
     COLUMNS,
     DESCRIPTORS,
     FORMAT,
@@ -34,7 +35,6 @@ from lunglens.study.folder import (
     StudyRecord,
     below,
     fingerprint,
-    read_record,
     write_record,
 )
 from lunglens.study.leave_out_known import by_apart
@@ -122,14 +122,14 @@ def _with_what_is_here(order: Order, console: Console) -> Order:
 
 
 def _finished(out: Path, begun: Begun) -> StudyRecord:
-    if not read_record(out / "config.json", Begun).same(begun):
+    if not read_record(out / "config.json", Begun, AGAIN).same(begun):
         raise OutputError(f"{out}: holds a study of another configuration or lungs model; choose another --out")
-    return read_record(out / "study.json", StudyRecord)
+    return read_record(out / "study.json", StudyRecord, AGAIN)
 
 
 def _begin(partial: Path, begun: Begun) -> None:
     mark = partial / "begun.json"
-    if mark.exists() and read_record(mark, Begun) != begun:
+    if mark.exists() and read_record(mark, Begun, AGAIN) != begun:
         raise OutputError(f"{partial}: was begun with another configuration or lungs model; delete it to start anew")
     for name in ("films", "masks", "images"):
         (partial / name).mkdir(parents=True, exist_ok=True)

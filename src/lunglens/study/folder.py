@@ -5,16 +5,15 @@ of one's own after the fixed ones; a folder of format 1 is read as one of format
 """
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lunglens.errors import DataError
-from lunglens.files import sha256_of, write_json
+from lunglens.files import read_json, read_record, sha256_of, write_json
 from lunglens.study.config.study import StudyConfig, criterion_kind
 
 FORMAT = 2
@@ -109,23 +108,6 @@ class Study:
         return list(self.record.classes)
 
 
-R = TypeVar("R", bound=BaseModel)
-
-
-def read_record(path: Path, kind: type[R]) -> R:
-    """A JSON file of a study as a record.
-
-    Raises:
-        DataError: it is missing, damaged or of another format.
-    """
-    try:
-        return kind.model_validate_json(path.read_bytes())
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: is missing; {AGAIN}") from error
-    except (OSError, ValidationError) as error:
-        raise DataError(f"{path}: cannot be read ({_first_line(error)}); {AGAIN}") from error
-
-
 def write_record(path: Path, record: Record) -> None:
     """A record as a JSON file, whole or not at all."""
     write_json(path, record.model_dump(mode="json"))
@@ -137,15 +119,11 @@ def load_study(folder: Path) -> Study:
     Raises:
         DataError: it is not there, was not finished, is damaged, or is of another format.
     """
+    if not (folder / "study.json").exists():
+        raise DataError(f"{folder}: no finished study (study.json is missing); make one with curate")
+    record = read_record(folder / "study.json", StudyRecord, AGAIN)
     try:
-        record = StudyRecord.model_validate_json((folder / "study.json").read_bytes())
         table = pd.read_csv(folder / "manifest.csv", dtype=_types(folder), keep_default_na=False, na_values=[""])
-    except FileNotFoundError as error:
-        raise DataError(f"{folder}: no finished study ({error.filename} is missing); make one with curate") from error
-    except ValidationError as error:
-        raise DataError(
-            f"{folder}: study.json is damaged, or of another format: {_first_line(error)}; {AGAIN}"
-        ) from error
     except (OSError, ValueError) as error:
         raise DataError(f"{folder}: the study is damaged ({error}); {AGAIN}") from error
     if record.format == 1:
@@ -163,9 +141,9 @@ def read_steps(folder: Path) -> list[Step]:
     """
     path = folder / "counts.json"
     try:
-        steps = [Step.model_validate(entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read ({_first_line(error)}); {AGAIN}") from error
+        steps = [Step.model_validate(entry) for entry in read_json(path, AGAIN)]
+    except (TypeError, ValidationError) as error:
+        raise DataError(f"{path}: of another format ({error}); {AGAIN}") from error
     return [step.model_copy(update={"kind": criterion_kind(step.kind)}) for step in steps]
 
 
@@ -188,7 +166,3 @@ def _types(folder: Path) -> dict[str, Any]:
     with (folder / "manifest.csv").open(encoding="utf-8") as stream:
         own = pd.read_csv(stream, nrows=0).columns[len(COLUMNS) :]
     return dict.fromkeys([*TEXTS, *own], str)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error.errors()[0]["msg"]) if isinstance(error, ValidationError) else str(error)
