@@ -9,9 +9,8 @@ import pandas as pd
 
 from lunglens.errors import DataError
 from lunglens.film.lungs.published_masks import MaskPart, masks_text
+from lunglens.film.reading.facts import FILM_ENDINGS
 from lunglens.study.config.training import Split
-
-IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".dcm", ".tif", ".tiff")  # of films as data sets are published
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ def find_images(folder: Path) -> dict[str, Path]:
         DataError: the folder is missing or holds no image.
     """
     # Other tools' droppings (.DS_Store, ._name, __MACOSX) are not part of the data set.
-    files = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in IMAGE_ENDINGS and path.name[0] != ".")
+    files = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in FILM_ENDINGS and path.name[0] != ".")
     found = {path.stem.lower(): path for path in files}
     if not found:
         raise DataError(f"{folder}: no images here; give the data set's folder in its published layout")

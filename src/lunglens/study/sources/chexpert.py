@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lunglens.errors import DataError
-from lunglens.study.manifest import IMAGE_ENDINGS, Row
+from lunglens.study.manifest import Row
 from lunglens.study.sources.registry import Problem, Problems, Source, unfit
-from lunglens.study.sources.table import Line, files_below, group, listed, read_table, without_ending
+from lunglens.study.sources.table import Line, files_below, group, is_film_name, listed, read_table, without_ending
 
 NAME = "chexpert"
 FINDINGS = (
@@ -81,7 +81,7 @@ def _images(folder: Path, problems: Problems) -> dict[str, Path]:
     images: dict[str, Path] = {}
     twice = []
     for path in files_below(folder):
-        if not path.lower().endswith(IMAGE_ENDINGS):
+        if not is_film_name(path):
             continue
         if (film := _film(path)) in images:
             twice.append((path, images[film]))

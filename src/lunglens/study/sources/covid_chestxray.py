@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lunglens.study.config.study import FRONTAL
 from lunglens.study.manifest import Row, find_images
-from lunglens.study.sources.registry import Download, Problems, Source
+from lunglens.study.sources.registry import Download, Problems, Source, unfit
 from lunglens.study.sources.table import group, listed, read_table
 
 NAME = "covid-chestxray-dataset"
@@ -57,7 +57,7 @@ def exclusion(view: str | None, modality: str | None, years: float | None) -> st
         return f"modality {modality}"
     if view not in FRONTAL:
         return f"view {view}"
-    return "under 18" if years is not None and years < 18 else None
+    return unfit(view, modality, years)
 
 
 SOURCE = Source(

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lunglens.errors import DataError
+from lunglens.film.reading.facts import PICTURE_ENDINGS, UNDER_AGE
 from lunglens.study.manifest import Row
-from lunglens.study.sources.registry import Download, Problem, Problems, Source
+from lunglens.study.sources.registry import Download, Problem, Problems, Source, unfit
 from lunglens.study.sources.table import Line, files_below, group, listed, read_table
 
 NAME = "covid-cxnet"
 COLUMNS = ["filename", "patient_id", "sex", "age", "view", "label", "pcr_test"]
-READABLE = {".png", ".jpg", ".jpeg", ".jfif", ".tif", ".tiff"}
 IMAGE_NAME = re.compile(r"(\d+p?-?)((?:\.(?:png|jpe?g|jfif|webp|tiff?))*)")
 
 
@@ -55,8 +55,10 @@ def _row(key: str, path: Path, line: Line) -> Row:
 
 
 def _exclusion(key: str, years: float | None, pcr: str) -> str | None:
-    if "p" in key or (years is not None and years < 18):
-        return "under 18"
+    if "p" in key:
+        return UNDER_AGE
+    if young := unfit(None, None, years):
+        return young
     # Late films of a patient who had been positive are among them; a single line cannot tell.
     if pcr == "negative":
         return "negative PCR"
@@ -75,7 +77,7 @@ def _films(folder: Path, problems: Problems) -> dict[str, Path]:
         if _key(path.name) in films:
             text = f"is another picture of the number of {films[_key(path.name)].name}; left out"
             problems.append(Problem(str(path), None, None, text))
-        elif path.suffix.lower() in READABLE:
+        elif path.suffix.lower() in PICTURE_ENDINGS:
             films[_key(path.name)] = path
         elif path.suffix.lower() == ".webp":
             webp.append(path)

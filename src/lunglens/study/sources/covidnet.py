@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lunglens.study.manifest import Row, find_images
-from lunglens.study.sources.registry import Download, Problems, Source
+from lunglens.study.sources.registry import Download, Problems, Source, unfit
 from lunglens.study.sources.table import Line, group, listed, read_table
 
 COLUMNS = ["patientid", "sex", "age", "finding", "view", "modality"]
@@ -50,7 +50,7 @@ def _row(source: str, line: Line, path: Path, patient: str | None, uncertain: st
         uncertain=uncertain,
         label=LABELS.get(diagnosis.casefold(), "other") if diagnosis else "other",
         acquisition=line.text("artifacts/distortion"),
-        exclude="under 18" if years is not None and years < 18 else "view L" if view == "L" else None,
+        exclude=unfit(None, None, years) or ("view L" if view == "L" else None),
     )
 
 

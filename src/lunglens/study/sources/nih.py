@@ -6,7 +6,7 @@ from pathlib import Path
 from lunglens.errors import DataError
 from lunglens.study.manifest import Row, find_images
 from lunglens.study.sources.addresses import nih_download
-from lunglens.study.sources.registry import Problems, Source
+from lunglens.study.sources.registry import Problems, Source, unfit
 from lunglens.study.sources.table import Line, group, listed, read_table
 
 NAME = "nih-chestxray14"
@@ -39,7 +39,7 @@ def nih(folder: Path, problems: Problems) -> Iterator[Row]:
             label="normal" if diagnoses == {"No Finding"} else "pneumonia" if "Pneumonia" in diagnoses else "other",
             original_width_px=width,
             original_height_px=height,
-            exclude="under 18" if years is not None and years < 18 else None,
+            exclude=unfit(None, "X-ray", years),
         )
 
 

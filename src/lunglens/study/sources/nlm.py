@@ -12,7 +12,7 @@ from lunglens.errors import DataError
 from lunglens.film.lungs.published_masks import MaskPart, mask_files
 from lunglens.study.manifest import Row, find_images
 from lunglens.study.sources.addresses import montgomery_download, shenzhen_download
-from lunglens.study.sources.registry import Problem, Problems, Source
+from lunglens.study.sources.registry import Problem, Problems, Source, unfit
 from lunglens.study.sources.table import Line, group
 
 Masks = dict[str, tuple[MaskPart, ...]]
@@ -64,7 +64,7 @@ def _rows(folder: Path, source: str, problems: Problems) -> Iterator[Row]:
             label=label,
             masks=mask,
             mask_rule="lungs" if mask else None,
-            exclude="under 18" if years is not None and years < 18 else None,
+            exclude=unfit("PA", "X-ray", years),
         )
 
 

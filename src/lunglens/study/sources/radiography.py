@@ -13,6 +13,7 @@ from zipfile import BadZipFile
 
 from lunglens.errors import DataError
 from lunglens.film.lungs.published_masks import mask_files
+from lunglens.film.reading.facts import UNDER_AGE
 from lunglens.study.manifest import Row, find_images
 from lunglens.study.sources.registry import Problem, Problems, Source
 from lunglens.study.sources.table import Line
@@ -54,7 +55,7 @@ def radiography(folder: Path, problems: Problems) -> Iterator[Row]:
                 masks=mask_files(mask),
                 mask_rule="lungs" if mask else None,
                 acquisition=origin,
-                exclude="under 18" if origin and CHILDREN in origin else None,
+                exclude=UNDER_AGE if origin and CHILDREN in origin else None,
             )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lunglens.film.reading.facts import ADULT_YEARS
+from lunglens.film.reading.facts import ADULT_YEARS, FRONTAL_VIEWS, UNDER_AGE
 from lunglens.study.manifest import Row
 
 
@@ -31,9 +31,9 @@ def unfit(view: str | None, modality: str | None, years: float | None) -> str | 
     """Why a film is not one for the study: not an X-ray, not frontal, under 18; what is not known is no reason."""
     if modality is not None and modality != "X-ray":
         return f"modality {modality}"
-    if view is not None and not view.upper().startswith(("PA", "AP", "FRONTAL")):
+    if view is not None and not view.upper().startswith(FRONTAL_VIEWS):
         return f"view {view}"
-    return f"under {ADULT_YEARS}" if years is not None and years < ADULT_YEARS else None
+    return UNDER_AGE if years is not None and years < ADULT_YEARS else None
 
 
 @dataclass(frozen=True)
