@@ -49,8 +49,8 @@ class Row:
 
 FIELDS = tuple(item.name for item in fields(Row) if item.name != "extra")
 # Columns of tables that are made of a manifest; their names are taken too.
-RESERVED = {*FIELDS, "image", "image_id", "class", "film", "mask", "cut", "fold"}
-RESERVED |= {"width_px", "height_px", "bits", "border_px", "lung_px", "sha256"}
+_RESERVED = {*FIELDS, "image", "image_id", "class", "film", "mask", "cut", "fold"}
+_RESERVED |= {"width_px", "height_px", "bits", "border_px", "lung_px", "sha256"}
 
 
 def manifest(rows: Iterable[Row]) -> pd.DataFrame:
@@ -65,12 +65,12 @@ def manifest(rows: Iterable[Row]) -> pd.DataFrame:
 
 def _cells(row: Row) -> dict[str, object]:
     own = {name: getattr(row, name) for name in FIELDS}
-    return own | {"masks": masks_text(row.masks)} | {own_name(name): cell for name, cell in row.extra.items()}
+    return own | {"masks": masks_text(row.masks)} | {_own_name(name): cell for name, cell in row.extra.items()}
 
 
-def own_name(column: str) -> str:
+def _own_name(column: str) -> str:
     """The manifest's name for a column of one's own, which must not take the place of one of the manifest's."""
-    return f"own_{column}" if column in RESERVED else column
+    return f"own_{column}" if column in _RESERVED else column
 
 
 def find_images(folder: Path) -> dict[str, Path]:

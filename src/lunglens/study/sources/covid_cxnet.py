@@ -10,7 +10,7 @@ from pathlib import Path
 from lunglens.errors import DataError
 from lunglens.film.reading.facts import PICTURE_ENDINGS, UNDER_AGE
 from lunglens.study.manifest import Row
-from lunglens.study.sources.registry import Download, Problem, Problems, Source, unfit
+from lunglens.study.sources.registry import Problem, Problems, unfit
 from lunglens.study.sources.table import Line, files_below, group, listed, read_table
 
 NAME = "covid-cxnet"
@@ -100,20 +100,3 @@ def _key(name: str) -> str:
 
 def _read(table: Path, problems: Problems) -> list[Line]:
     return read_table(table, COLUMNS, problems)
-
-
-SOURCE = Source(
-    name=NAME,
-    title="COVID-CXNet",
-    read=covid_cxnet,
-    licence="CC BY 4.0 for the collection; the pictures are from journals, case sites and Twitter",
-    citation="Haghanifar et al., COVID-CXNet: Detecting COVID-19 in frontal chest X-ray images using deep learning, "
-    "Multimed Tools Appl 2022 (doi:10.1007/s11042-022-12156-z)",
-    url="https://github.com/armiro/COVID-CXNet",
-    size="about 900 films, COVID-19 only",
-    access="git, freely",
-    hides="Figures of papers and web cases, COVID-19 only, many also in covid-chestxray-dataset and the COVID-19 "
-    "Radiography Database; children, films without abnormality and with a negative PCR under the same label; one in "
-    "three without patient; some patients' numbers stand for several people.",
-    download=Download("git", ("https://github.com/armiro/COVID-CXNet",), 2_000_000_000),
-)

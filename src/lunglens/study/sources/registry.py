@@ -1,9 +1,10 @@
 """What every data set's reader is made of: what is known about the set, and how its rows are read."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from pydantic.dataclasses import dataclass
 
 from lunglens.film.reading.facts import ADULT_YEARS, FRONTAL_VIEWS, UNDER_AGE
 from lunglens.study.manifest import Row
@@ -54,7 +55,8 @@ class Download:
 class Source:
     """A public data set: how to read its published layout, and what to know before trusting a score on it.
 
-    `download` is None where the publisher wants a registration first; `access` says in words how to get it.
+    `download` is None where the publisher wants a registration first; `access` says in words how to get it; `hides` is
+    what a score may measure instead of the disease. All but the reader stands in `catalogue.toml`.
     """
 
     name: str
