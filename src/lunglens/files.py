@@ -18,6 +18,7 @@ from lunglens.errors import DataError, OutputError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from jinja2 import Environment
 
 _Record = TypeVar("_Record", bound=BaseModel)
 LEFTOVER = re.compile(r"\.partial-[a-z0-9_]{8}(\.[A-Za-z0-9]*)?")  # names of files that a killed process was writing
@@ -178,6 +179,21 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, number
     rule = ["---", *["---:" if numbers_right else "---"] * (len(head) - 1)]
     plain = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     return ["| " + " | ".join(cells) + " |" for cells in (head, rule, *plain)]
+
+
+def templates(package: str) -> "Environment":
+    """Jinja's environment over the files of a package: a name that is not given is an error, in HTML all is escaped."""
+    from importlib.resources import files
+
+    from jinja2 import Environment, FunctionLoader, StrictUndefined, select_autoescape
+
+    return Environment(
+        loader=FunctionLoader(lambda name: files(package).joinpath(name).read_text(encoding="utf-8")),
+        autoescape=select_autoescape(["html.jinja"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 def readable(text: object) -> str:

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from lunglens.errors import DataError, OutputError
 from lunglens.film.preprocess import resize
-from lunglens.jobs import Job, Outcome, run_jobs
+from lunglens.jobs import Job, JobResult, run_jobs
 from lunglens.study.config import load_config
 from lunglens.study.folder import Study, load_study
 from lunglens.study.folds import FoldSettings, write_folds
@@ -26,7 +26,7 @@ QUICK = load_config(Path(__file__).parents[2] / "src" / "lunglens" / "configs" /
 CONSOLE = Console(quiet=True)
 
 
-def runner(jobs: Sequence[Job], console: Console) -> list[Outcome]:
+def runner(jobs: Sequence[Job], console: Console) -> list[JobResult]:
     return run_jobs(jobs, 2, console)
 
 

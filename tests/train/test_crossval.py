@@ -16,7 +16,7 @@ from PIL import Image
 from rich.console import Console
 
 from lunglens.errors import DataError, OutputError
-from lunglens.jobs import Job, Outcome, run_jobs
+from lunglens.jobs import Job, JobResult, run_jobs
 from lunglens.study.config import load_config
 from lunglens.study.config.training import ClassifierConfig
 from lunglens.study.folder import load_study
@@ -30,7 +30,7 @@ QUICK = load_config(CONFIG)
 CONSOLE = Console(quiet=True)
 
 
-def runner(jobs: Sequence[Job], console: Console) -> list[Outcome]:
+def runner(jobs: Sequence[Job], console: Console) -> list[JobResult]:
     return run_jobs(jobs, 2, console)
 
 

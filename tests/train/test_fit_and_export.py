@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from lunglens.cli.main import app
 from lunglens.errors import DataError
 from lunglens.film.model_package.package import load_package, verify_package
-from lunglens.jobs import Job, Outcome, run_jobs
+from lunglens.jobs import Job, JobResult, run_jobs
 from lunglens.study.config import load_config
 from lunglens.study.folder import load_study
 from lunglens.study.folds import FoldSettings, parts_of, read_folds, write_folds
@@ -26,7 +26,7 @@ CONFIG = load_config("quick", ["classifier.backbone=resnet18", "classifier.optim
 CONSOLE = Console(quiet=True)
 
 
-def runner(jobs: Sequence[Job], console: Console) -> list[Outcome]:
+def runner(jobs: Sequence[Job], console: Console) -> list[JobResult]:
     return run_jobs(jobs, 2, console)
 
 

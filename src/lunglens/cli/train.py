@@ -255,7 +255,7 @@ def compare(
     """Table 7: models side by side on the same folds, with paired intervals and tests."""
     from lunglens.evaluate.compare import compare as compare_runs
     from lunglens.evaluate.figures.comparison import markdown, write_comparison
-    from lunglens.evaluate.printed_tables_words import paper_report
+    from lunglens.evaluate.printed_tables_report import paper_report
 
     if not paper and not (runs and out):
         raise typer.BadParameter("give run folders and --out, or --paper")
@@ -281,9 +281,9 @@ def _say(metrics: "ClassifierMetrics", what: str, out: Path) -> None:
 
 
 def _runner(jobs: int, ray: str | None, gpus_per_job: float) -> "Runner":
-    from lunglens.jobs import Job, Outcome, run_jobs, run_jobs_on_ray
+    from lunglens.jobs import Job, JobResult, run_jobs, run_jobs_on_ray
 
-    def run(work: "Sequence[Job]", display: "Console") -> list[Outcome]:
+    def run(work: "Sequence[Job]", display: "Console") -> list[JobResult]:
         if ray is not None:
             return run_jobs_on_ray(work, ray, gpus_per_job, display)
         return run_jobs(work, jobs, display)

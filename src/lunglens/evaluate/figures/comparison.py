@@ -11,7 +11,8 @@ from lunglens.evaluate.compare import COSTS, Comparison, Difference, Entry, Pair
 from lunglens.evaluate.figures.comparison_figures import confusion_figure, measures_figure
 from lunglens.evaluate.figures.style import percent, save_svg
 from lunglens.evaluate.printed_tables import AVERAGES, TABLE_7, Printed
-from lunglens.files import markdown_table, save_csv, write_bytes, write_json
+from lunglens.evaluate.run_record import Measures
+from lunglens.files import markdown_table, read_json, save_csv, write_bytes, write_json
 
 SHOWN = {
     "accuracy": "accuracy, %",
@@ -34,8 +35,19 @@ def write_comparison(comparison: Comparison, out: Path) -> list[Path]:
     save_csv(pd.DataFrame([_row(entry) for entry in comparison.entries]), files[1])
     save_csv(pd.json_normalize([asdict(pair) for pair in comparison.pairs], sep="_"), files[2])
     write_bytes(files[3], markdown(comparison).encode())
-    figures = save_svg(out / "figures" / "confusion.svg", confusion_figure, comparison)
-    return [*files, *figures, *save_svg(out / "figures" / "measures.svg", measures_figure, comparison)]
+    return [*files, *write_comparison_figures(out)]
+
+
+def write_comparison_figures(folder: Path) -> list[Path]:
+    """Draw `figures/confusion.svg` and `figures/measures.svg` from a folder's `comparison.json`.
+
+    Raises:
+        DataError: it is missing or damaged.
+    """
+    content = read_json(folder / "comparison.json", "make it again with compare")
+    models = {run["name"]: Measures.model_validate(run["pooled"]) for run in content["runs"]}
+    drawn = save_svg(folder / "figures" / "confusion.svg", confusion_figure, models)
+    return [*drawn, *save_svg(folder / "figures" / "measures.svg", measures_figure, models)]
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:

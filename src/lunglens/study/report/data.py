@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from lunglens.evaluate.confounding import Confounding, Guess, audit_confounding
-from lunglens.evaluate.confounding_words import plain_words
 from lunglens.study.report.paper import PAPER_SOURCES
 from lunglens.study.report.tables import StudyTables
+from lunglens.study.report.worth import worth_of
 from lunglens.study.sources import SOURCES
 
 UNKNOWN = "unknown"
@@ -29,7 +29,7 @@ def study_numbers(study: StudyTables) -> Numbers:
         "images": len(images),
         "groups": int(images["group_id"].nunique()),
         "per_class": {name: int((images["class"] == name).sum()) for name in study.classes},
-        "words": asdict(plain_words(audit)),
+        "words": asdict(worth_of(audit)),
         "confounding": _confounding(audit),
         "sources_taken": sources_taken(study),
         "flow": flow(study),

@@ -1,12 +1,11 @@
 """`report/results.html` of a study: one page over its runs. It may show patients' films: keep it private."""
 
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from lunglens.evaluate.figures.classifier import SHOWN
-from lunglens.evaluate.printed_tables_words import paper_inconsistencies
+from lunglens.evaluate.printed_tables_report import paper_inconsistencies
 from lunglens.evaluate.run_record import StudyName
 from lunglens.files import read_json, write_bytes, write_json
 from lunglens.study.report.page import write_study_report
@@ -97,7 +96,7 @@ def _facts(run: ClassifierResult | LungsResult) -> Numbers:
 
 
 def _render(numbers: Numbers, data: Numbers, inputs: Inputs) -> str:
-    template = environment().from_string(files(__package__).joinpath("results.html.jinja").read_text(encoding="utf-8"))
+    template = environment(__package__).get_template("results.html.jinja")
     return template.render(
         **numbers,
         words=data["words"],
