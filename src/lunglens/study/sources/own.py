@@ -51,6 +51,11 @@ def own_reader(source: OwnSource) -> Reader:
     return lambda folder, problems: readers[source.kind](source, folder, problems)
 
 
+def own_readers(sources: Iterable[OwnSource]) -> dict[str, Reader]:
+    """Name -> reader of the data sets that a configuration describes."""
+    return {source.name: own_reader(source) for source in sources}
+
+
 def _class_folders(source: OwnSource, folder: Path, problems: Problems) -> Iterator[Row]:
     """Films in `folder/<class>/<image>`: the class's folder is the diagnosis, patients are unknown.
 
