@@ -29,7 +29,12 @@ class Orientation:
         return self == AS_STORED
 
     def apply(self, stored: NDArray[Any]) -> NDArray[Any]:
-        """Stored pixels (H, W, ...) as they are displayed: (H, W, ...), or (W, H, ...) after an odd number of turns."""
+        """Stored pixels (H, W, ...) as they are displayed: (H, W, ...), or (W, H, ...) after an odd number of turns.
+
+        >>> Orientation(quarter_turns=1).apply(np.array([[1, 2], [3, 4]]))
+        array([[3, 1],
+               [4, 2]])
+        """
         turned = np.rot90(stored, -self.quarter_turns)
         return np.ascontiguousarray(turned[:, ::-1] if self.mirrored else turned)
 

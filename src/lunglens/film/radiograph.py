@@ -87,6 +87,10 @@ def read_radiograph(
 
     Raises UnreadableImageError where the file cannot be read, and NotAChestRadiographError where its header says
     that it is of another modality, raw detector data, or has several frames. Nothing else, and nothing is printed.
+
+    >>> read_radiograph(b"no picture")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    lunglens.errors.UnreadableImageError: bytes: it is no DICOM, PNG, JPEG or TIFF file. Export the radiograph as one ...
     """
     if isinstance(file, str | PathLike):
         file = Path(file)
