@@ -90,7 +90,7 @@ def read_radiograph(
 
     >>> read_radiograph(b"no picture")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    lunglens.errors.UnreadableImageError: bytes: it is no DICOM, PNG, JPEG or TIFF file. Export the radiograph as one ...
+    lunglens.errors.UnreadableImageError: bytes: it is no DICOM, PNG, JPEG or TIFF file. ...
     """
     if isinstance(file, str | PathLike):
         file = Path(file)
