@@ -11,12 +11,13 @@ CONSTRAINTS_VENV := .venv-constraints
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint clean constraints
+.PHONY: help demo test lint figures clean constraints
 
 help:
 	@echo "make demo         install what analysis needs and analyse an example radiograph into $(DEMO_OUT)/"
 	@echo "make test         run the tests with coverage (LUNGLENS_DATA=folder adds those that need the real data)"
 	@echo "make lint         ruff, mypy and import-linter"
+	@echo "make figures      draw the figures of results/ from its numbers"
 	@echo "make constraints  resolve constraints/*.txt again (UV_FLAGS=--upgrade takes newer versions)"
 	@echo "make clean        remove the environments, caches and $(DEMO_OUT)/"
 
@@ -60,6 +61,9 @@ lint: $(TEST_VENV)/.stamp
 	$(TEST_VENV)/bin/ruff format --check .
 	$(TEST_VENV)/bin/mypy
 	$(TEST_VENV)/bin/lint-imports --no-logo
+
+figures: $(TEST_VENV)/.stamp
+	$(TEST_VENV)/bin/python tools/draw_figures.py
 
 COMPILE = $(CONSTRAINTS_VENV)/bin/uv pip compile -q --python-version 3.11 --no-annotate --no-emit-index-url \
 	--custom-compile-command "make constraints" $(UV_FLAGS) pyproject.toml

@@ -16,7 +16,7 @@ import numpy as np
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.preprocess import Floats
 from lunglens.film.radiograph import radiograph_from_array, read_radiograph
-from lunglens.train.stages import _gate_films
+from lunglens.train.gate.films import gate_films
 
 SCORES = (0.0, 0.5, 0.6, 0.7, 0.8)
 PARTS = 40
@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--per-source", type=int, default=60)
     arguments = parser.parse_args()
-    table = _gate_films(arguments.data, arguments.per_source)
+    table = gate_films(arguments.data, arguments.per_source)
     films = {f"{kind} {source}": list(rows["path"]) for (kind, source), rows in table.groupby(["kind", "source"])}
     analyzer, scores, ratios = Analyzer.load(), defaultdict(list), []
     for name, paths in films.items():

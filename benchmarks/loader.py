@@ -1,6 +1,6 @@
 """Is the loader the bottleneck? Share of a training step that is spent waiting for data, augmenting, and computing.
 
-    python benchmarks/loader.py STUDY --config configs/cpu.toml --out results/loader.json [--steps 40]
+    python benchmarks/loader.py STUDY --config cpu --out results/loader.json [--steps 40]
 
 Reads the study's films through the memory-mapped cache that cross-validation uses, on one thread. For comparison the
 same batches are decoded from the study's PNG files each time, as a loader without a cache would.
@@ -23,15 +23,15 @@ from lunglens.study.config import load_config
 from lunglens.study.folder import load_study
 from lunglens.train.augment import augment
 from lunglens.train.classifier import ViewImages
-from lunglens.train.crossval.views import read_views, view_of, write_views
 from lunglens.train.networks.classifier import Classifier
 from lunglens.train.precision import fastest
+from lunglens.train.views import read_views, view_of, write_views
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("study", type=Path)
-    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--config", required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=40)
     arguments = parser.parse_args()

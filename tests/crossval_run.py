@@ -7,6 +7,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
+from lunglens.evaluate.run_record import ClassifierMetrics, LungMetrics
 from lunglens.files import write_json
 
 
@@ -21,12 +22,20 @@ def log_of(folder: Path, start: int, epochs: range, loss: float, metric: str = "
     return path
 
 
-def run_folder(run: Path, table: pd.DataFrame, metrics: dict[str, Any], kind: str) -> Path:
-    write_json(run / "run.json", {"format": 1, "kind": kind})
-    write_json(run / "metrics.json", metrics)
+def run_folder(run: Path, table: pd.DataFrame, metrics: ClassifierMetrics | LungMetrics) -> Path:
+    is_lungs = isinstance(metrics, LungMetrics)
+    about: dict[str, Any] = {"format": 1, "model": "small", "config": {}, "folds": list(metrics.folds), "seed": 0}
+    about |= {"date": "2026-11-24", "versions": {}, "hardware": {"machine": "x86_64", "cores": 2, "gpus": []}}
+    if isinstance(metrics, LungMetrics):
+        about |= {"kind": "lungs", "data": "f00", "folding": {}}
+    else:
+        study = {"name": "phantom", "fingerprint": "f00"}
+        about |= {"kind": "classifier", "study": study, "classes": metrics.classes, "cut": True}
+    write_json(run / "run.json", about)
+    write_json(run / "metrics.json", metrics.to_json())
     table.to_csv(run / "predictions.csv", index=False)
-    for fold in metrics["folds"]:
-        log_of(run / "folds" / fold, 0, range(3), float(fold), "dice" if kind == "lungs" else "accuracy")
+    for fold in metrics.folds:
+        log_of(run / "folds" / fold, 0, range(3), float(fold), "dice" if is_lungs else "accuracy")
     return run
 
 

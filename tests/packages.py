@@ -11,6 +11,8 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 from lunglens.film.model_package.package import golden_input, golden_summary, load_package, write_description
 
 SIZE = 64
+TUBERCULOSIS: tuple[str | dict[str, Any], ...] = ("tuberculosis", {"name": "normal", "words": "no tuberculosis"})
+THREE: tuple[str | dict[str, Any], ...] = ("pneumonia", {"name": "effusion", "words": "pleural effusion"}, "normal")
 
 
 def classifier_graph(logits: Sequence[float], heat: bool = True) -> bytes:

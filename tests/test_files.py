@@ -6,10 +6,24 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from pydantic import BaseModel
 
-from lunglens.files import current_umask, sha256_of, write_atomically, write_bytes, write_json
+from lunglens.errors import DataError, OutputError
+from lunglens.files import (
+    Journal,
+    current_umask,
+    markdown_table,
+    only_one,
+    read_record,
+    sha256_of,
+    write_atomically,
+    write_bytes,
+    write_json,
+    writing,
+)
 
 
 @pytest.fixture
@@ -98,3 +112,65 @@ def test_sha256_is_that_of_the_bytes(tmp_path: Path) -> None:
     content = bytes(range(256)) * 2000
     write_bytes(tmp_path / "x", content)
     assert sha256_of(tmp_path / "x") == hashlib.sha256(content).hexdigest()
+
+
+def test_a_second_one_is_told_to_wait_and_a_lock_left_by_a_killed_one_is_no_lock(tmp_path: Path) -> None:
+    lock, place = tmp_path / "deep" / ".lock", tmp_path / "deep"
+    with (
+        only_one(lock, place, "batch"),
+        pytest.raises(OutputError, match="deep: another batch is at work here"),
+        only_one(lock, place, "batch"),
+    ):
+        pass
+    assert lock.exists()
+    with only_one(lock, place, "batch"):
+        pass
+
+
+def test_a_place_that_cannot_be_written_is_an_output_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"), only_one(tmp_path / "file" / ".lock", tmp_path, "run"):
+        pass
+    with pytest.raises(OutputError, match="No space left on device; free space"), writing(tmp_path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_journal_goes_on_after_a_line_that_was_cut_short(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    journal = Journal(path)
+    journal.append({"film": 1}, {"film": 2})
+    journal.append()
+    path.write_bytes(path.read_bytes()[:-3])
+    Journal(path).append({"film": 3})
+    assert Journal(path).entries == [b'{"film": 1}', b'{"film": ', b'{"film": 3}']
+
+
+class _Run(BaseModel):
+    format: Literal[1]
+    folds: list[str]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (None, "not there; run again"),
+        ("{", "damaged .*; run again"),
+        ('{"format": 2, "folds": []}', "of another format: format: .*; run again"),
+        ("[]", "of another format: the whole: .*; run again"),
+    ],
+)
+def test_a_record_that_cannot_be_read_says_why_and_what_to_do(tmp_path: Path, text: str | None, reason: str) -> None:
+    path = tmp_path / "run.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(DataError, match=f"run.json: {reason}"):
+        read_record(path, _Run, "run again")
+
+
+def test_a_record_comes_back(tmp_path: Path) -> None:
+    write_json(tmp_path / "run.json", {"format": 1, "folds": ["0"]})
+    assert read_record(tmp_path / "run.json", _Run, "run again") == _Run(format=1, folds=["0"])
+
+
+def test_a_bar_in_a_cell_is_no_border_of_a_markdown_table() -> None:
+    assert markdown_table(["a|b", "n"], [["c|d", "1"]], numbers_right=True)[2] == "| c\\|d | 1 |"

@@ -1,4 +1,4 @@
-"""Copy what of a run may be published into results/: numbers and drawings, no film, mask or weight.
+"""Copy what of a run may be published into results/: its numbers, no film, mask or weight (`make figures` draws).
 
     python tools/publish_run.py RUN results/crossval/NAME
 
@@ -9,18 +9,18 @@ import argparse
 import shutil
 from pathlib import Path
 
-TABLES = ("run.json", "metrics.json", "predictions.csv", "table6.md", "heat.json", "heat.csv")
+TABLES = ("run.json", "metrics.json", "predictions.csv", "heat.json", "heat.csv")
 TABLES += ("comparison.json", "comparison.md", "table7.csv", "pairs.csv")
-DRAWINGS = ("gap.svg", "confusion.svg", "roc.svg", "curves.svg", "dice.svg", "folds.svg", "measures.svg", "heat.svg")
+SHOWN = ("heat.svg",)  # in the docs
 
 
 def publish(run: Path, to: Path) -> list[Path]:
     """Copy the known files; a file that names a folder of this machine is refused."""
     to.mkdir(parents=True, exist_ok=True)
     copied = []
-    for name in (*TABLES, *DRAWINGS):
-        source = next((path for path in (run / name, run / "figures" / name) if path.is_file()), None)
-        if source is None:
+    for name in (*TABLES, *SHOWN):
+        source = run / name
+        if not source.is_file():
             continue
         if str(run.resolve().parents[1]) in source.read_text(encoding="utf-8"):
             raise SystemExit(f"{source}: names a folder of this machine; not published")

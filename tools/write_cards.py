@@ -104,7 +104,7 @@ def write_lungs_card() -> None:
 
 UNet of the paper's table 4 with {config["base_channels"]} base channels at {config["input_size"]}x{config["input_size"]}, soft Dice loss,
 {config["optimization"]["epochs"]} epochs (best validation epoch kept), seed {config["optimization"]["seed"]}. Trained {metrics["date"]};
-data fingerprint `{metrics["data_fingerprint"][:16]}`. Command: `lunglens train lungs --config configs/shipped.toml`.
+data fingerprint `{metrics["data_fingerprint"][:16]}`. Command: `lunglens train lungs --config shipped`.
 
 ## Intended use
 Research on adult frontal chest radiographs. Not a medical device, not for diagnosis. Measured areas are of the projected,
@@ -244,7 +244,7 @@ def write_classifier_card() -> None:
 {config["backbone"]} (timm, from scratch) at {view["input_size"]}x{view["input_size"]}: the film cut to the lungs after dilation and closing,
 cropped to their box, intensities replaced by their rank inside the lungs. {optimization["epochs"]} epochs of
 {config["images_per_epoch"]} draws, seed {optimization["seed"]}, moving average of the weights. Trained {trained["date"]} **on every source**; data fingerprint
-`{trained["data_fingerprint"][:16]}`. Command: `lunglens train classifier --config configs/shipped.toml`. Threshold {threshold} (where sensitivity +
+`{trained["data_fingerprint"][:16]}`. Command: `lunglens train classifier --config shipped`. Threshold {threshold} (where sensitivity +
 specificity is largest on validation patients).
 
 ## Intended use
@@ -263,7 +263,7 @@ Weights: research use, non-commercial, as the data demand:
 
 ## Measured
 **On its held-out twin, not on these weights**: nothing was left to measure a model on that has seen every source. The twin has the same
-configuration (`configs/held-out.toml`), but never saw Hannover, Montgomery and Shenzhen ("external"), nor 30 % of the
+configuration (`held-out`), but never saw Hannover, Montgomery and Shenzhen ("external"), nor 30 % of the
 other sources' patients ("test"). Trained {held_out["date"]}, data fingerprint `{held_out["data_fingerprint"][:16]}`, threshold {held_out["threshold"]}.
 Intervals are 95 % bootstrap by patient.
 
@@ -504,7 +504,7 @@ def write_studies() -> None:
         file = audit["metadata_auc"]["file"]
         films = " + ".join(f"{n} {label}" for label, n in data["per_class"].items())
         lines.append(
-            f"| `configs/{name}.toml` | {films} | {audit['cramers_v']:.2f} | {audit['share_single_class']:.0%} | {interval(file, 'auc')} "
+            f"| `{name}` | {films} | {audit['cramers_v']:.2f} | {audit['share_single_class']:.0%} | {interval(file, 'auc')} "
             f"| {leaks['leaking']} of {leaks['patients']} with several films | `{data['study']['fingerprint'][:12]}` |"
         )
     fill(ROOT / "docs" / "explanation.md", "studies", "\n".join(lines))

@@ -1,4 +1,4 @@
-"""Writing files so that a killed process or a full disk never leaves half of one; text that commands no terminal."""
+"""Files whole or not at all, one writer at a time, records and journals read back; text that commands no terminal."""
 
 import hashlib
 import json
@@ -6,13 +6,21 @@ import os
 import re
 import tempfile
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from filelock import FileLock, Timeout
+from pydantic import BaseModel, ValidationError
+
+from lunglens.errors import DataError, OutputError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from jinja2 import Environment
 
+_Record = TypeVar("_Record", bound=BaseModel)
 LEFTOVER = re.compile(r"\.partial-[a-z0-9_]{8}(\.[A-Za-z0-9]*)?")  # names of files that a killed process was writing
 # Controls, marks that turn the direction of writing or cannot be seen, halves of pairs, separators of lines.
 _COMMANDS = {"Cc", "Cf", "Cs", "Zl", "Zp"}
@@ -61,6 +69,131 @@ def write_json(path: Path, content: Any) -> None:
 def save_csv(table: "pd.DataFrame", path: Path) -> None:
     """A CSV, whole or not at all, with the same line ends everywhere."""
     write_atomically(path, lambda temporary: table.to_csv(temporary, index=False, lineterminator="\n"))
+
+
+@contextmanager
+def writing(place: Path) -> Iterator[None]:
+    """Around all that writes into `place`.
+
+    Raises:
+        OutputError: it cannot be written: going on would only lose more.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error) or type(error).__name__
+        raise OutputError(f"{place}: cannot be written: {reason}; free space or rights, then run again") from error
+
+
+@contextmanager
+def only_one(lock: Path, place: Path, what: str) -> Iterator[None]:
+    """Hold the file `lock` while the body works on `place`; `what` is the work's name, such as "batch".
+
+    The lock ends with the process, however that ends; the file stays.
+
+    Raises:
+        OutputError: another process holds it, or its folder cannot be written.
+    """
+    held = FileLock(lock, timeout=0)
+    with writing(place):
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            held.acquire()
+        except Timeout as error:
+            raise OutputError(
+                f"{place}: another {what} is at work here; wait for it, stop it or choose another place"
+            ) from error
+    try:
+        yield
+    finally:
+        held.release()
+
+
+class Journal:
+    """A file that gains a line an entry and is on the disk after each; one that a kill has cut short spoils no other.
+
+    entries: the lines that an earlier process has left, for the caller to parse and to pass over where it cannot.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Read it; one that is not there is empty.
+
+        Raises:
+            OSError: it is there and cannot be read.
+        """
+        self._path = path
+        content = path.read_bytes() if path.exists() else b""
+        self._is_torn = bool(content) and not content.endswith(b"\n")
+        self.entries = content.splitlines()
+
+    def append(self, *entries: Any) -> None:
+        """Add entries, as JSON.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        if not entries:
+            return
+        text = "".join(json.dumps(entry) + "\n" for entry in entries)
+        with self._path.open("ab") as stream:
+            stream.write((b"\n" if self._is_torn else b"") + text.encode())
+            stream.flush()
+            os.fsync(stream.fileno())
+        self._is_torn = False
+
+
+def read_json(path: Path, again: str) -> Any:
+    """What a JSON file holds; `again` says how to make it anew.
+
+    Raises:
+        DataError: it is missing or damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: not there; {again}") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: damaged ({error}); {again}") from error
+
+
+def read_record(path: Path, kind: type[_Record], again: str) -> _Record:
+    """A JSON file as a record; `again` says how to make it anew.
+
+    Raises:
+        DataError: it is missing, damaged, or of another format.
+    """
+    try:
+        return kind.model_validate(read_json(path, again))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the whole"
+        raise DataError(f"{path}: of another format: {where}: {first['msg']}; {again}") from error
+
+
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers_right: bool = False) -> list[str]:
+    """A Markdown table, a line each; numbers_right: all columns but the first are set to the right.
+
+    >>> markdown_table(["fold", "films"], [["0", "12"]])
+    ['| fold | films |', '| --- | --- |', '| 0 | 12 |']
+    """
+    rule = ["---", *["---:" if numbers_right else "---"] * (len(head) - 1)]
+    plain = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    return ["| " + " | ".join(cells) + " |" for cells in (head, rule, *plain)]
+
+
+def templates(package: str) -> "Environment":
+    """Jinja's environment over the files of a package: a name that is not given is an error, in HTML all is escaped."""
+    from importlib.resources import files
+
+    from jinja2 import Environment, FunctionLoader, StrictUndefined, select_autoescape
+
+    return Environment(
+        loader=FunctionLoader(lambda name: files(package).joinpath(name).read_text(encoding="utf-8")),
+        autoescape=select_autoescape(["html.jinja"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 def readable(text: object) -> str:

@@ -13,12 +13,24 @@ from sklearn import metrics as judge
 
 from lunglens.errors import DataError
 from lunglens.evaluate import classification as module
-from lunglens.evaluate.classification import MEASURES, average_precision, measures, metrics_of
+from lunglens.evaluate.classification import MEASURES, average_precision
 from lunglens.evaluate.intervals import bootstrap
 from lunglens.evaluate.predictions import calls, codes_and_scores, groups_of, read_predictions
 from tests.predictions import TWO, predictions
 
 THREE = ("covid", "pneumonia", "normal")
+
+
+def measures(table: pd.DataFrame, classes: tuple[str, ...], seed: int | None = None) -> dict[str, Any]:
+    """As they are written."""
+    return module.measures(table, classes, seed).to_json()
+
+
+def metrics_of(table: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, Any]:
+    """As they are written."""
+    return module.metrics_of(table, classes).to_json()
+
+
 SEEDS = st.integers(0, 2**32 - 1)
 
 

@@ -17,7 +17,7 @@ from lunglens.evaluate.confounding import (
     share_single_class,
     source_by_class,
 )
-from lunglens.evaluate.confounding_words import feature_name, plain_words
+from lunglens.study.report.worth import feature_name, worth_of
 
 
 @pytest.fixture(autouse=True)
@@ -208,7 +208,7 @@ def test_films_whose_patient_is_unknown_are_left_out_and_counted() -> None:
 
 
 def test_a_confounded_set_is_called_so() -> None:
-    words = plain_words(audit_confounding(confounded(), ["covid", "other"]))
+    words = worth_of(audit_confounding(confounded(), ["covid", "other"]))
     assert words.verdict == "place"
     assert "where a film comes from" in words.headline
     assert any("All images come from a source that holds one class only" in text for text in words.because)
@@ -217,7 +217,7 @@ def test_a_confounded_set_is_called_so() -> None:
 
 
 def test_a_set_in_which_nothing_tells_the_class_is_called_fair_but_not_general() -> None:
-    words = plain_words(audit_confounding(images(240, seed=4), ["covid", "other"]))
+    words = worth_of(audit_confounding(images(240, seed=4), ["covid", "other"]))
     assert words.verdict == "fair"
     assert "another hospital" in words.would_not_mean
     assert "a (" in words.instead and "b (" in words.instead  # both sources hold both classes
@@ -226,12 +226,12 @@ def test_a_set_in_which_nothing_tells_the_class_is_called_fair_but_not_general()
 def test_one_hospital_with_both_classes_is_fair_although_v_is_not_defined() -> None:
     audit = audit_confounding(images(240, seed=4, source="a"), ["covid", "other"])
     assert audit.association.v is None
-    assert plain_words(audit).verdict == "fair"
-    assert any("There is one source" in text for text in plain_words(audit).because)
+    assert worth_of(audit).verdict == "fair"
+    assert any("There is one source" in text for text in worth_of(audit).because)
 
 
 def test_a_size_that_tells_the_class_within_one_hospital_is_still_a_giveaway() -> None:
-    words = plain_words(audit_confounding(confounded().assign(source="a"), ["covid", "other"]))
+    words = worth_of(audit_confounding(confounded().assign(source="a"), ["covid", "other"]))
     assert words.verdict == "place"
 
 
@@ -241,18 +241,18 @@ def test_a_partly_confounded_set_is_mixed() -> None:
     table["source"] = np.where(
         np.arange(240) % 3 == 0, np.where(covid, "a", "b"), np.where(np.arange(240) % 2, "a", "b")
     )
-    words = plain_words(audit_confounding(table, ["covid", "other"]))
+    words = worth_of(audit_confounding(table, ["covid", "other"]))
     assert words.verdict == "mixed"
     assert any("moderate association" in text for text in words.because)
 
 
 def test_a_set_that_could_not_be_tested_is_never_called_fair() -> None:
     untested = images(240, seed=4, group_id="")
-    assert plain_words(audit_confounding(untested, ["covid", "other"])).verdict == "mixed"
+    assert worth_of(audit_confounding(untested, ["covid", "other"])).verdict == "mixed"
 
 
 def test_with_one_class_no_score_is_possible() -> None:
-    words = plain_words(audit_confounding(images(**{"class": "covid"}), ["covid", "other"]))
+    words = worth_of(audit_confounding(images(**{"class": "covid"}), ["covid", "other"]))
     assert words.verdict == "no score"
     assert "other" in words.instead
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -21,7 +20,8 @@ from lunglens.evaluate.figures.scores import (
     roc_on_grid,
     roc_points,
 )
-from lunglens.study.report.figures import STYLE
+from lunglens.evaluate.figures.style import STYLE
+from lunglens.evaluate.run_record import ClassifierMetrics
 from tests.crossval_run import log_of, texts
 from tests.predictions import TWO, predictions
 
@@ -41,7 +41,7 @@ def table() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def metrics(table: pd.DataFrame) -> dict[str, Any]:
+def metrics(table: pd.DataFrame) -> ClassifierMetrics:
     return metrics_of(table, TWO)
 
 
@@ -123,7 +123,7 @@ def test_a_band_s_grid_lies_on_the_curve() -> None:
 
 
 def test_a_roc_figure_has_every_fold_all_films_and_the_external_ones(
-    table: pd.DataFrame, metrics: dict[str, Any]
+    table: pd.DataFrame, metrics: ClassifierMetrics
 ) -> None:
     figure = roc_figure(table, TWO, metrics)
     assert figure is not None
@@ -133,9 +133,9 @@ def test_a_roc_figure_has_every_fold_all_films_and_the_external_ones(
     inside = table[table["fold"] != "external"]
     expected = judge.roc_curve(inside["class"] == "covid", inside["p_covid"], drop_intermediate=False)
     np.testing.assert_allclose(pooled.get_ydata(), expected[1])
-    low, high = metrics["pooled"]["auroc_95_ci"]
-    assert pooled.get_label().endswith(f"AUROC {metrics['pooled']['auroc']:.3f} ({low:.3f} to {high:.3f})")
-    assert f"AUROC {metrics['external']['all']['auroc']:.3f}" in external.get_label()
+    low, high = metrics.pooled.auroc_95_ci
+    assert pooled.get_label().endswith(f"AUROC {metrics.pooled.auroc:.3f} ({low:.3f} to {high:.3f})")
+    assert f"AUROC {metrics.external['all'].auroc:.3f}" in external.get_label()
     band = axes.collections[0].get_paths()[0].vertices
     middle = roc_on_grid((pooled.get_xdata(), pooled.get_ydata()))[50]
     at_half = band[np.isclose(band[:, 0], 0.5), 1]
@@ -149,7 +149,7 @@ def test_three_classes_have_a_panel_each() -> None:
     assert figure is not None
     shown = [axes for axes in figure.axes if axes.get_visible()]
     assert [axes.get_title(loc="left") for axes in shown] == [f"{name} against the rest" for name in THREE]
-    area = metrics["pooled"]["one_vs_rest"]["pneumonia"]["auroc"]
+    area = metrics.pooled.one_vs_rest["pneumonia"].auroc
     assert f"AUROC {area:.3f}" in shown[1].lines[2].get_label()
 
 

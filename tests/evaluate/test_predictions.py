@@ -9,9 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
+from lunglens.errors import DataError
 from lunglens.evaluate.intervals import bootstrap
-from lunglens.evaluate.overlap import dice, share_inside, summarize
-from lunglens.evaluate.rates import auc, rates, report, youden_threshold
+from lunglens.evaluate.operating_point import chosen_threshold, operating_points
+from lunglens.evaluate.overlap import dice, share_inside
+from lunglens.evaluate.rates import auc, rates, youden_threshold
+from lunglens.evaluate.segmentation import summary_by_group
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -126,25 +129,35 @@ def test_a_measure_that_is_rarely_defined_has_no_interval() -> None:
     assert bootstrap(lambda _: math.nan if next(again) % 3 == 0 else 1.0, np.arange(5)) == [1.0, 1.0]
 
 
-def test_a_report_counts_and_brackets_every_measure() -> None:
+def answers(score: np.ndarray, target: np.ndarray) -> pd.DataFrame:
+    """Two films a patient, of class a where the target is 1, else b."""
+    table = pd.DataFrame({"p_a": score, "p_b": 1 - score, "class": np.where(target == 1, "a", "b"), "source": "s"})
+    numbers = range(len(table))
+    return table.assign(image_id=[f"f{n}" for n in numbers], group_id=[f"p{n // 2}" for n in numbers])
+
+
+def test_an_operating_point_counts_and_brackets_its_shares() -> None:
     generator = np.random.default_rng(0)
     target = np.repeat([0, 1], [60, 40])
-    score = np.clip(generator.normal(0.35 + 0.3 * target, 0.2), 0, 1)
-    groups = [f"p{i // 2}" for i in range(100)]
-    found = report(pd.DataFrame({"target": target, "probability": score, "group_id": groups}), 0.5)
-    assert (found["n_positive"], found["n_negative"], found["groups"]) == (40, 60, 50)
-    assert found["auc"] == pytest.approx(metrics.roc_auc_score(target, score), abs=6e-5)
-    for name in ("auc", "accuracy", "sensitivity", "specificity", "ppv", "npv"):
-        low, high = found[f"{name}_95_ci"]
-        assert 0 <= low < found[name] < high <= 1
+    table = answers(np.clip(generator.normal(0.35 + 0.3 * target, 0.2), 0, 1), target)
+    (row,) = operating_points({"all": table, "one class only": table[table["class"] == "a"]}, ["a", "b"], 0.5)
+    assert (row["films"], row["n_positive"], row["n_negative"]) == ("all", 40, 60)
+    assert row["sensitivity"] == pytest.approx((table["p_a"][60:] >= 0.5).mean(), abs=6e-5)
+    assert row["specificity"] == pytest.approx((table["p_a"][:60] < 0.5).mean(), abs=6e-5)
+    for name in ("sensitivity", "specificity"):
+        low, high = row[f"{name}_95_ci"]
+        assert 0 <= low < row[name] < high <= 1
 
 
-def test_a_report_of_one_class_says_what_it_can() -> None:
-    table = pd.DataFrame({"target": [1, 1, 1], "probability": [0.2, 0.5, 0.9], "group_id": list("abc")})
-    found = report(table, 0.5)
-    assert (found["auc"], found["auc_95_ci"]) == (None, None)
-    assert (found["specificity"], found["specificity_95_ci"]) == (None, None)
-    assert found["sensitivity"] == pytest.approx(0.6667)  # a score at the threshold is called
+def test_a_threshold_is_chosen_with_every_source_weighing_the_same() -> None:
+    # One small source parts at 0.8, a large one at 0.3; alone each decides for itself.
+    small = answers(np.array([0.75, 0.85]), np.array([0, 1])).assign(source="small")
+    large = answers(np.repeat([0.25, 0.35], 20), np.repeat([0, 1], 20)).assign(source="large")
+    assert chosen_threshold(small, ["a", "b"]) == pytest.approx(0.8)
+    assert chosen_threshold(large, ["a", "b"]) == pytest.approx(0.3)
+    assert chosen_threshold(pd.concat([small, large]), ["a", "b"]) in (0.3, 0.8)
+    with pytest.raises(DataError, match="class b"):
+        chosen_threshold(small[small["class"] == "a"], ["a", "b"])
 
 
 def test_dice_by_hand() -> None:
@@ -164,7 +177,7 @@ def test_share_inside_by_hand() -> None:
 
 def test_a_summary_by_hand() -> None:
     values = np.arange(1, 41) / 40
-    found = summarize(values[::-1], np.arange(40))
+    found = summary_by_group(values[::-1], np.arange(40))
     assert found["n"] == 40
     assert found["mean"] == found["median"] == pytest.approx(0.5125)
     assert found["percentile_5"] == pytest.approx(np.percentile(values, 5), abs=6e-5)
@@ -175,6 +188,6 @@ def test_a_summary_by_hand() -> None:
 
 
 def test_a_summary_of_one_film_is_that_film() -> None:
-    found = summarize(np.array([0.9]), np.array(["p"]))
+    found = summary_by_group(np.array([0.9]), np.array(["p"]))
     assert found["worst_twentieth_mean"] == found["minimum"] == found["mean"] == 0.9
-    assert found["mean_95_ci"] == [0.9, 0.9]
+    assert found["mean_95_ci"] is None

@@ -20,7 +20,7 @@ from lunglens.evaluate.printed_tables import (
     pooled,
     reconstructed,
 )
-from lunglens.evaluate.printed_tables_words import paper_inconsistencies, paper_report
+from lunglens.evaluate.printed_tables_report import paper_inconsistencies, paper_report
 
 
 def test_fold_10_s_specificity_by_definition_is_one_and_its_printed_figure_the_npv() -> None:

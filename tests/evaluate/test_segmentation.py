@@ -9,9 +9,20 @@ import pandas as pd
 import pytest
 
 from lunglens.errors import DataError
+from lunglens.evaluate import segmentation as module
 from lunglens.evaluate.intervals import bootstrap
-from lunglens.evaluate.segmentation import UNKNOWN_SPACING, gain, lung_measures, lung_metrics_of, read_lung_predictions
+from lunglens.evaluate.segmentation import UNKNOWN_SPACING, read_lung_predictions
 from tests.predictions import lung_predictions
+
+
+def lung_metrics_of(table: pd.DataFrame) -> dict[str, Any]:
+    """As they are written."""
+    return module.lung_metrics_of(table).to_json()
+
+
+def gain(table: pd.DataFrame, name: str, seed: int) -> dict[str, Any]:
+    """As it is written."""
+    return module.gain(table, name, seed).to_json()
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +97,7 @@ def test_nothing_is_said_of_millimetres_that_nobody_knows() -> None:
 
 
 def test_one_patient_has_no_interval() -> None:
-    found = lung_measures(lung_predictions().assign(group_id="p"), seed=0)
+    found = module.lung_measures(lung_predictions().assign(group_id="p"), seed=0).to_json()
     assert found["dice"]["mean_95_ci"] is None
     assert "too few patients" in found["dice"]["undefined"]
 

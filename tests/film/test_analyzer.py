@@ -141,9 +141,9 @@ def test_real_films_are_accepted_and_others_refused(analyzer: Analyzer, real_dat
     """A fixed sample; the whole data is measured by `lunglens evaluate gate`."""
     import pandas as pd
 
-    from lunglens.train.stages import _gate_films
+    from lunglens.train.gate.films import gate_films
 
-    table = _gate_films(real_data, per_source=12)
+    table = gate_films(real_data, per_source=12)
     table = pd.concat([rows.sample(min(len(rows), 30), random_state=0) for _, rows in table.groupby("kind")])
     refused = pd.Series(
         [analyzer.analyze(read_radiograph(Path(p))).status == "refused" for p in table["path"]], table.index

@@ -10,9 +10,8 @@ import pytest
 from rich.console import Console
 
 from lunglens.jobs import Job
-from lunglens.jobs.display import Display, draw
+from lunglens.jobs.display import Display, draw, look_at
 from lunglens.jobs.job import change_status, write_job
-from lunglens.jobs.progress import look_at, seconds_left
 
 TABLE = "epoch,step,train_loss,validation_loss\n0,62,,0.61\n0,62,0.7,\n1,125,,0.512345\n1,125,0.53,\n"
 
@@ -46,21 +45,20 @@ def as_text(table: object) -> str:
 def test_before_the_first_epoch_nothing_is_estimated(job: Job) -> None:
     began(job, 30)
     progress = look_at(job)
-    assert (progress.epochs, progress.in_words(), progress.seconds_left) == (0, "", None)
-    assert seconds_left([progress]) is None
+    assert (progress.epochs, progress.latest, progress.seconds_left) == (0, "", None)
 
 
 def test_the_latest_number_of_each_kind_is_shown(job: Job) -> None:
     began(job, 30)
     write_table(job, 0, TABLE)
-    assert look_at(job).in_words() == "epoch 2/8  train_loss 0.53  validation_loss 0.5123"
+    assert look_at(job).latest == "epoch 2/8  train_loss 0.53  validation_loss 0.5123"
 
 
 def test_the_newest_start_counts_and_ten_comes_after_nine(job: Job) -> None:
     began(job, 30)
     write_table(job, 9, TABLE)
     write_table(job, 10, "epoch,step,train_loss\n6,400,0.25\n")
-    assert look_at(job).in_words() == "epoch 7/8  train_loss 0.25"
+    assert look_at(job).latest == "epoch 7/8  train_loss 0.25"
 
 
 @pytest.mark.parametrize("torn", ["", "epoch,st", "epoch,step,train_loss\n", "epoch,step,train_loss\n0,6"])
@@ -84,24 +82,6 @@ def test_numbers_of_an_earlier_attempt_are_shown_but_say_nothing_of_the_time(job
     assert look_at(job).seconds_left is None
 
 
-def test_jobs_that_wait_take_as_long_as_those_that_run(job: Job, tmp_path: Path) -> None:
-    others = [Job(f"fold {n}", tmp_path / str(n), "a:b", {}, epochs=8) for n in (1, 2)]
-    for other in others:
-        write_job(other)
-    began(job, 60)
-    write_table(job, 0, TABLE)  # two epochs a minute: 180 s to go, 240 s for each of the others
-    left = seconds_left([look_at(each) for each in (job, *others)])
-    assert left == pytest.approx(180 + 2 * 240, abs=10)
-
-
-def test_finished_jobs_tell_how_long_one_takes(job: Job, tmp_path: Path) -> None:
-    waiting = Job("fold 1", tmp_path / "1", "a:b", {})
-    write_job(waiting)
-    began(job, 100)
-    change_status(job.folder, state="done", ended=datetime.now(UTC).isoformat())
-    assert seconds_left([look_at(job), look_at(waiting)]) == pytest.approx(100, abs=1)
-
-
 def test_the_table_has_a_row_a_job_and_the_sum_below(job: Job, tmp_path: Path) -> None:
     failed = Job("fold 1", tmp_path / "1", "a:b", {})
     write_job(failed)
@@ -114,7 +94,7 @@ def test_the_table_has_a_row_a_job_and_the_sum_below(job: Job, tmp_path: Path) -
     assert "0:01:00" in text
     assert "0:03:00" in text
     assert "killed [SIGKILL]" in text  # no markup
-    assert "0 of 2 done, about 0:03:00 left" in text
+    assert "0 of 2 done" in text
 
 
 def test_a_terminal_gets_a_live_table(job: Job) -> None:

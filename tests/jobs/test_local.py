@@ -16,12 +16,12 @@ from filelock import FileLock
 from rich.console import Console
 
 from lunglens.errors import OutputError
-from lunglens.jobs import Job, is_finished, read_result, read_status, run_jobs
-from lunglens.jobs import attempt as attempt_module
-from lunglens.jobs import process as process_module
-from lunglens.jobs.attempt import Attempt, stop
-from lunglens.jobs.job import change_status, write_job
-from lunglens.jobs.process import main
+from lunglens.jobs import Job, is_finished, run_jobs
+from lunglens.jobs import __main__ as process_module
+from lunglens.jobs import local as local_module
+from lunglens.jobs.__main__ import main
+from lunglens.jobs.job import change_status, read_status, result_of, write_job
+from lunglens.jobs.local import Attempt, stop
 from tests.job_targets import STEPS, orbits
 
 ROOT = Path(__file__).parents[2]
@@ -61,12 +61,11 @@ def test_a_job_leaves_its_call_its_status_its_log_and_its_result(tmp_path: Path,
         "target": "tests.job_targets:divide",
         "arguments": {"by": 4},
     }
-    assert read_result(folder) == 0.25
     status = json.loads((folder / "status.json").read_text())
     assert (status["state"], status["attempt"], status["error"]) == ("done", 1, None)
     assert status["pid"] != os.getpid()
     assert status["started"] < status["ended"]
-    header, line = outcome.log.read_text().splitlines()
+    header, line = outcome.job.log.read_text().splitlines()
     assert header.startswith("--- attempt 1, ")
     assert f"process {status['pid']}" in header
     assert line == "about to divide"
@@ -117,8 +116,8 @@ def test_a_job_that_fails_does_not_stop_the_others(tmp_path: Path, console: Cons
     bad, good = run_jobs(jobs, 1, console)
     assert (bad.state, bad.result, bad.error) == ("failed", None, "ZeroDivisionError: division by zero")
     assert good.result == 0.5
-    assert bad.log == tmp_path / "bad" / "log.txt"
-    assert "Traceback" in bad.log.read_text()
+    assert bad.job.log == tmp_path / "bad" / "log.txt"
+    assert "Traceback" in bad.job.log.read_text()
     assert read_status(tmp_path / "bad").state == "failed"
 
 
@@ -154,7 +153,7 @@ def test_a_failed_job_is_tried_again_by_the_next_run_and_its_log_goes_on(tmp_pat
     for expected in (1, 2):
         (outcome,) = run_jobs([job(tmp_path, "divide", by=0)], 1, console)
         assert outcome.attempt == expected
-    text = outcome.log.read_text()
+    text = outcome.job.log.read_text()
     assert text.index("--- attempt 1, ") < text.index("--- attempt 2, ")
     assert text.count("ZeroDivisionError") == 2
     assert "failed, attempt 2" in said(console)
@@ -298,7 +297,7 @@ def test_a_second_runner_is_refused_and_the_first_goes_on(
 ) -> None:
     first = runner(0.02)
     wait_until(lambda: len(steps_of(tmp_path / "0")) >= 1)
-    with pytest.raises(OutputError, match="another run is at work on it"):
+    with pytest.raises(OutputError, match="another run is at work here"):
         run_jobs(orbits(tmp_path, 0.02), 1, console)
     assert first.wait(20) == 0
     assert all(is_finished(tmp_path / str(n)) for n in range(4))
@@ -307,11 +306,11 @@ def test_a_second_runner_is_refused_and_the_first_goes_on(
 def test_a_process_that_will_not_end_is_killed_with_those_it_has_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempt_module, "GRACE_S", 0.3)
+    monkeypatch.setattr(local_module, "GRACE_S", 0.3)
     write_job(job(tmp_path, "with_worker"))
-    attempt = Attempt("stubborn", tmp_path, os.environ)
+    attempt = Attempt(job(tmp_path, "with_worker"), os.environ)
     wait_until((tmp_path / "pids.json").exists)
-    assert attempt.poll() is None
+    assert not attempt.has_ended()
     pids = json.loads((tmp_path / "pids.json").read_text())
     assert all(map(is_alive, pids))
     stop([attempt])
@@ -330,7 +329,7 @@ def run_here(folder: Path, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> 
 def test_one_job_can_be_done_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_job(job(tmp_path, "divide", by=2))
     assert run_here(tmp_path, monkeypatch) == 0
-    assert read_result(tmp_path) == 0.5
+    assert result_of(job(tmp_path, "divide", by=2)).result == 0.5
     assert read_status(tmp_path).pid == os.getpid()
 
 
@@ -348,13 +347,13 @@ def test_a_process_waits_for_one_that_is_still_ending(tmp_path: Path, console: C
     write_job(job(folder, "divide", by=1))
     orphan = FileLock(folder / ".process.lock")
     orphan.acquire()
-    attempt = Attempt("0", folder, os.environ)
+    attempt = Attempt(job(folder, "divide", by=1), os.environ)
     wait_until(lambda: "--- attempt 1" in (folder / "log.txt").read_text())
     time.sleep(0.3)
     assert read_status(folder).state == "waiting"
     orphan.release()
-    wait_until(lambda: attempt.poll() is not None)
-    assert read_result(folder) == 1
+    wait_until(attempt.has_ended)
+    assert result_of(job(folder, "divide", by=1)).result == 1
 
 
 def test_a_process_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

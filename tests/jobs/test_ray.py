@@ -13,8 +13,9 @@ import pytest
 from rich.console import Console
 
 from lunglens.errors import ConfigurationError, DataError
-from lunglens.jobs import Job, read_status, run_jobs, run_jobs_on_ray
+from lunglens.jobs import Job, run_jobs, run_jobs_on_ray
 from lunglens.jobs.display import Display
+from lunglens.jobs.job import read_status
 from lunglens.jobs.on_ray import _say_if_too_big, _work
 from tests.job_targets import orbits
 
@@ -106,7 +107,7 @@ def test_a_job_that_fails_by_itself_is_not_tried_again(
     bad, good = run_jobs_on_ray(jobs, cluster.address, 0, console)
     assert (bad.state, bad.attempt, bad.error) == ("failed", 1, "ZeroDivisionError: division by zero")
     assert (good.state, good.result) == ("done", 0.5)
-    assert "Traceback" in bad.log.read_text()
+    assert "Traceback" in bad.job.log.read_text()
 
 
 def test_a_job_under_which_machines_die_again_and_again_fails(
@@ -144,7 +145,7 @@ def test_jobs_too_big_for_the_cluster_are_said_to_wait(cluster: Any, node: Any, 
 
 def test_a_folder_that_the_machine_does_not_have_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="must share a file system"):
-        _work("fold 0", str(tmp_path / "elsewhere"))
+        _work(job(tmp_path / "elsewhere", "divide", by=1))
 
 
 def test_a_cluster_that_does_not_answer_is_said(tmp_path: Path, cluster: Any, console: Console) -> None:

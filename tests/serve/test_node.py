@@ -25,7 +25,7 @@ from lunglens.film.dicom import dicom_results, read_source
 from lunglens.film.radiograph import read_radiograph
 from lunglens.serve.settings import Peer
 from lunglens.serve.spool import Spool
-from lunglens.serve.worker import Answer
+from lunglens.serve.task import Answer
 from tests.dicom_files import encoded
 from tests.node_parts import (
     Inside,
@@ -151,7 +151,7 @@ def test_killed_with_a_film_at_hand_it_goes_on(film: Path, tmp_path: Path) -> No
         second = subprocess.run(
             [*command, "--spool", str(tmp_path), "--port", "0"], capture_output=True, text=True, check=False
         )
-        assert (second.returncode, "another node uses this spool" in second.stderr) == (1, True)
+        assert (second.returncode, "another node is at work here" in second.stderr) == (1, True)
         process.terminate()
         assert process.wait(30) == 0
     said = (tmp_path / "log.txt").read_text()

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from lunglens.errors import DataError, OutputError
 from lunglens.film.preprocess import resize
-from lunglens.jobs import Job, Outcome, run_jobs
+from lunglens.jobs import Job, JobResult, run_jobs
 from lunglens.study.config import load_config
 from lunglens.study.folder import Study, load_study
 from lunglens.study.folds import FoldSettings, write_folds
@@ -22,11 +22,11 @@ from lunglens.train.crossval.classifier import crossval_classifier
 from tests.phantom import save_png
 from tests.study_folder import study_folder
 
-QUICK = load_config(Path(__file__).parents[2] / "configs" / "quick.toml").classifier
+QUICK = load_config(Path(__file__).parents[2] / "src" / "lunglens" / "configs" / "quick.toml").classifier
 CONSOLE = Console(quiet=True)
 
 
-def runner(jobs: Sequence[Job], console: Console) -> list[Outcome]:
+def runner(jobs: Sequence[Job], console: Console) -> list[JobResult]:
     return run_jobs(jobs, 2, console)
 
 
@@ -40,9 +40,8 @@ def renamed(study: Study, fingerprint: str, **more: object) -> Study:
     table = study.table.assign(
         image_id="far-" + study.table["image_id"], group_id="far-" + study.table["group_id"], source="far"
     )
-    return replace(
-        study, table=table, description=study.description | {"fingerprint": fingerprint, "name": "far"} | more
-    )
+    record = study.record.model_copy(update={"fingerprint": fingerprint, "name": "far"} | more)
+    return replace(study, table=table, record=record)
 
 
 def test_copies_patients_and_cases_of_the_study_are_dropped_and_nothing_else(tmp_path: Path) -> None:
@@ -76,7 +75,7 @@ def test_copies_patients_and_cases_of_the_study_are_dropped_and_nothing_else(tmp
 def test_every_fold_s_model_is_tested_on_the_unseen_study(tmp_path: Path) -> None:
     study = load_study(study_folder(tmp_path / "study", 6, both=True))
     write_folds(study, FoldSettings(folds=2))
-    unseen = renamed(study, "cd" * 32, apart_from=[study.description["fingerprint"]])
+    unseen = renamed(study, "cd" * 32, apart_from=(study.fingerprint,))
     unseen.table.loc[:5, "group_id"] = ""  # of some, the patient is not known
     out = tmp_path / "run"
     first = crossval_classifier(study, QUICK, out, runner, CONSOLE)
@@ -84,12 +83,12 @@ def test_every_fold_s_model_is_tested_on_the_unseen_study(tmp_path: Path) -> Non
     metrics = crossval_classifier(study, QUICK, out, runner, CONSOLE, unseen)
     # The folds are not trained again, and what they have given is not touched.
     assert {path: path.stat().st_mtime_ns for path in out.glob("folds/*/result.json")} == results
-    assert metrics["pooled"] == first["pooled"]
+    assert metrics.pooled == first.pooled
     predictions = pd.read_csv(out / "predictions.csv", dtype={"fold": str}).set_index("image_id")
     far = predictions[predictions["fold"] == "external"]
     assert sorted(far.index) == sorted(unseen.table["image_id"])
-    assert metrics["external"]["all"]["n"] == len(far) == 12
-    assert metrics["external"]["all"]["without_group"] == 6
+    assert metrics.external["all"].n == len(far) == 12
+    assert metrics.external["all"].without_group == 6
     # Each unseen film has the mean of the two models' answers; one of them is the one that tested it in its fold.
     parts = [pd.read_csv(out / "unseen" / "folds" / fold / "predictions.csv").set_index("image_id") for fold in "01"]
     assert np.allclose(far["p_covid"], (parts[0]["p_covid"] + parts[1]["p_covid"])[far.index] / 2, atol=1e-6)
@@ -103,7 +102,7 @@ def test_a_study_that_was_not_kept_apart_is_refused(tmp_path: Path) -> None:
     write_folds(study, FoldSettings(folds=2))
     with pytest.raises(DataError, match="--apart-from"):
         crossval_classifier(study, QUICK, tmp_path / "run", runner, CONSOLE, renamed(study, "cd" * 32))
-    others = renamed(study, "cd" * 32, apart_from=[study.description["fingerprint"]], classes=["covid", "tuberculosis"])
+    others = renamed(study, "cd" * 32, apart_from=(study.fingerprint,), classes=("covid", "tuberculosis"))
     with pytest.raises(DataError, match="its classes"):
         crossval_classifier(study, QUICK, tmp_path / "run", runner, CONSOLE, others)
     assert not (tmp_path / "run").exists()

@@ -17,7 +17,7 @@ from lunglens.evaluate.compare import compare
 from lunglens.evaluate.figures.comparison import write_comparison
 from lunglens.evaluate.figures.style import spread
 from lunglens.film.parameters import View
-from lunglens.jobs import Job, Outcome, run_jobs
+from lunglens.jobs import Job, JobResult, run_jobs
 from lunglens.study.config import load_config
 from lunglens.study.folder import load_study
 from lunglens.study.folds import FoldSettings, write_folds
@@ -29,12 +29,12 @@ from lunglens.train.crossval.oof_heatmaps import on_whole_film, randomised, read
 from lunglens.train.networks.classifier import Classifier
 from tests.study_folder import HOSTILE, study_folder
 
-CONFIG = load_config(Path(__file__).parents[2] / "configs" / "quick.toml")
+CONFIG = load_config(Path(__file__).parents[2] / "src" / "lunglens" / "configs" / "quick.toml")
 QUICK, LUNGS = CONFIG.classifier, CONFIG.lungs
 CONSOLE = Console(quiet=True)
 
 
-def runner(jobs: Sequence[Job], console: Console) -> list[Outcome]:
+def runner(jobs: Sequence[Job], console: Console) -> list[JobResult]:
     return run_jobs(jobs, 2, console)
 
 

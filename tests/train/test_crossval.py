@@ -16,7 +16,7 @@ from PIL import Image
 from rich.console import Console
 
 from lunglens.errors import DataError, OutputError
-from lunglens.jobs import Job, Outcome, run_jobs
+from lunglens.jobs import Job, JobResult, run_jobs
 from lunglens.study.config import load_config
 from lunglens.study.config.training import ClassifierConfig
 from lunglens.study.folder import load_study
@@ -25,12 +25,12 @@ from lunglens.train.crossval import classifier as crossval
 from lunglens.train.crossval.lungs import crossval_lungs
 from tests.study_folder import study_folder
 
-CONFIG = Path(__file__).parents[2] / "configs" / "quick.toml"
+CONFIG = Path(__file__).parents[2] / "src" / "lunglens" / "configs" / "quick.toml"
 QUICK = load_config(CONFIG)
 CONSOLE = Console(quiet=True)
 
 
-def runner(jobs: Sequence[Job], console: Console) -> list[Outcome]:
+def runner(jobs: Sequence[Job], console: Console) -> list[JobResult]:
     return run_jobs(jobs, 2, console)
 
 
@@ -132,7 +132,7 @@ def test_three_classes_uncut_with_an_external_source(tmp_path: Path) -> None:
     predictions = pd.read_csv(tmp_path / "run" / "predictions.csv")
     assert (predictions["fold"] == "external").sum() == 4
     assert np.allclose(predictions[["p_covid", "p_other", "p_third"]].sum(axis=1), 1, atol=1e-5)
-    assert metrics["external"]
+    assert metrics.external
     assert json.loads((tmp_path / "run" / "run.json").read_text())["cut"] is False
 
 
@@ -148,10 +148,10 @@ def test_lungs_are_segmented_out_of_fold(phantom_root: Path, tmp_path: Path) -> 
     assert len(predictions) == len(list((out / "masks").iterdir())) == 24
     # Source after source: what is tested in fold 0 was not trained on there.
     assert predictions.groupby("fold")["source"].nunique().tolist() == [1, 1]
-    assert metrics["pooled"]["dice"]["n"] == 24
-    assert metrics["pooled"]["dice"]["mean"] == pytest.approx(predictions["dice"].mean(), abs=1e-4)
-    assert metrics["post_processing"]["dice"]["verdict"] in {"helps", "hurts", "undecided"}
-    assert metrics["pooled"]["hd95_mm"]["undefined"]  # no spacing in a PNG
+    assert metrics.pooled.dice.n == 24
+    assert metrics.pooled.dice.mean == pytest.approx(predictions["dice"].mean(), abs=1e-4)
+    assert metrics.post_processing["dice"].verdict in {"helps", "hurts", "undecided"}
+    assert metrics.pooled.hd95_mm.undefined  # no spacing in a PNG
     assert (out / "worst" / "worst-20.png").is_file()
     assert not predictions[["path", "mask_path"]].stack().str.contains(str(phantom_root), regex=False).any()
 

@@ -31,7 +31,7 @@ def test_hrnet_keeps_a_quarter_of_the_resolution() -> None:
     graph = ClassifierGraph(Classifier("hrnet_w18_small", head=(8,))).eval()
     probability, logit, heat, features = graph(torch.rand(1, 1, 96, 96))
     assert heat.shape == (1, 24, 24)
-    assert features.shape == (1, sum(graph.classifier.streams.channels))
+    assert features.shape == (1, sum(graph.members[0].streams.channels))
     assert torch.allclose(probability, logit.sigmoid())
 
 

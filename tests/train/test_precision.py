@@ -10,6 +10,7 @@ import torch
 from pydantic import ValidationError
 from rich.console import Console
 
+from lunglens.evaluate.run_record import ClassifierRun, Hardware, StudyName
 from lunglens.study.config import Config, load_config
 from lunglens.study.config.training import ClassifierConfig, LungsConfig, Optimization
 from lunglens.study.report.results.differences import differences
@@ -19,7 +20,7 @@ from lunglens.train.crossval.run_folder import describe
 from lunglens.train.precision import fastest, settled
 from tests.train import test_loop as test_training
 
-CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))
+CONFIGS = sorted((Path(__file__).parents[2] / "src" / "lunglens" / "configs").glob("*.toml"))
 
 
 def machine(monkeypatch: pytest.MonkeyPatch, *, gpu: bool | None = None, cpu: tuple[str, ...] = ()) -> None:
@@ -124,8 +125,12 @@ def test_the_trainer_gets_what_was_chosen(
 
 def test_the_paper_is_held_to_float32() -> None:
     config = ClassifierConfig(optimization=Optimization(precision="32-true")).model_dump(mode="json")
-    run = {"kind": "classifier", "name": "a", "config": config}
-    assert not [row for row in differences("films", [run]) if "precision" in row["what"]]
-    run["config"] = json.loads(json.dumps(config).replace("32-true", "bf16-mixed"))
-    (row,) = [row for row in differences("films", [run]) if "precision" in row["what"]]
+    run = ClassifierRun(
+        **{"format": 1, "kind": "classifier", "model": "small", "config": config, "folds": [], "seed": 0},
+        **{"date": "2026-11-24", "versions": {}, "hardware": Hardware(machine="x", cores=2, gpus=[])},
+        **{"study": StudyName(name="s", fingerprint="f"), "classes": ["covid", "other"], "cut": True},
+    )
+    assert not [row for row in differences("films", [("a", run)]) if "precision" in row["what"]]
+    other = run.model_copy(update={"config": json.loads(json.dumps(config).replace("32-true", "bf16-mixed"))})
+    (row,) = [row for row in differences("films", [("a", other)]) if "precision" in row["what"]]
     assert (row["paper"], row["here"]) == ("32-true", "bf16-mixed")

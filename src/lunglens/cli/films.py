@@ -1,21 +1,120 @@
-"""What the command line's verbs for films share: finding them, and a batch with its progress."""
+"""The command line's verbs for films: analyze, segment, predict, verify."""
 
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from lunglens.cli.options import Classifier, Films, Lungs, Out, progress
 from lunglens.files import readable
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from lunglens.film.batch import SummaryRow, Writer
+    from lunglens.film.batch.predict import Prediction
+
+app = typer.Typer()
+
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Also do those films again that have failed before.")]
+ListSkipped = Annotated[
+    bool, typer.Option("--list-skipped", help="Name each file of a folder that is no film, and say why.")
+]
 
 
-def found_films(paths: list[Path], list_skipped: bool) -> tuple[list[Path], str]:
-    """The films among the files and folders, and a line about what is none (empty where all are)."""
+@app.command()
+def analyze(  # noqa: PLR0913, PLR0917 - an option each
+    paths: Films,
+    out: Out,
+    lungs: Lungs = None,
+    classifier: Classifier = None,
+    dicom: Annotated[
+        bool, typer.Option("--dicom", help="Of DICOM films also SEG, SR and Secondary Capture (extra 'serve').")
+    ] = False,
+    report: Annotated[bool, typer.Option("--report", help="Also a page as HTML and PDF (extra 'serve').")] = False,
+    prevalence: Annotated[
+        float, typer.Option(min=0.0001, max=0.9999, help="Share of the first of two classes among your patients.")
+    ] = 0.05,
+    retry_failed: RetryFailed = False,
+    list_skipped: ListSkipped = False,
+) -> None:
+    """Analyse films: JSON, panel and lung mask for each, and summary.csv for all.
+
+    Exit code 0: all answered, 1: some refused or failed, 2: wrong use.
+    """
+    from lunglens.film.batch import AnalysisWriter
+
+    if dicom or report:  # say at once that the extra is missing
+        import highdicom  # noqa: F401
+        import reportlab  # noqa: F401
+    films = _films_of(paths, list_skipped)
+    write = AnalysisWriter(dicom, prevalence if report else None)
+    _run(films, out, write, (lungs, classifier), retry_failed)
+
+
+@app.command()
+def segment(
+    paths: Films,
+    out: Out,
+    lungs: Lungs = None,
+    retry_failed: RetryFailed = False,
+    list_skipped: ListSkipped = False,
+) -> None:
+    """Write the lung masks of films, and nothing else."""
+    from lunglens.film.batch import LungsWriter
+
+    _run(_films_of(paths, list_skipped), out, LungsWriter(), (lungs, None), retry_failed)
+
+
+@app.command()
+def predict(
+    package: Annotated[Path, typer.Argument(metavar="PACKAGE", help="Classifier package.")],
+    paths: Films,
+    out: Annotated[Path, typer.Option("--out", help="FILE.csv or FILE.parquet (extra 'train'); run again to go on.")],
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Processes that share the films.")] = 1,
+    lungs: Lungs = None,
+) -> None:
+    """What a classifier says of films, as numbers only: a row a film, in their order.
+
+    Exit code 0: all answered, 1: some refused or failed, 2: wrong use.
+    """
+    from lunglens.film.batch.predict import Models
+    from lunglens.film.batch.predict import predict as predict_films
+
+    films, passed_over = _films_of(paths, False)
+    with _bar(len(films)) as on_done:
+        rows = predict_films(films, out, Models(lungs, package), jobs, on_done)
+    _end([row.status for row in rows], out, passed_over)
+
+
+@app.command()
+def verify(
+    packages: Annotated[list[Path] | None, typer.Argument(help="Packages; without any, those that ship.")] = None,
+) -> None:
+    """Re-check model packages: checksums and golden case. Exit code 0: all are good, 1: not all."""
+    from lunglens.errors import ModelPackageError
+    from lunglens.film.model_package.package import load_package, shipped_models, verify_package
+
+    bad = False
+    for folder in packages or [shipped_models() / name for name in ("lungs", "classifier", "orientation")]:
+        try:
+            package = load_package(folder)
+            problems = verify_package(package)
+            good = f"{package.name}: good"
+        except ModelPackageError as error:
+            problems, good = [str(error)], ""
+        bad = bad or bool(problems)
+        for line in problems or [good]:
+            typer.echo(readable(line), err=bool(problems))
+    raise typer.Exit(1 if bad else 0)
+
+
+def _films_of(paths: list[Path], list_skipped: bool) -> tuple[list[Path], str]:
+    """The films among the files and folders, and a line about what is none (empty where all are).
+
+    Where there is no film at all, that is said, and the program ends.
+    """
     from lunglens.film.batch import find_films
 
     skipped: Counter[str] = Counter()
@@ -28,51 +127,55 @@ def found_films(paths: list[Path], list_skipped: bool) -> tuple[list[Path], str]
     films = find_films(paths, on_passed_over)
     kinds = ", ".join(f"{count} {why}" for why, count in skipped.most_common())
     line = f"{skipped.total()} {'file' if skipped.total() == 1 else 'files'} passed over: {kinds}" if skipped else ""
+    if not films:
+        typer.echo("lunglens: no image files there (DICOM, PNG, JPEG or TIFF)", err=True)
+        if line:
+            typer.echo(line, err=True)
+        raise typer.Exit(2)
     return films, line
 
 
-def run_films(
+def _run(
     found: tuple[list[Path], str],
     out: Path,
     write: "Writer",
     packages: tuple[Path | None, Path | None],
     retry_failed: bool,
 ) -> None:
-    """Run a batch over what `found_films` has found, say what has become of it, and end the program."""
+    """Run a batch over films, say what has become of it, and end the program."""
     from lunglens.film.analyzer import Analyzer
     from lunglens.film.batch import SUMMARY, run_batch
     from lunglens.film.reading.apart import prepare
 
     films, passed_over = found
-    if not films:
-        typer.echo("lunglens: no image files there (DICOM, PNG, JPEG or TIFF)", err=True)
-        if passed_over:
-            typer.echo(passed_over, err=True)
-        raise typer.Exit(2)
     prepare()
     analyzer = Analyzer.load(*packages)
     analyzer.prepare()
-    with _progress() as progress:
-        task = progress.add_task("films", total=len(films))
-
-        def on_done(outcome: "SummaryRow") -> None:
-            progress.advance(task)
-            if outcome.status != "analyzed":
-                line = readable(f"{outcome.path}: {outcome.status}: {outcome.reason}")
-                progress.console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
-
+    with _bar(len(films)) as on_done:
         outcomes = run_batch(films, out, analyzer, write, on_done, retry_failed)
-    counts = {status: sum(o.status == status for o in outcomes) for status in ("analyzed", "refused", "failed")}
-    said = ", ".join(f"{count} {status}" for status, count in counts.items())
-    typer.echo(f"{said}; see {readable(out / SUMMARY)}")
+    _end([outcome.status for outcome in outcomes], out / SUMMARY, passed_over)
+
+
+@contextmanager
+def _bar(films: int) -> Iterator[Callable[["SummaryRow | Prediction"], None]]:
+    """What to call after each film: it moves a bar, and says which film was not analysed and why."""
+    with progress() as bar:
+        task = bar.add_task("films", total=films)
+
+        def on_done(row: "SummaryRow | Prediction") -> None:
+            bar.advance(task)
+            if row.status != "analyzed":
+                line = readable(f"{row.path}: {row.status}: {row.reason}")
+                bar.console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+        yield on_done
+
+
+def _end(statuses: list[str], table: Path, passed_over: str) -> NoReturn:
+    """Say what has become of the films, and end the program."""
+    counts = Counter(statuses)
+    summary = ", ".join(f"{counts[status]} {status}" for status in ("analyzed", "refused", "failed"))
+    typer.echo(f"{summary}; see {readable(table)}")
     if passed_over:
         typer.echo(passed_over)
-    raise typer.Exit(0 if counts["analyzed"] == len(outcomes) else 1)
-
-
-def _progress() -> "Progress":
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True))
+    raise typer.Exit(0 if counts["analyzed"] == len(statuses) else 1)

@@ -9,7 +9,7 @@ the classes that the table holds ("macro").
 - auroc: area under the ROC curve, ties half; auprc: average precision, the sum of precision x gain in recall
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,14 +30,18 @@ from lunglens.evaluate.predictions import (
     groups_of,
 )
 from lunglens.evaluate.rates import auc
+from lunglens.evaluate.run_record import ClassifierMetrics, MeanOfFolds, Measures
 
 OF_ONE_CLASS = ("sensitivity", "specificity", "ppv", "npv", "f1", "auroc", "auprc")
 MEASURES = ("accuracy", "balanced_accuracy", *OF_ONE_CLASS)
 DIGITS = 6
+ALL = None  # in place of a class: of all films
 TOO_FEW = "too few patients: fewer than half of the bootstrap draws define it"
 
+_Key = tuple[str | None, str]  # a class, or ALL, and a measure
 
-def metrics_of(predictions: pd.DataFrame, classes: Sequence[str], seed: int = 0) -> dict[str, Any]:
+
+def metrics_of(predictions: pd.DataFrame, classes: Sequence[str], seed: int = 0) -> ClassifierMetrics:
     """The content of a run's `metrics.json`; nothing in it is NaN, and `undefined` says why a measure is None.
 
     Args:
@@ -55,20 +59,18 @@ def metrics_of(predictions: pd.DataFrame, classes: Sequence[str], seed: int = 0)
     inside = cross_validated(predictions)
     external = predictions[predictions["fold"] == EXTERNAL]
     folds = {name: measures(inside[inside["fold"] == name], classes) for name in fold_order(inside["fold"])}
-    return {
-        "classes": list(classes),
-        "threshold": THRESHOLD if len(classes) == 2 else None,
-        "folds": folds,
-        "mean_of_folds": mean_of_folds(folds, MEASURES),
-        "pooled": measures(inside, classes, seed) if len(inside) else None,
-        "by_source": {
-            str(source): measures(rows, classes, seed) for source, rows in inside.groupby("source", sort=True)
-        },
-        "external": {name: measures(rows, classes, seed) for name, rows in external_tables(external, classes).items()},
-    }
+    return ClassifierMetrics(
+        classes=list(classes),
+        threshold=THRESHOLD if len(classes) == 2 else None,
+        folds=folds,
+        mean_of_folds=mean_of_folds({name: [fold.value(name) for fold in folds.values()] for name in MEASURES}),
+        pooled=measures(inside, classes, seed) if len(inside) else None,
+        by_source={str(source): measures(rows, classes, seed) for source, rows in inside.groupby("source", sort=True)},
+        external={name: measures(rows, classes, seed) for name, rows in external_tables(external, classes).items()},
+    )
 
 
-def measures(table: pd.DataFrame, classes: Sequence[str], seed: int | None = None) -> dict[str, Any]:
+def measures(table: pd.DataFrame, classes: Sequence[str], seed: int | None = None) -> Measures:
     """Counts, confusion matrix (rows: true class, columns: called) and all measures of rows of predictions.
 
     With more than two classes also `one_vs_rest`: the same for each class. With a seed each measure has its interval
@@ -78,8 +80,8 @@ def measures(table: pd.DataFrame, classes: Sequence[str], seed: int | None = Non
     """
     truth, scores = codes_and_scores(table, classes)
     confusion = confusion_matrix(truth, calls(scores), len(classes))
-    values = _values(truth, scores)
-    draws = None if seed is None else _draws(table, truth, scores, seed)
+    values = _values(truth, scores, classes)
+    draws = None if seed is None else _draws(table, truth, scores, classes, seed)
     of_all = [0] if len(classes) == 2 else _present(confusion)
     found: dict[str, Any] = {
         "n": len(table),
@@ -87,29 +89,24 @@ def measures(table: pd.DataFrame, classes: Sequence[str], seed: int | None = Non
         "without_group": int((table["group_id"] == "").sum()),
         "classes": {name: int(n) for name, n in zip(classes, confusion.sum(axis=1), strict=True)},
         "confusion": confusion.tolist(),
-        **_named(MEASURES, values, draws, _reasons(confusion, classes, of_all)),
+        **_named(ALL, values, draws, _reasons(confusion, classes, of_all)),
     }
     if len(classes) > 2:
-        found["one_vs_rest"] = {}
-        for index, name in enumerate(classes):
-            part = slice(len(MEASURES) + index * len(OF_ONE_CLASS), len(MEASURES) + (index + 1) * len(OF_ONE_CLASS))
-            of_it = None if draws is None else draws[:, part]
-            found["one_vs_rest"][name] = _named(
-                OF_ONE_CLASS, values[part], of_it, _reasons(confusion, classes, [index])
-            )
-    return found
-
-
-def mean_of_folds(folds: dict[str, dict[str, Any]], names: Sequence[str]) -> dict[str, Any]:
-    """Mean and standard deviation (n - 1) over the folds in which a measure is defined, and how many those are."""
-    found = {}
-    for name in names:
-        values = [fold[name] for fold in folds.values() if fold[name] is not None]
-        found[name] = {
-            "mean": round(float(np.mean(values)), DIGITS) if values else None,
-            "sd": round(float(np.std(values, ddof=1)), DIGITS) if len(values) > 1 else None,
-            "folds": len(values),
+        found["one_vs_rest"] = {
+            name: _named(name, values, draws, _reasons(confusion, classes, [index]))
+            for index, name in enumerate(classes)
         }
+    return Measures.model_validate(found)
+
+
+def mean_of_folds(measured: Mapping[str, Sequence[float | None]]) -> dict[str, MeanOfFolds]:
+    """Each measure over the folds, given a value a fold (None: undefined there)."""
+    found = {}
+    for name, each in measured.items():
+        values = [value for value in each if value is not None]
+        mean = round(float(np.mean(values)), DIGITS) if values else None
+        sd = round(float(np.std(values, ddof=1)), DIGITS) if len(values) > 1 else None
+        found[name] = MeanOfFolds(mean=mean, sd=sd, folds=len(values))
     return found
 
 
@@ -148,12 +145,14 @@ def average_precision(positive: NDArray[np.bool_], score: Floats) -> float:
     return float((np.diff(found, prepend=0) * found / (last_of_ties + 1)).sum() / n_positive)
 
 
-def _values(truth: Codes, scores: Floats, macro: Sequence[int] | None = None) -> list[float]:
-    """MEASURES, then (more than two classes) OF_ONE_CLASS of each class; NaN where undefined.
+def _values(
+    truth: Codes, scores: Floats, classes: Sequence[str], macro: Sequence[int] | None = None
+) -> dict[_Key, float]:
+    """MEASURES of all films and, of more than two classes, OF_ONE_CLASS of each; NaN where undefined.
 
     macro: numbers of the classes to average over; those of `truth` where it is not given.
     """
-    size = scores.shape[1]
+    size = len(classes)
     confusion = confusion_matrix(truth, calls(scores), size)
     over = _present(confusion) if macro is None else list(macro)
     with np.errstate(invalid="ignore"):
@@ -161,8 +160,11 @@ def _values(truth: Codes, scores: Floats, macro: Sequence[int] | None = None) ->
         each = np.array([_one_class(confusion, truth, scores, index) for index in range(size if size > 2 else 1)])
     several = len(over) > 1
     general = each[0] if size == 2 else each[over].mean(axis=0) if several else np.full(len(OF_ONE_CLASS), np.nan)
-    balanced = recall[over].mean() if several else np.nan
-    return [confusion.trace() / len(truth), balanced, *general, *(each.ravel() if size > 2 else [])]
+    of_all = [confusion.trace() / len(truth), recall[over].mean() if several else np.nan, *general]
+    values: dict[_Key, float] = {(ALL, name): value for name, value in zip(MEASURES, of_all, strict=True)}
+    for name, row in zip(classes if size > 2 else (), each, strict=False):
+        values |= {(name, measure): value for measure, value in zip(OF_ONE_CLASS, row, strict=True)}
+    return values
 
 
 def _one_class(confusion: Codes, truth: Codes, scores: Floats, index: int) -> list[float]:
@@ -183,27 +185,29 @@ def _present(confusion: Codes) -> list[int]:
     return [int(index) for index in np.flatnonzero(confusion.sum(axis=1))]
 
 
-def _draws(table: pd.DataFrame, truth: Codes, scores: Floats, seed: int) -> Floats:
+def _draws(table: pd.DataFrame, truth: Codes, scores: Floats, classes: Sequence[str], seed: int) -> dict[_Key, Floats]:
     """`_values` of every bootstrap draw, averaged over the same classes; all NaN where there is one group only."""
     groups = groups_of(table)
-    over = _present(confusion_matrix(truth, calls(scores), scores.shape[1]))
-    draws = bootstrap_draws(lambda rows: _values(truth[rows], scores[rows], over), groups, seed)
-    return draws if len(set(groups)) > 1 else np.full_like(draws, np.nan)
+    over = _present(confusion_matrix(truth, calls(scores), len(classes)))
+    draws = bootstrap_draws(lambda rows: [*_values(truth[rows], scores[rows], classes, over).values()], groups, seed)
+    draws = draws if len(set(groups)) > 1 else np.full_like(draws, np.nan)
+    return dict(zip(_values(truth, scores, classes), draws.T, strict=True))
 
 
 def _named(
-    names: Sequence[str], values: Sequence[float], draws: Floats | None, reasons: dict[str, str]
+    of: str | None, values: dict[_Key, float], draws: dict[_Key, Floats] | None, reasons: dict[str, str]
 ) -> dict[str, Any]:
-    """Names -> values and intervals, and `undefined` for what is None; values and draws may go on past the names."""
+    """Names -> values and intervals of all films or of one class, and `undefined` for what is None."""
     found: dict[str, Any] = {}
     undefined: dict[str, str] = {}
-    for index, name in enumerate(names):
-        defined = not np.isnan(values[index])
-        found[name] = round(float(values[index]), DIGITS) if defined else None
+    for name in MEASURES if of is ALL else OF_ONE_CLASS:
+        value = values[of, name]
+        defined = not np.isnan(value)
+        found[name] = round(float(value), DIGITS) if defined else None
         if not defined:
             undefined[name] = reasons.get(name, reasons["otherwise"])
         if draws is not None:
-            found[f"{name}_95_ci"] = interval(draws[:, index], DIGITS) if defined else None
+            found[f"{name}_95_ci"] = interval(draws[of, name], DIGITS) if defined else None
             if defined and found[f"{name}_95_ci"] is None:
                 undefined[f"{name}_95_ci"] = TOO_FEW
     return found | {"undefined": undefined}

@@ -26,26 +26,25 @@ from lunglens.evaluate.predictions import (
     read_predictions,
 )
 from lunglens.evaluate.rates import auc
+from lunglens.evaluate.run_record import ClassifierRun, MeanOfFolds, Measures, StudyName, read_classifier_run
 
-FORMAT = 1
 COSTS = ("parameters", "gflops", "cpu_ms")
-_SAME = {"study": "study", "classes": "classes", "folds": "folds"}
 
 
 @dataclass(frozen=True, eq=False)
 class Entry:
     """One run.
 
-    name: tells it from the others. folder: its name on disk. description: its `run.json`.
+    name: tells it from the others. folder: its name on disk. run: its `run.json`.
     pooled: measures over all folds' films with 95 % intervals by group; folds: measures a fold; mean: over the folds.
     """
 
     name: str
     folder: str
-    description: dict[str, Any]
-    pooled: dict[str, Any]
-    folds: dict[str, dict[str, Any]]
-    mean: dict[str, Any]
+    run: ClassifierRun
+    pooled: Measures
+    folds: dict[str, Measures]
+    mean: dict[str, MeanOfFolds]
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ class Pair:
 class Comparison:
     """What `compare` finds. settings: keys of the configuration in which the runs differ -> a value a run."""
 
-    study: dict[str, Any]
+    study: StudyName
     classes: list[str]
     films: int
     groups: int
@@ -104,10 +103,10 @@ def compare(runs: Sequence[Path], seed: int = 0) -> Comparison:
     """
     if len({run.resolve() for run in runs}) < 2:
         raise DataError(f"{len(runs)} run given: name at least two different run folders to compare")
-    descriptions = [_description(run) for run in runs]
+    descriptions = [read_classifier_run(run) for run in runs]
     for run, description in zip(runs[1:], descriptions[1:], strict=True):
         _check_same(runs[0], descriptions[0], run, description)
-    classes = list(descriptions[0]["classes"])
+    classes = descriptions[0].classes
     tables = [_films(run, description) for run, description in zip(runs, descriptions, strict=True)]
     for run, table in zip(runs[1:], tables[1:], strict=True):
         _check_films(runs[0], tables[0], run, table)
@@ -117,9 +116,9 @@ def compare(runs: Sequence[Path], seed: int = 0) -> Comparison:
         for name, run, description, table in zip(names, runs, descriptions, tables, strict=True)
     ]
     groups = groups_of(tables[0])
-    configs = [_flat(description.get("config", {})) for description in descriptions]
+    configs = [_flat(description.config) for description in descriptions]
     return Comparison(
-        study=descriptions[0]["study"],
+        study=descriptions[0].study,
         classes=classes,
         films=len(tables[0]),
         groups=len(set(groups)),
@@ -157,35 +156,18 @@ def macro_auroc(truth: Codes, scores: Floats) -> float:
     return float(np.mean([auc(truth == index, scores[:, index]) for index in columns]))
 
 
-def _description(run: Path) -> dict[str, Any]:
-    file = run / "run.json"
-    try:
-        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"{run}: no run.json: not a run folder of crossval classifier") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{file}: damaged ({error}); make the run again") from error
-    if found.get("format") != FORMAT or found.get("kind") != "classifier":
-        kind = f"{found.get('kind')} of format {found.get('format')}"
-        raise DataError(f"{run}: a run of {kind}; only classifier runs of format {FORMAT} can be compared")
-    missing = [name for name in ("model", "cut", *_SAME, *COSTS) if name not in found]
-    if missing:
-        raise DataError(f"{run}: run.json has no {missing[0]}: the run is not finished; start the same crossval again")
-    return found
+def _check_same(first: Path, ours: ClassifierRun, second: Path, theirs: ClassifierRun) -> None:
+    for key in ("study", "classes", "folds"):
+        if getattr(ours, key) != getattr(theirs, key):
+            both = [json.dumps(one.to_json()[key], ensure_ascii=False) for one in (ours, theirs)]
+            raise DataError(f"{first} and {second}: other {key} ({both[0]} and {both[1]}); compare runs of one study")
 
 
-def _check_same(first: Path, ours: Mapping[str, Any], second: Path, theirs: Mapping[str, Any]) -> None:
-    for key, word in _SAME.items():
-        if ours[key] != theirs[key]:
-            said = [json.dumps(one[key], ensure_ascii=False) for one in (ours, theirs)]
-            raise DataError(f"{first} and {second}: other {word} ({said[0]} and {said[1]}); compare runs of one study")
-
-
-def _films(run: Path, description: Mapping[str, Any]) -> pd.DataFrame:
+def _films(run: Path, description: ClassifierRun) -> pd.DataFrame:
     """The films that were predicted out of fold, by image_id."""
-    table = cross_validated(read_predictions(run / "predictions.csv", description["classes"]))
-    if set(table["fold"]) != set(description["folds"]):
-        absent = ", ".join(fold_order(set(description["folds"]) ^ set(table["fold"])))
+    table = cross_validated(read_predictions(run / "predictions.csv", description.classes))
+    if set(table["fold"]) != set(description.folds):
+        absent = ", ".join(fold_order(set(description.folds) ^ set(table["fold"])))
         raise DataError(f"{run}: predictions.csv and run.json have other folds ({absent}); finish the run first")
     return table.sort_values("image_id", ignore_index=True)
 
@@ -203,11 +185,11 @@ def _check_films(first: Path, ours: pd.DataFrame, second: Path, theirs: pd.DataF
             )
 
 
-def _names(runs: Sequence[Path], descriptions: Sequence[Mapping[str, Any]]) -> list[str]:
+def _names(runs: Sequence[Path], descriptions: Sequence[ClassifierRun]) -> list[str]:
     """The model, with cut or uncut where runs differ in that, and the folder where that does not tell them apart."""
-    names = [str(description["model"]) for description in descriptions]
-    if len({bool(description["cut"]) for description in descriptions}) > 1:
-        names = [f"{name}, {'cut' if one['cut'] else 'uncut'}" for name, one in zip(names, descriptions, strict=True)]
+    names = [description.model for description in descriptions]
+    if len({description.cut for description in descriptions}) > 1:
+        names = [f"{name}, {'cut' if one.cut else 'uncut'}" for name, one in zip(names, descriptions, strict=True)]
     if len(set(names)) < len(names):
         names = [f"{name} ({run.resolve().name})" for name, run in zip(names, runs, strict=True)]
     if len(set(names)) < len(names):
@@ -215,11 +197,12 @@ def _names(runs: Sequence[Path], descriptions: Sequence[Mapping[str, Any]]) -> l
     return names
 
 
-def _entry(name: str, run: Path, description: dict[str, Any], table: pd.DataFrame, seed: int) -> Entry:
-    classes = description["classes"]
+def _entry(name: str, run: Path, description: ClassifierRun, table: pd.DataFrame, seed: int) -> Entry:
+    classes = description.classes
     folds = {fold: measures(table[table["fold"] == fold], classes) for fold in fold_order(table["fold"])}
     pooled = measures(table, classes, seed)
-    return Entry(name, run.resolve().name, description, pooled, folds, mean_of_folds(folds, MEASURES))
+    means = mean_of_folds({name: [fold.value(name) for fold in folds.values()] for name in MEASURES})
+    return Entry(name, run.resolve().name, description, pooled, folds, means)
 
 
 def _pairs(
@@ -234,8 +217,9 @@ def _pairs(
         return [*accuracies, *(macro_auroc(truth[rows], one[rows]) for one in scores)]
 
     n = len(names)
-    whole = np.array(values(np.arange(len(truth))))
+    accuracy, area = np.split(np.array(values(np.arange(len(truth)))), 2)
     draws = bootstrap_draws(values, groups, seed) if len(set(groups)) > 1 else np.full((2, 2 * n), np.nan)
+    accuracy_draws, area_draws = np.hsplit(draws, 2)
     found = list(combinations(range(n), 2))
     counts = [(int((right[a] & ~right[b]).sum()), int((right[b] & ~right[a]).sum())) for a, b in found]
     tests = [mcnemar(*count) for count in counts]
@@ -243,8 +227,8 @@ def _pairs(
         Pair(
             names[a],
             names[b],
-            _difference(whole[a] - whole[b], draws[:, a] - draws[:, b]),
-            _difference(whole[n + a] - whole[n + b], draws[:, n + a] - draws[:, n + b]),
+            _difference(accuracy[a] - accuracy[b], accuracy_draws[:, a] - accuracy_draws[:, b]),
+            _difference(area[a] - area[b], area_draws[:, a] - area_draws[:, b]),
             *count,
             p,
             corrected,

@@ -1,13 +1,10 @@
-"""Measures of a two-class classifier, by their definitions, with 95 % intervals by patient."""
+"""Measures of a two-class classifier, by their definitions."""
 
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import rankdata
-
-from lunglens.evaluate.intervals import bootstrap
 
 
 def auc(target: NDArray[Any], score: NDArray[Any]) -> float:
@@ -38,25 +35,6 @@ def rates(target: NDArray[Any], called: NDArray[np.bool_]) -> dict[str, float | 
     }
 
 
-def report(table: pd.DataFrame, threshold: float, seed: int = 0) -> dict[str, Any]:
-    """All measures of rows with `target` (0, 1), `probability` and `group_id` at a threshold."""
-    target, score = table["target"].to_numpy(), table["probability"].to_numpy()
-    groups = table["group_id"].to_numpy()
-    area = auc(target, score)
-    found: dict[str, Any] = {
-        "n_positive": int((target == 1).sum()),
-        "n_negative": int((target == 0).sum()),
-        "groups": int(table["group_id"].nunique()),
-        "auc": None if np.isnan(area) else round(area, 4),
-        "auc_95_ci": bootstrap(lambda rows: auc(target[rows], score[rows]), groups, seed=seed),
-    }
-    called = score >= threshold
-    for name, value in rates(target, called).items():
-        found[name] = value
-        found[f"{name}_95_ci"] = bootstrap(lambda rows, n=name: _rate(target[rows], called[rows], n), groups, seed, 300)  # type: ignore[misc]
-    return found
-
-
 def youden_threshold(target: NDArray[Any], score: NDArray[Any], weight: NDArray[np.float64]) -> float:
     """Threshold where weighted sensitivity + specificity is largest, midway between the neighbouring scores."""
     order = np.argsort(score)[::-1]
@@ -68,11 +46,6 @@ def youden_threshold(target: NDArray[Any], score: NDArray[Any], weight: NDArray[
     best = int(np.argmax(np.where(last_of_ties, gain - loss, -np.inf)))
     below = ordered[min(best + 1, len(ordered) - 1)]
     return float((ordered[best] + below) / 2)
-
-
-def _rate(target: NDArray[Any], called: NDArray[np.bool_], name: str) -> float:
-    value = rates(target, called)[name]
-    return float("nan") if value is None else value
 
 
 def _ratio(part: int, whole: int) -> float | None:

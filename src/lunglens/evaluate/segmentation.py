@@ -5,11 +5,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lunglens.errors import DataError
 from lunglens.evaluate.classification import DIGITS, TOO_FEW, mean_of_folds
 from lunglens.evaluate.intervals import bootstrap
 from lunglens.evaluate.predictions import EXTERNAL, Floats, cross_validated, fold_order, groups_of
+from lunglens.evaluate.run_record import Gain, LungMeasures, LungMetrics
 
 OVERLAPS = ("dice", "iou")
 DISTANCES = ("hd95_px", "assd_px", "hd95_mm", "assd_mm")  # the smaller, the better
@@ -46,7 +48,7 @@ def read_lung_predictions(path: Path) -> pd.DataFrame:
     return table
 
 
-def lung_metrics_of(predictions: pd.DataFrame, seed: int = 0) -> dict[str, Any]:
+def lung_metrics_of(predictions: pd.DataFrame, seed: int = 0) -> LungMetrics:
     """The content of `metrics.json` of a run on lungs; nothing in it is NaN.
 
     Args:
@@ -61,18 +63,18 @@ def lung_metrics_of(predictions: pd.DataFrame, seed: int = 0) -> dict[str, Any]:
     inside = cross_validated(predictions)
     external = predictions[predictions["fold"] == EXTERNAL]
     folds = {name: lung_measures(inside[inside["fold"] == name]) for name in fold_order(inside["fold"])}
-    means = {fold: {name: found[name]["mean"] for name in MEASURES} for fold, found in folds.items()}
-    return {
-        "folds": folds,
-        "mean_of_folds": mean_of_folds(means, MEASURES),
-        "pooled": lung_measures(inside, seed) if len(inside) else None,
-        "by_source": {str(name): lung_measures(rows, seed) for name, rows in inside.groupby("source", sort=True)},
-        "external": {str(name): lung_measures(rows, seed) for name, rows in external.groupby("source", sort=True)},
-        "post_processing": {name: gain(inside, name, seed) for name in MEASURES if f"raw_{name}" in inside},
-    }
+    means = {name: [found.summary(name).mean for found in folds.values()] for name in MEASURES}
+    return LungMetrics(
+        folds=folds,
+        mean_of_folds=mean_of_folds(means),
+        pooled=lung_measures(inside, seed) if len(inside) else None,
+        by_source={str(name): lung_measures(rows, seed) for name, rows in inside.groupby("source", sort=True)},
+        external={str(name): lung_measures(rows, seed) for name, rows in external.groupby("source", sort=True)},
+        post_processing={name: gain(inside, name, seed) for name in MEASURES if f"raw_{name}" in inside},
+    )
 
 
-def lung_measures(table: pd.DataFrame, seed: int | None = None) -> dict[str, Any]:
+def lung_measures(table: pd.DataFrame, seed: int | None = None) -> LungMeasures:
     """Numbers of films and groups, and a summary of each measure over the films that have it."""
     groups = groups_of(table.assign(image_id=table["path"]))
     found: dict[str, Any] = {"n": len(table), "groups": len(set(groups))}
@@ -86,10 +88,10 @@ def lung_measures(table: pd.DataFrame, seed: int | None = None) -> dict[str, Any
             found[name]["undefined"] = UNKNOWN_SPACING
         elif seed is not None and found[name]["mean_95_ci"] is None:
             found[name]["undefined"] = TOO_FEW
-    return found
+    return LungMeasures.model_validate(found)
 
 
-def gain(table: pd.DataFrame, name: str, seed: int) -> dict[str, Any]:
+def gain(table: pd.DataFrame, name: str, seed: int) -> Gain:
     """What post-processing changes in a measure, film by film.
 
     Returns:
@@ -100,18 +102,25 @@ def gain(table: pd.DataFrame, name: str, seed: int) -> dict[str, Any]:
     with_it, without = both[name].to_numpy(float), both[f"raw_{name}"].to_numpy(float)
     if both.empty:
         unknown = dict.fromkeys(["raw_mean", "mean", "change", "change_95_ci"])
-        return {"n": 0, **unknown, "verdict": "undecided", "undefined": UNKNOWN_SPACING}
+        return Gain.model_validate({"n": 0, **unknown, "verdict": "undecided", "undefined": UNKNOWN_SPACING})
     between = _interval(with_it - without, groups_of(both.assign(image_id=both["path"])), seed)
     sign = 1 if name in OVERLAPS else -1
     decided = between is not None and between[0] * between[1] > 0
-    return {
-        "n": len(both),
-        "raw_mean": round(float(without.mean()), DIGITS),
-        "mean": round(float(with_it.mean()), DIGITS),
-        "change": round(float((with_it - without).mean()), DIGITS),
-        "change_95_ci": between,
-        "verdict": ("helps" if between and sign * between[0] > 0 else "hurts") if decided else "undecided",
-    }
+    return Gain(
+        n=len(both),
+        raw_mean=round(float(without.mean()), DIGITS),
+        mean=round(float(with_it.mean()), DIGITS),
+        change=round(float((with_it - without).mean()), DIGITS),
+        change_95_ci=between,
+        verdict=("helps" if between and sign * between[0] > 0 else "hurts") if decided else "undecided",
+    )
+
+
+def summary_by_group(values: Floats, groups: NDArray[Any], seed: int = 0) -> dict[str, Any]:
+    """Summary of one measure: `_summary`, the mean's 95 % interval by group, and the mean of the worst twentieth."""
+    worst = np.sort(values)[: max(1, round(len(values) / 20))]
+    tail = {"worst_twentieth_mean": round(float(worst.mean()), DIGITS)}
+    return _summary(values) | {"mean_95_ci": _interval(values, groups, seed)} | tail
 
 
 def _summary(values: Floats) -> dict[str, Any]:

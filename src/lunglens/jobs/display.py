@@ -1,8 +1,15 @@
-"""The jobs while they run: a live table on a terminal, a line a change elsewhere."""
+"""How far jobs are: a live table on a terminal, a line a change elsewhere.
 
+All is read from the jobs' files, the newest table of lightning's CSVLogger among them, so that it does not matter which
+machine they run on.
+"""
+
+import csv
 import time
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
@@ -11,24 +18,42 @@ from rich.table import Table
 from rich.text import Text
 
 from lunglens.files import readable
-from lunglens.jobs.job import Job
-from lunglens.jobs.progress import Progress, look_at, seconds_left
+from lunglens.jobs.job import Job, Status, read_status
 
 REFRESH_S = 1.0
-COLOURS = {"waiting": "dim", "running": "cyan", "done": "green", "failed": "red"}
+_COLOURS = {"waiting": "dim", "running": "cyan", "done": "green", "failed": "red"}
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A job at one moment. epochs: how many are over. numbers: the latest. seconds_left: where known."""
+
+    job: Job
+    status: Status
+    epochs: int = 0
+    numbers: dict[str, str] = field(default_factory=dict)
+    seconds_left: float | None = None
+
+    @property
+    def state(self) -> str:
+        """In words."""
+        again = self.status.attempt > 1 and self.status.state != "done"
+        return f"{self.status.state}, attempt {self.status.attempt}" if again else self.status.state
+
+    @property
+    def latest(self) -> str:
+        """Such as "epoch 3/24  train_loss 0.5123  validation_loss 0.61"; empty before the first epoch is over."""
+        if not self.epochs:
+            return ""
+        of = f"/{self.job.epochs}" if self.job.epochs else ""
+        return "  ".join([f"epoch {self.epochs}{of}", *(f"{name} {text}" for name, text in self.numbers.items())])
 
 
 class Display:
-    """Shows jobs from their files, so that it does not matter which machine they run on.
-
-    Args:
-        jobs: whose folders to look into.
-        console: where to show them.
-    """
+    """Shows jobs while they run."""
 
     def __init__(self, jobs: Sequence[Job], console: Console) -> None:
-        self.jobs = jobs
-        self.console = console
+        self._jobs, self._console = jobs, console
         self._live = Live(console=console, auto_refresh=False) if console.is_interactive else None
         self._shown: dict[str, str] = {}
         self._next = 0.0
@@ -51,42 +76,64 @@ class Display:
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + REFRESH_S
-        jobs = [look_at(job) for job in self.jobs]
+        found = [look_at(job) for job in self._jobs]
         if self._live is not None:
-            self._live.update(draw(jobs), refresh=True)
-        else:
-            self._print_changes(jobs)
-
-    def _print_changes(self, jobs: Sequence[Progress]) -> None:
-        for job in jobs:
-            line = "  ".join(word for word in (_state(job), job.in_words(), readable(job.status.error or "")) if word)
-            if self._shown.get(job.name, "waiting") != line:
-                self._shown[job.name] = line
-                left = f"  {_time(job.seconds_left)} left" if job.seconds_left else ""
-                self.console.print(f"{job.name}: {line}{left}", soft_wrap=True, markup=False, highlight=False)
+            self._live.update(draw(found), refresh=True)
+            return
+        for one in found:
+            line = "  ".join(word for word in (one.state, one.latest, readable(one.status.error or "")) if word)
+            if self._shown.get(one.job.name, "waiting") != line:
+                self._shown[one.job.name] = line
+                left = f"  {_time(one.seconds_left)} left" if one.seconds_left else ""
+                self._console.print(f"{one.job.name}: {line}{left}", soft_wrap=True, markup=False, highlight=False)
 
 
-def draw(jobs: Sequence[Progress]) -> Table:
-    """The table of jobs, with the number done and the time left for all below."""
-    done = sum(job.status.state == "done" for job in jobs)
-    left = seconds_left(jobs)
-    caption = f"{done} of {len(jobs)} done" + (f", about {_time(left)} left" if left else "")
+def look_at(job: Job) -> Progress:
+    """Read how far a job is."""
+    status = read_status(job.folder)
+    starts = (job.folder / "log").glob("start-*/metrics.csv")
+    table = max(starts, key=lambda path: int(path.parent.name.removeprefix("start-")), default=None)
+    rows = _rows(table) if table else []
+    epochs = {int(row["epoch"]) for row in rows if row.get("epoch")}
+    latest = {name: text for row in rows for name, text in row.items() if text}
+    numbers = {name: _short(latest[name]) for name in (rows or [{}])[0] if name in latest.keys() - {"epoch", "step"}}
+    done, left = max(epochs) + 1 if epochs else 0, None
+    if table and epochs and job.epochs and status.state == "running" and _is_of_attempt(table, status):
+        left = (job.epochs - done) * (status.seconds() or 0.0) / len(epochs)
+    return Progress(job, status, done, numbers, left)
+
+
+def draw(found: Sequence[Progress]) -> Table:
+    """The table of jobs, with the number done below."""
+    caption = f"{sum(one.status.state == 'done' for one in found)} of {len(found)} done"
     table = Table("job", "state", "latest", "elapsed", "left", caption=caption, expand=True)
-    for job in jobs:
-        words = readable(job.status.error or "") if job.status.state == "failed" else job.in_words()
-        table.add_row(
-            Text(job.name),
-            Text(_state(job), style=COLOURS[job.status.state]),
-            Text(words or "", overflow="fold"),
-            _time(job.status.seconds()) if job.status.state != "waiting" else "",
-            _time(job.seconds_left),
-        )
+    for one in found:
+        words = readable(one.status.error or "") if one.status.state == "failed" else one.latest
+        elapsed = "" if one.status.state == "waiting" else _time(one.status.seconds())
+        state = Text(one.state, style=_COLOURS[one.status.state])
+        table.add_row(Text(one.job.name), state, Text(words, overflow="fold"), elapsed, _time(one.seconds_left))
     return table
 
 
-def _state(job: Progress) -> str:
-    again = job.status.attempt > 1 and job.status.state != "done"
-    return f"{job.status.state}, attempt {job.status.attempt}" if again else job.status.state
+def _rows(table: Path) -> list[dict[str, str]]:
+    try:
+        with table.open(newline="", encoding="utf-8") as stream:
+            lines = stream.readlines()
+    except OSError:  # being replaced: lightning rewrites the table when a column joins
+        return []
+    header, *rows = [*csv.reader(line for line in lines if line.endswith("\n"))] or [[]]  # the last may be half written
+    return [dict(zip(header, row, strict=False)) for row in rows]
+
+
+def _is_of_attempt(table: Path, status: Status) -> bool:
+    return status.started is not None and table.stat().st_mtime >= datetime.fromisoformat(status.started).timestamp()
+
+
+def _short(text: str) -> str:
+    try:
+        return f"{float(text):.4g}"
+    except ValueError:
+        return text
 
 
 def _time(seconds: float | None) -> str:

@@ -1,21 +1,20 @@
 """A job and the files in its folder: what to do, how far it is, what came out."""
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import BaseModel, ConfigDict
+
 from lunglens.errors import OutputError
 from lunglens.files import write_json
 
-FORMAT = 1
-JOB = "job.json"
-STATUS = "status.json"
 RESULT = "result.json"
-LOG = "log.txt"
-
-State = Literal["waiting", "running", "done", "failed"]
+PROCESS_LOCK = ".process.lock"
+_FORMAT = 1
+_JOB, _STATUS = "job.json", "status.json"
 
 
 @dataclass(frozen=True)
@@ -38,15 +37,32 @@ class Job:
     arguments: dict[str, Any]
     epochs: int | None = None
 
+    @property
+    def log(self) -> Path:
+        """Output of all attempts of the job's process."""
+        return self.folder / "log.txt"
+
 
 @dataclass(frozen=True)
-class Status:
+class JobResult:
+    """What became of a job; `result` is None and `error` says why where it failed."""
+
+    job: Job
+    state: Literal["done", "failed"]
+    attempt: int
+    result: Any = None
+    error: str | None = None
+
+
+class Status(BaseModel):
     """`status.json`: the last attempt, and what it has come to.
 
     Times are UTC in ISO 8601. A job whose runner was killed says "running" until the runner is started again.
     """
 
-    state: State = "waiting"
+    model_config = ConfigDict(frozen=True)
+
+    state: Literal["waiting", "running", "done", "failed"] = "waiting"
     attempt: int = 0
     host: str | None = None
     pid: int | None = None
@@ -72,33 +88,31 @@ def is_finished(folder: Path) -> bool:
     return (folder / RESULT).exists()
 
 
-def read_result(folder: Path) -> Any:
-    """What the function has returned.
-
-    Raises:
-        FileNotFoundError: the job is not finished.
-    """
-    return json.loads((folder / RESULT).read_text(encoding="utf-8"))
+def result_of(job: Job) -> JobResult:
+    """What became of a job that is not running, from its files."""
+    status = read_status(job.folder)
+    if is_finished(job.folder):
+        result = json.loads((job.folder / RESULT).read_text(encoding="utf-8"))
+        return JobResult(job, "done", status.attempt, result=result)
+    return JobResult(job, "failed", status.attempt, error=status.error)
 
 
 def read_status(folder: Path) -> Status:
     """How far the job in `folder` is; "waiting" where nothing has been written."""
     try:
-        return Status(**json.loads((folder / STATUS).read_text(encoding="utf-8")))
+        return Status.model_validate_json((folder / _STATUS).read_bytes())
     except FileNotFoundError:
         return Status()
 
 
-def change_status(folder: Path, **changes: Any) -> Status:
+def change_status(folder: Path, **changes: Any) -> None:
     """Write `status.json` with some fields changed."""
-    status = replace(read_status(folder), **changes)
-    write_json(folder / STATUS, asdict(status))
-    return status
+    write_json(folder / _STATUS, read_status(folder).model_copy(update=changes).model_dump())
 
 
 def read_call(folder: Path) -> tuple[str, dict[str, Any]]:
     """Target and arguments from `job.json`."""
-    content = json.loads((folder / JOB).read_text(encoding="utf-8"))
+    content = _described(folder)
     return content["target"], content["arguments"]
 
 
@@ -110,31 +124,26 @@ def write_job(job: Job) -> None:
             result, would pass one configuration's work off as another's.
         TypeError, ValueError: the arguments are not JSON.
     """
-    new = _content(job)
-    status = read_status(job.folder)
-    if status.attempt or is_finished(job.folder):
-        old = _read(job.folder / JOB)
+    content = {"format": _FORMAT, "name": job.name, "target": job.target, "arguments": job.arguments}
+    new = json.loads(json.dumps(content, allow_nan=False))  # as it will be read back: tuples become lists
+    done = is_finished(job.folder)
+    if done or read_status(job.folder).attempt:
+        old = _described(job.folder)
         if old != new:
-            state = "finished" if is_finished(job.folder) else "begun"
             raise OutputError(
-                f"{job.folder}: {state} with other settings ({_difference(old, new)}); "
+                f"{job.folder}: {'finished' if done else 'begun'} with other settings ({_difference(old, new)}); "
                 "go on with those, choose another --out, or remove the folder to start over"
             )
     else:
-        write_json(job.folder / JOB, new)
-    if is_finished(job.folder):
-        if status.state != "done":  # killed between the two files
-            change_status(job.folder, state="done", ended=now(), error=None)
-    else:
+        write_json(job.folder / _JOB, new)
+    if not done:
         change_status(job.folder, state="waiting", ended=None, error=None)
+    elif read_status(job.folder).state != "done":  # killed between the two files
+        change_status(job.folder, state="done", ended=now(), error=None)
 
 
-def _content(job: Job) -> dict[str, Any]:
-    content = {"format": FORMAT, "name": job.name, "target": job.target, "arguments": job.arguments}
-    return dict(json.loads(json.dumps(content, allow_nan=False)))  # as it will be read back: tuples become lists
-
-
-def _read(path: Path) -> Any:
+def _described(folder: Path) -> Any:
+    path = folder / _JOB
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 

@@ -1,23 +1,25 @@
-"""Jobs on this machine, some at a time."""
+"""Jobs on this machine, some at a time, each in a process that dies when this one does."""
 
 import os
+import signal
+import subprocess
+import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 
-from filelock import FileLock, Timeout
 from rich.console import Console
 
-from lunglens.errors import OutputError
-from lunglens.jobs.attempt import POLL_S, Attempt, Outcome, outcome, stop
+from lunglens.files import only_one, writing
 from lunglens.jobs.display import Display
-from lunglens.jobs.job import Job, is_finished, write_job
+from lunglens.jobs.job import Job, JobResult, change_status, is_finished, now, read_status, result_of, write_job
 
-LOCK = ".runner.lock"
+GRACE_S = 10.0  # between asking a process to end and killing it
+POLL_S = 0.1
 
 
-def run_jobs(jobs: Sequence[Job], workers: int, console: Console) -> list[Outcome]:
+def run_jobs(jobs: Sequence[Job], workers: int, console: Console) -> list[JobResult]:
     """Run every job that has no result yet, `workers` at a time; killed and called again, it goes on.
 
     A job that fails does not stop the others, and is tried again by the next call. Ctrl-C stops the processes; when
@@ -30,7 +32,7 @@ def run_jobs(jobs: Sequence[Job], workers: int, console: Console) -> list[Outcom
         console: for the live table, or a line a change where it is no terminal.
 
     Returns:
-        An outcome a job, in the same order.
+        What became of each, in the same order.
 
     Raises:
         OutputError: another runner is at work on one of the jobs, a folder has begun or finished with other settings,
@@ -42,14 +44,13 @@ def run_jobs(jobs: Sequence[Job], workers: int, console: Console) -> list[Outcom
         try:
             while waiting or running:
                 while waiting and len(running) < workers:
-                    job = waiting.popleft()
-                    running.append(Attempt(job.name, job.folder, environment))
-                running = [attempt for attempt in running if attempt.poll() is None]
+                    running.append(Attempt(waiting.popleft(), environment))
+                running = [attempt for attempt in running if not attempt.has_ended()]
                 display.update()
                 time.sleep(POLL_S)
         finally:
             stop(running)
-    return [outcome(job.name, job.folder) for job in jobs]
+    return [result_of(job) for job in jobs]
 
 
 @contextmanager
@@ -64,15 +65,78 @@ def claimed(jobs: Sequence[Job]) -> Iterator[deque[Job]]:
         raise ValueError("two jobs have the same folder")
     with ExitStack() as locks:
         for job in jobs:
-            try:
-                job.folder.mkdir(parents=True, exist_ok=True)
-                locks.enter_context(FileLock(job.folder / LOCK, timeout=0))
+            locks.enter_context(only_one(job.folder / ".runner.lock", job.folder, "run"))
+            with writing(job.folder):
                 write_job(job)
-            except Timeout as error:
-                raise OutputError(f"{job.folder}: another run is at work on it; wait for it or stop it") from error
-            except OSError as error:
-                raise OutputError(f"{job.folder}: cannot be written: {error}; free space or rights") from error
         yield deque(job for job in jobs if not is_finished(job.folder))
+
+
+class Attempt:
+    """A running process `python -m lunglens.jobs FOLDER`; it dies when this process does."""
+
+    def __init__(self, job: Job, environment: Mapping[str, str]) -> None:
+        """Start the process of a job that has its `job.json`."""
+        self._folder = job.folder
+        # -P: nothing that lies in the current folder is imported in place of a library.
+        command = [sys.executable, "-P", "-X", "faulthandler", "-m", "lunglens.jobs", str(job.folder), "--watched"]
+        with job.log.open("ab") as log:
+            self.process = subprocess.Popen(  # noqa: S603
+                command,
+                stdin=subprocess.PIPE,  # its end is how the process learns of ours
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**environment, "PYTHONUNBUFFERED": "1"},
+                start_new_session=True,  # Ctrl-C is for the runner, which then stops its jobs
+            )
+
+    def has_ended(self) -> bool:
+        """Whether the process has; if so, the job's status says what became of it."""
+        code = self.process.poll()
+        if code is None:
+            return False
+        self._clear()
+        state = read_status(self._folder).state
+        if is_finished(self._folder):
+            if state != "done":  # it ended badly after its result was written
+                change_status(self._folder, state="done", ended=now(), error=None)
+        elif code < 0 or state != "failed":
+            change_status(self._folder, state="failed", ended=now(), error=_why(code))
+        return True
+
+    def kill(self) -> None:
+        """End the process and what it has started, at once; the job waits for the next run."""
+        self.process.kill()
+        self.process.wait()
+        self._clear()
+        if not is_finished(self._folder):
+            change_status(self._folder, state="waiting", ended=now())
+
+    def _clear(self) -> None:
+        with suppress(ProcessLookupError):  # nothing is left
+            os.killpg(self.process.pid, signal.SIGKILL)
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+
+
+def stop(attempts: Collection[Attempt]) -> None:
+    """End processes: ask, wait, kill. Their jobs' status becomes "waiting". An interruption cuts the wait short."""
+    deadline = time.monotonic() + GRACE_S
+    try:
+        for attempt in attempts:
+            attempt.process.terminate()
+        while time.monotonic() < deadline and any(attempt.process.poll() is None for attempt in attempts):
+            time.sleep(POLL_S)
+    finally:
+        for attempt in attempts:
+            attempt.kill()
+
+
+def _why(code: int) -> str:
+    if code == -signal.SIGKILL:
+        return "killed (SIGKILL), most likely because memory ran out: fewer jobs at once, or smaller batches"
+    if code < 0:
+        return f"ended by {signal.Signals(-code).name}; the log may say where"
+    return f"the process ended with exit status {code} and left no result"
 
 
 def _cores() -> int:

@@ -6,23 +6,22 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
 
 from lunglens.errors import ConfigurationError, DataError
-from lunglens.jobs.attempt import GRACE_S, POLL_S, Attempt, Outcome, outcome, stop
 from lunglens.jobs.display import Display
-from lunglens.jobs.job import JOB, Job, change_status, now
-from lunglens.jobs.local import claimed
+from lunglens.jobs.job import Job, JobResult, change_status, now, result_of
+from lunglens.jobs.local import GRACE_S, POLL_S, Attempt, claimed, stop
 
 MOST_ATTEMPTS = 3  # of one job in one call, when machines die under it
 
 
 def run_jobs_on_ray(
     jobs: Sequence[Job], address: str | None, gpus_per_job: float, console: Console, cpus_per_job: float = 1
-) -> list[Outcome]:
+) -> list[JobResult]:
     """Run every job that has no result yet on a Ray cluster, as many at once as it has room for.
 
     The job folders, the data they name and this installation must be found under the same paths on every machine. A job
@@ -36,7 +35,7 @@ def run_jobs_on_ray(
         cpus_per_job: cores that a job is given, and its OMP_NUM_THREADS unless the cluster was started with another.
 
     Returns:
-        An outcome a job, in the same order.
+        What became of each, in the same order.
 
     Raises:
         ConfigurationError: Ray is not installed, or no cluster answers at `address`.
@@ -46,57 +45,51 @@ def run_jobs_on_ray(
         _say_if_too_big(ray, gpus_per_job, cpus_per_job, console)
         # Ray's own retries are off: it would not count those after a lack of memory.
         remote = ray.remote(num_cpus=cpus_per_job, num_gpus=gpus_per_job, max_retries=0)(_work)
-        outcomes: dict[Path, Outcome] = {}
         pending: dict[Any, tuple[Job, int]] = {}
         try:
-            pending.update((remote.remote(job.name, str(job.folder.resolve())), (job, 1)) for job in waiting)
+            pending.update((remote.remote(_resolved(job)), (job, 1)) for job in waiting)
             while pending:
                 for ref in ray.wait(list(pending), timeout=POLL_S)[0]:
                     job, attempt = pending.pop(ref)
-                    found = _fetch(ray, ref, job)
-                    if isinstance(found, Outcome):
-                        outcomes[job.folder] = found
-                    elif attempt < MOST_ATTEMPTS:
-                        console.print(f"{job.name}: {found}; run again", markup=False, highlight=False)
+                    lost = _lost(ray, ref, job)
+                    if lost is not None and attempt < MOST_ATTEMPTS:
+                        console.print(f"{job.name}: {lost}; run again", markup=False, highlight=False)
                         change_status(job.folder, state="waiting", ended=now())
-                        pending[remote.remote(job.name, str(job.folder.resolve()))] = (job, attempt + 1)
-                    else:
-                        outcomes[job.folder] = _fail(job, f"{found}, {attempt} times")
+                        pending[remote.remote(_resolved(job))] = (job, attempt + 1)
+                    elif lost is not None:
+                        change_status(job.folder, state="failed", ended=now(), error=f"{lost}, {attempt} times")
                 display.update()
         finally:
             _cancel(ray, list(pending))
-    return [outcomes.get(job.folder) or outcome(job.name, job.folder) for job in jobs]
+    return [result_of(job) for job in jobs]
 
 
-def _work(name: str, folder_name: str) -> Outcome:
+def _resolved(job: Job) -> Job:
+    return replace(job, folder=job.folder.resolve())
+
+
+def _work(job: Job) -> None:
     """On a machine of the cluster: start the job's process and see it through."""
-    folder = Path(folder_name)
-    if not (folder / JOB).exists():
-        raise DataError(f"{folder}: not on {socket.gethostname()}; the cluster's machines must share a file system")
-    attempt = Attempt(name, folder, os.environ)
+    if not job.folder.exists():
+        raise DataError(f"{job.folder}: not on {socket.gethostname()}; the cluster's machines must share a file system")
+    attempt = Attempt(job, os.environ)
     try:
-        while (found := attempt.poll()) is None:
+        while not attempt.has_ended():
             time.sleep(POLL_S)
-        return found
     except BaseException:
         stop([attempt])
         raise
 
 
-def _fetch(ray: Any, ref: Any, job: Job) -> Outcome | str:
-    """What became of the job, or why the cluster has lost it."""
+def _lost(ray: Any, ref: Any, job: Job) -> str | None:
+    """Why the cluster has lost the job; None where its status says what became of it."""
     try:
-        found: Outcome = ray.get(ref)
+        ray.get(ref)
     except ray.exceptions.RayTaskError as error:
-        return _fail(job, str(error.cause))
+        change_status(job.folder, state="failed", ended=now(), error=str(error.cause))
     except ray.exceptions.RayError as error:
         return type(error).__name__.removesuffix("Error")
-    return found
-
-
-def _fail(job: Job, error: str | None) -> Outcome:
-    change_status(job.folder, state="failed", ended=now(), error=error)
-    return outcome(job.name, job.folder)
+    return None
 
 
 @contextmanager

@@ -1,16 +1,17 @@
 """Films of a study on disk: the square film, its lung mask and the film cut to the lungs; a killed run goes on."""
 
-import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from pydantic import TypeAdapter, ValidationError
 
 from lunglens.errors import LungLensError
-from lunglens.files import write_atomically, write_bytes
+from lunglens.files import Journal, write_atomically
 from lunglens.film.lungs.postprocess import MASK_SIZE
 from lunglens.film.lungs.segmenter import segment_film
 from lunglens.film.model_package.package import ModelPackage
@@ -40,6 +41,9 @@ class PreparedFilm:
     error: str | None = None
 
 
+_LINE = TypeAdapter(PreparedFilm)
+
+
 def prepare_films(
     images: dict[str, Path], folder: Path, lungs: ModelPackage, settings: Postprocess
 ) -> Iterator[PreparedFilm]:
@@ -54,16 +58,14 @@ def prepare_films(
     Yields:
         what was found, in the order of `images`.
     """
-    done = _read_journal(folder / JOURNAL)
-    write_bytes(folder / JOURNAL, "".join(json.dumps(asdict(film)) + "\n" for film in done.values()).encode())
-    with (folder / JOURNAL).open("a", encoding="utf-8") as journal:
-        for image_id, path in images.items():
-            film = done.get(image_id)
-            if film is None:
-                film = _prepare(image_id, path, folder, lungs, settings)
-                journal.write(json.dumps(asdict(film)) + "\n")
-                journal.flush()
-            yield film
+    journal = Journal(folder / JOURNAL)
+    done = _done(journal)
+    for image_id, path in images.items():
+        film = done.get(image_id)
+        if film is None:
+            film = _prepare(image_id, path, folder, lungs, settings)
+            journal.append(asdict(film))
+        yield film
 
 
 def write_cut(folder: Path, image_id: str, target: Path) -> None:
@@ -102,13 +104,11 @@ def _prepare(image_id: str, path: Path, folder: Path, lungs: ModelPackage, setti
     return replace(found, border_px=border_width(radiograph.pixels), lung_px=int(region.sum()))
 
 
-def _read_journal(path: Path) -> dict[str, PreparedFilm]:
-    """Films that an earlier start has finished; a line that a kill cut short is done again."""
-    found = {}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
-        try:
-            film = PreparedFilm(**json.loads(line))
-        except (json.JSONDecodeError, TypeError):
-            continue
-        found[film.image_id] = film
-    return found
+def _done(journal: Journal) -> dict[str, PreparedFilm]:
+    """Films that an earlier start has finished; one whose line a kill cut short is done again."""
+    done = {}
+    for line in journal.entries:
+        with suppress(ValidationError):
+            film = _LINE.validate_json(line)
+            done[film.image_id] = film
+    return done

@@ -1,4 +1,4 @@
-"""Train the classifier on prepared views (paper section 4.3, tables 5 and 6; one grouped split)."""
+"""Train a classifier on prepared views (paper section 4.3, tables 5 and 6)."""
 
 from pathlib import Path
 
@@ -11,10 +11,12 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, max_pool2d
 from torch.utils.data import DataLoader, Dataset, Subset
 
+from lunglens.errors import ConfigurationError
 from lunglens.study.config.training import ClassifierConfig
 from lunglens.train.augment import augment
 from lunglens.train.loop import EpochSampler, fit, load_kept, optimizers
 from lunglens.train.networks.classifier import Classifier
+from lunglens.train.networks.weights import freeze, start_from
 from lunglens.train.views import Views
 
 Item = tuple[Tensor, Tensor, Tensor]
@@ -40,14 +42,18 @@ class ClassifierTraining(L.LightningModule):
     """Classifier, its loss and augmentation, on the device the batch is on.
 
     outputs: 1 for two classes (binary cross-entropy, target 1 is the positive one), else the number of classes (cross-
-    entropy, targets 0 ... outputs - 1).
+    entropy, targets 0 ... outputs - 1). class_weights: (classes,), of the loss, in the order of the study's classes.
     """
 
-    def __init__(self, config: ClassifierConfig, outputs: int = 1) -> None:
+    class_weights: Tensor | None
+
+    def __init__(self, config: ClassifierConfig, outputs: int = 1, class_weights: Tensor | None = None) -> None:
         super().__init__()
         self.config = config
-        classifier = Classifier(config.backbone, config.head, config.dropout, outputs)
+        classifier = Classifier(config.backbone, config.head, config.dropout, outputs, config.view.input_size)
+        freeze(classifier.streams, config.freeze)
         self.classifier = classifier.to(memory_format=torch.channels_last)
+        self.register_buffer("class_weights", class_weights, persistent=False)
 
     def training_step(self, batch: Item, _: int) -> Tensor:
         """One batch of (N, 1, S, S) uint8 images and masks, and (N,) targets."""
@@ -72,12 +78,15 @@ class ClassifierTraining(L.LightningModule):
 
     def configure_optimizers(self) -> dict[str, object]:  # type: ignore[override]
         """Lightning's hook."""
-        return optimizers(self, self.config.optimization, int(self.trainer.estimated_stepping_batches))
+        steps = int(self.trainer.estimated_stepping_batches)
+        return optimizers(self, self.config.optimization, steps, (self.classifier.streams, self.config.trunk_rate))
 
     def _loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        if logits.ndim == 1:
-            return binary_cross_entropy_with_logits(logits, targets)
-        return cross_entropy(logits, targets.long())
+        weights = self.class_weights
+        if logits.ndim > 1:
+            return cross_entropy(logits, targets.long(), weights)
+        each = None if weights is None else weights[1 - targets.long()]  # the first class is target 1
+        return binary_cross_entropy_with_logits(logits, targets, each)
 
     def _logits(self, images: Tensor, masks: Tensor) -> Tensor:
         if self.config.view.cut:
@@ -106,21 +115,23 @@ def train_classifier(
     """Train on rows whose `part` is "train", validate on "validation"; a killed run in `folder` is continued.
 
     Args:
-        table: manifest rows in the order of `views`, with source, label, `part` and `target` (1 positive, 0 not, or the
-            number of the class; missing for external).
+        table: films in the order of `views`, with source, class, `part` and `target` (1 for the first of two classes
+            and 0 for the second, or the number of the class).
         views: the rows' images.
         config: model, view, augmentation, optimization.
         folder: where checkpoints and logs go.
         outputs: 1 for two classes, else their number.
     """
     L.seed_everything(config.optimization.seed, verbose=False)
-    images = ViewImages(views, table["target"].fillna(0))
+    images = ViewImages(views, table["target"])
     training = np.flatnonzero(table["part"] == "train")
     batch_size = config.optimization.batch_size
     sampler = _sampler(table.iloc[training], config)
     loader = DataLoader(Subset(images, training.tolist()), batch_size=batch_size, sampler=sampler, drop_last=True)
     validation = Subset(images, np.flatnonzero(table["part"] == "validation").tolist())
-    module = ClassifierTraining(config, outputs)
+    module = ClassifierTraining(config, outputs, _class_weights(table.iloc[training]["target"], config, outputs))
+    if not (folder / "checkpoints" / "last.ckpt").exists():
+        start_from(module.classifier.streams, config.backbone, config.pretrained, config.view.input_size)
     fit(module, loader, validation, folder, config.optimization)
     return module.eval()
 
@@ -141,11 +152,25 @@ def predict(module: ClassifierTraining, views: Views, rows: NDArray[np.int64]) -
 
 
 def _sampler(table: pd.DataFrame, config: ClassifierConfig) -> EpochSampler:
-    """Shuffle, or draw the classes equally often and each source x label in proportion to size ** balance_power."""
+    """Shuffle, or draw the classes equally often and each source x class in proportion to size ** balance_power."""
     seed = config.optimization.seed
     if config.balance_power is None:
         return EpochSampler(len(table), seed)
-    size = table.groupby(["source", "label"])["path"].transform("size").astype(float)
+    size = table.groupby(["source", "class"])["class"].transform("size").astype(float)
     weight = size ** (config.balance_power - 1)
     weight = weight / weight.groupby(table["target"]).transform("sum")
     return EpochSampler(len(table), seed, torch.tensor(weight.to_numpy()), config.images_per_epoch)
+
+
+def _class_weights(targets: pd.Series, config: ClassifierConfig, outputs: int) -> Tensor | None:
+    """(classes,) in the order of the study's classes; their mean over the films is 1 where they are balanced."""
+    classes = max(outputs, 2)
+    if config.class_weights == "none":
+        return None
+    if config.class_weights == "balanced":
+        numbers = 1 - targets if outputs == 1 else targets
+        count = np.bincount(numbers.astype(int), minlength=classes)
+        return torch.tensor(len(targets) / (classes * count), dtype=torch.float32)
+    if len(config.class_weights) != classes:
+        raise ConfigurationError(f"class_weights: {len(config.class_weights)} numbers for {classes} classes")
+    return torch.tensor(config.class_weights, dtype=torch.float32)

@@ -1,6 +1,7 @@
 """Trained torch modules -> model packages, checked against torch before they are written."""
 
 import warnings
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,8 @@ def export_package(
     input_size: int,
     parameters: Parameters,
     provenance: dict[str, Any],
+    files: Sequence[str] = (),
+    **more: Any,
 ) -> None:
     """Write `graph` (with an `outputs` tuple of names) as a model package into `folder`.
 
@@ -54,10 +57,12 @@ def export_package(
         input_size: S.
         parameters: preprocessing, post-processing, classes and thresholds; their type is the package's task.
         provenance: data fingerprint, configuration, seed, metrics: whatever says where the weights come from.
+        files: names of what else was written into `folder` for the package.
+        more: other parts of `record.Record`, such as `origin` and `measured`.
 
     Raises:
-        ModelPackageError: the ONNX graph does not agree with torch to 1e-4 on the golden case, or the name or the
-            parameters are none that a package may have.
+        ModelPackageError: the ONNX graph does not agree with torch to 1e-4 (of an output's largest value, if that is
+            above 1) on the golden case, or the name or the parameters are none that a package may have.
     """
     folder.mkdir(parents=True, exist_ok=True)
     graph = graph.eval().to(memory_format=torch.contiguous_format)
@@ -72,7 +77,8 @@ def export_package(
         "input_size": input_size,
         "parameters": parameters.model_dump(mode="json", exclude_none=True),
         "provenance": provenance,
-        "checksums": {GRAPH: sha256_of(folder / GRAPH)},
+        **more,
+        "checksums": {name: sha256_of(folder / name) for name in (GRAPH, *files)},
         "golden": {},
     }
     write_description(folder, description)
@@ -80,7 +86,8 @@ def export_package(
     with torch.inference_mode():
         expected = dict(zip(graph.outputs, graph(example), strict=True))  # type: ignore[arg-type]
     for output, tensor in expected.items():
-        worst = float(np.abs(found[output] - tensor.numpy()).max())
+        largest = max(1.0, float(tensor.abs().max()))  # what has no limits is compared with its own size
+        worst = float(np.abs(found[output] - tensor.numpy()).max()) / largest
         if worst > AGREEMENT:
             raise ModelPackageError(f"{folder}: ONNX and torch differ by {worst:.2g} in {output} (at most {AGREEMENT})")
     write_description(folder, description | {"golden": golden_summary(found)})

@@ -61,22 +61,38 @@ def _mixed(seed: int, number: int) -> int:
     return (seed * 1_000_003 + number) % 2**32
 
 
-def optimizers(module: torch.nn.Module, settings: Optimization, total_steps: int) -> dict[str, Any]:
-    """Optimizer and schedule for lightning's `configure_optimizers`."""
+def optimizers(
+    module: torch.nn.Module,
+    settings: Optimization,
+    total_steps: int,
+    trunk: tuple[torch.nn.Module, float] | None = None,
+) -> dict[str, Any]:
+    """Optimizer and schedule for lightning's `configure_optimizers`.
+
+    Args:
+        module: whose parameters learn, but for those that are frozen.
+        settings: rule and rates.
+        total_steps: for onecycle.
+        trunk: a part of `module` and the factor of its learning rate.
+    """
+    rate = settings.learning_rate
+    slower, factor = (set(trunk[0].parameters()), trunk[1]) if trunk and trunk[1] != 1 else (set(), 1.0)
+    learning = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    parts = [([p for p in learning if p not in slower], rate), ([p for p in learning if p in slower], rate * factor)]
+    parts = [(parameters, lr) for parameters, lr in parts if parameters]
+    groups = [{"params": parameters, "lr": lr} for parameters, lr in parts]
     optimizer: torch.optim.Optimizer
     if settings.optimizer == "sgd":
-        optimizer = torch.optim.SGD(
-            module.parameters(), settings.learning_rate, momentum=settings.momentum, weight_decay=settings.weight_decay
-        )
+        optimizer = torch.optim.SGD(groups, rate, momentum=settings.momentum, weight_decay=settings.weight_decay)
     else:
-        optimizer = torch.optim.AdamW(module.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+        optimizer = torch.optim.AdamW(groups, rate, weight_decay=settings.weight_decay)
     schedule: torch.optim.lr_scheduler.LRScheduler
     if settings.schedule == "steps":
         schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, list(settings.steps), settings.step_factor)
         interval = "epoch"
     else:
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, settings.learning_rate, total_steps=total_steps, pct_start=settings.warm_up
+            optimizer, [lr for _, lr in parts], total_steps=total_steps, pct_start=settings.warm_up
         )
         interval = "step"
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": interval}}
@@ -112,6 +128,7 @@ def fit(
         callbacks.append(EMAWeightAveraging(decay=settings.weight_average, update_every_n_steps=5))
     trainer = L.Trainer(
         max_epochs=settings.epochs,
+        devices=1,  # a fold is one process; several run beside each other
         precision=fastest()[0] if settings.precision == "auto" else settings.precision,
         logger=loggers(folder, f"start-{starts}"),
         callbacks=callbacks,

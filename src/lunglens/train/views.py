@@ -1,115 +1,68 @@
-"""Manifest rows -> the classifier's images: decoded and segmented once, cut once, memory-mapped."""
+"""A study's films as the classifier sees them, decoded once and memory-mapped: `images.npy` and `masks.npy`."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
+from PIL import Image
 from rich.progress import track
 
-from lunglens.errors import DataError, LungLensError
 from lunglens.files import write_bytes
-from lunglens.film.lungs.segmenter import segment_film
-from lunglens.film.model_package.package import ModelPackage
 from lunglens.film.parameters import View
-from lunglens.film.preprocess import classifier_view, film_square, resize_mask
-from lunglens.film.radiograph import read_radiograph
-from lunglens.study.config.training import ClassifierConfig
-
-EXTERNAL = "external"
-
-
-@dataclass(frozen=True, eq=False)
-class FilmCache:
-    """Squashed films: uint8 (N, F, F), uint8 0/1 processed lung masks of the same size, and their areas at 512x512."""
-
-    films: NDArray[np.uint8]
-    regions: NDArray[np.uint8]
-    area_px: NDArray[np.int32]
+from lunglens.film.preprocess import Floats, Mask, classifier_view, resize, resize_mask
+from lunglens.study.folder import Study
 
 
 @dataclass(frozen=True, eq=False)
 class Views:
-    """What the classifier sees before the cut: uint8 (N, S, S) images and uint8 0/1 lung masks."""
+    """What a classifier sees before the cut: uint8 (N, S, S) images and uint8 0/1 lung masks."""
 
     images: NDArray[np.uint8]
     masks: NDArray[np.uint8]
 
 
-def fingerprint(table: pd.DataFrame) -> str:
-    """SHA-256 over names and sizes of the files and their labels: two equal fingerprints are the same data."""
-    digest = hashlib.sha256()
-    for row in table.sort_values("path").itertuples():
-        path = Path(str(row.path))
-        digest.update(f"{row.source}/{path.name} {path.stat().st_size} {row.label} {row.group_id}\n".encode())
-    return digest.hexdigest()
+def write_views(study: Study, image_ids: Sequence[str], view: View, out: Path) -> None:
+    """Write the views of these films, in their order, into `out`, unless they are there already.
 
-
-def targets(table: pd.DataFrame, config: ClassifierConfig) -> pd.Series:
-    """1 (COVID), 0 (not), or missing where the configuration names the row's source x label on neither side."""
-
-    def target(source: str, label: str) -> float:
-        if label in config.positive.get(source, ()):
-            return 1.0
-        return 0.0 if label in config.negative.get(source, ()) else np.nan
-
-    pairs = zip(table["source"], table["label"], strict=True)
-    return pd.Series([target(source, label) for source, label in pairs], index=table.index)
-
-
-def build_film_cache(table: pd.DataFrame, config: ClassifierConfig, lungs: ModelPackage, folder: Path) -> FilmCache:
-    """Decode and segment every row's film once; reuses `folder` when rows, settings and lungs are the same.
-
-    Raises:
-        DataError: a film cannot be read (the message names it).
+    The cut is left to training and testing, where the mask may be grown or shrunk first.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    key = _key(table, config, lungs)
-    stamp = folder / "key.txt"
-    if not (stamp.is_file() and stamp.read_text() == key):
-        stamp.unlink(missing_ok=True)
-        _fill(table, config, lungs, folder)
-        write_bytes(stamp, key.encode())
-    return FilmCache(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("films", "regions", "area_px")))
+    stamp = out / "views.txt"
+    films = hashlib.sha256("\n".join(image_ids).encode()).hexdigest()
+    key = f"{study.fingerprint} {films} {view.model_copy(update={'cut': True}).model_dump_json()}"
+    if stamp.exists() and stamp.read_text() == key:
+        return
+    stamp.unlink(missing_ok=True)
+    shape = (len(image_ids), view.input_size, view.input_size)
+    images, masks = (_memory_map(out / f"{name}.npy", shape) for name in ("images", "masks"))
+    names = study.table.set_index("image_id").loc[list(image_ids), ["film", "mask"]]
+    for index, (film_name, mask_name) in enumerate(track(list(names.itertuples(index=False)), "reading films")):
+        image, shown = view_of(study.folder / str(film_name), study.folder / str(mask_name), view)
+        images[index], masks[index] = np.rint(image * 255), shown
+    del images, masks  # writes them out, before the stamp says that they are whole
+    write_bytes(stamp, key.encode())
 
 
-def build_views(cache: FilmCache, rows: NDArray[np.int64], view: View, folder: Path) -> Views:
-    """The classifier's views of the given rows of the cache, memory-mapped in `folder`."""
-    shape = (len(rows), view.input_size, view.input_size)
-    images, masks = (memory_map(folder / f"{name}.npy", shape) for name in ("images", "masks"))
-    for index, row in enumerate(track(rows, "cutting", total=len(rows))):
-        film = cache.films[row].astype(np.float32) / np.float32(255)
-        image, mask, _ = classifier_view(film, cache.regions[row].astype(bool), view)
-        images[index], masks[index] = np.rint(image * 255), mask
-    return Views(images, masks)
+def view_of(film_path: Path, mask_path: Path, view: View) -> tuple[Floats, Mask]:
+    """The classifier's picture (S, S), 0..1, of a study's film, and its lung mask."""
+    film = _read(film_path).astype(np.float32) / np.float32(255)
+    film = np.rint(resize(film, view.film_size, view.film_size) * 255) / np.float32(255)
+    mask = resize_mask(_read(mask_path) > 0, view.film_size, view.film_size)
+    image, shown, _ = classifier_view(film.astype(np.float32), mask, view)
+    return image, shown
 
 
-def _fill(table: pd.DataFrame, config: ClassifierConfig, lungs: ModelPackage, folder: Path) -> None:
-    size = config.view.film_size
-    films, regions = (memory_map(folder / f"{name}.npy", (len(table), size, size)) for name in ("films", "regions"))
-    areas = np.zeros(len(table), np.int32)
-    for index, path in enumerate(track(table["path"], "segmenting", total=len(table))):
-        try:
-            pixels = read_radiograph(Path(path)).pixels
-        except LungLensError as error:
-            raise DataError(f"{error}; leave the file out of the data set or repair it") from error
-        mask = segment_film(pixels, lungs, config.postprocess).mask
-        films[index] = np.rint(film_square(pixels, size) * 255)
-        regions[index] = resize_mask(mask.region, size, size)
-        areas[index] = mask.region_area_px
-    # Dropping the maps writes them out, before the stamp says that they are whole.
-    del films, regions
-    np.save(folder / "area_px.npy", areas)
+def read_views(folder: Path) -> Views:
+    """The views that were written into `folder`."""
+    return Views(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("images", "masks")))
 
 
-def memory_map(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """A new array on disk."""
+def _memory_map(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     return np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
 
 
-def _key(table: pd.DataFrame, config: ClassifierConfig, lungs: ModelPackage) -> str:
-    weights = lungs.description["checksums"]["model.onnx"]
-    paths = hashlib.sha256("\n".join(table["path"]).encode()).hexdigest()
-    return f"{paths} {weights} {config.view.film_size} {config.postprocess.model_dump_json()}"
+def _read(path: Path) -> NDArray[np.uint8]:
+    with Image.open(path) as image:
+        return np.asarray(image, np.uint8)

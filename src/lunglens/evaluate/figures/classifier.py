@@ -9,8 +9,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from lunglens.evaluate.figures.style import BLUE, INK, MUTED, ORANGE, RULE, WIDTH_IN, percent, short, spread
-
-Numbers = dict[str, Any]
+from lunglens.evaluate.run_record import ClassifierMetrics, Measures
 
 SHOWN = {
     "accuracy": "accuracy",
@@ -25,47 +24,47 @@ SHOWN = {
 _SHADES = LinearSegmentedColormap.from_list("white to blue", ["#ffffff", BLUE])
 
 
-def best_and_worst(folds: dict[str, Numbers]) -> tuple[str, str]:
+def best_and_worst(folds: dict[str, Measures]) -> tuple[str, str]:
     """The folds of highest and lowest accuracy; of equal ones that of the higher (lower) AUROC, then the first."""
 
     def rank(name: str) -> tuple[float, float]:
-        return folds[name]["accuracy"], folds[name]["auroc"] or 0.0
+        return folds[name].accuracy or 0.0, folds[name].auroc or 0.0
 
     return max(folds, key=rank), min(folds, key=rank)
 
 
-def confusion_figure(metrics: Numbers) -> Figure | None:
+def confusion_figure(metrics: ClassifierMetrics) -> Figure | None:
     """The confusion matrices of the best and the worst fold (the paper's figure 13) and of all films."""
-    if not metrics["folds"]:
+    classes, folds = metrics.classes, metrics.folds
+    if metrics.pooled is None:
         return None
-    classes, folds = metrics["classes"], metrics["folds"]
     best, worst = best_and_worst(folds)
-    panels = [("all folds", metrics["pooled"])]
+    panels = [("all folds", metrics.pooled)]
     if len(folds) > 1:
         panels = [(f"best: fold {best}", folds[best]), (f"worst: fold {worst}", folds[worst]), *panels]
     figure = Figure(figsize=(0.3 + 2.75 * len(panels), 3.6), layout="constrained")
     grid = figure.subplots(1, len(panels), squeeze=False)[0]
     for axes, (title, found) in zip(grid, panels, strict=True):
-        _matrix(axes, np.array(found["confusion"]), classes, labelled=axes is grid[0])
-        axes.set_title(f"{title}\naccuracy {percent(found['accuracy'])} %", fontsize=9)
+        _matrix(axes, np.array(found.confusion), classes, labelled=axes is grid[0])
+        axes.set_title(f"{title}\naccuracy {percent(found.accuracy)} %", fontsize=9)
     return figure
 
 
-def folds_figure(metrics: Numbers) -> Figure | None:
+def folds_figure(metrics: ClassifierMetrics) -> Figure | None:
     """A panel a measure, a bar a fold; the line is the mean of the folds."""
-    folds = metrics["folds"]
+    folds = metrics.folds
     if not folds:
         return None
     figure = Figure(figsize=(WIDTH_IN, 7.2), layout="constrained")
     for axes, (name, title) in zip(figure.subplots(4, 2).flat, SHOWN.items(), strict=True):
-        values = {fold: found[name] for fold, found in folds.items()}
-        mean = metrics["mean_of_folds"][name]
-        sd = "" if mean["sd"] is None else f", SD {percent(mean['sd'])}"
+        values = {fold: found.value(name) for fold, found in folds.items()}
+        mean = metrics.mean_of_folds[name]
+        sd = "" if mean.sd is None else f", SD {percent(mean.sd)}"
         in_percent = {fold: None if value is None else 100 * value for fold, value in values.items()}
-        bars(axes, in_percent, "{:.1f}", None if mean["mean"] is None else 100 * mean["mean"])
+        bars(axes, in_percent, "{:.1f}", None if mean.mean is None else 100 * mean.mean)
         axes.set_ylim(0, 104)
         axes.set_yticks([0, 50, 100])
-        axes.set_title(f"{title} %: mean {percent(mean['mean'])}{sd}", loc="left", fontsize=9)
+        axes.set_title(f"{title} %: mean {percent(mean.mean)}{sd}", loc="left", fontsize=9)
     figure.supxlabel("fold", color=MUTED, fontsize=9)
     return figure
 
@@ -76,7 +75,13 @@ def bars(axes: Axes, values: dict[str, float | None], number: str, mean: float |
     axes.bar(range(len(values)), heights, 0.82, color=BLUE)
     if mean is not None:
         axes.axhline(mean, color=INK, linewidth=0.8, zorder=1.5)
-    style: Numbers = {"textcoords": "offset points", "fontsize": 7, "rotation": 90, "ha": "center", "va": "bottom"}
+    style: dict[str, Any] = {
+        "textcoords": "offset points",
+        "fontsize": 7,
+        "rotation": 90,
+        "ha": "center",
+        "va": "bottom",
+    }
     for place, (value, height) in enumerate(zip(values.values(), heights, strict=True)):
         text = "-" if value is None else number.format(value)
         if height > 0.45 * max(heights):  # room for the number inside, where no line crosses it
@@ -88,27 +93,28 @@ def bars(axes: Axes, values: dict[str, float | None], number: str, mean: float |
     axes.tick_params(length=0)
 
 
-def gap_figure(metrics: Numbers) -> Figure | None:
+def gap_figure(metrics: ClassifierMetrics) -> Figure | None:
     """AUROC with its interval: all folds pooled, within sources of several classes, and on films never trained on."""
-    rows = [("cross-validated, all folds", metrics["pooled"], BLUE)] if metrics["pooled"] else []
-    rows += [(f"cross-validated, within {name}", found, BLUE) for name, found in metrics["by_source"].items()]
+    rows = [("cross-validated, all folds", metrics.pooled, BLUE)] if metrics.pooled else []
+    rows += [(f"cross-validated, within {name}", found, BLUE) for name, found in metrics.by_source.items()]
     rows += [
         (f"never seen: {'all films' if name == 'all' else name}", found, ORANGE)
-        for name, found in metrics["external"].items()
+        for name, found in metrics.external.items()
     ]
-    rows = [row for row in rows if row[1]["auroc"] is not None]
+    rows = [row for row in rows if row[1].auroc is not None]
     if not rows:
         return None
     figure = Figure(figsize=(WIDTH_IN, 1.1 + 0.34 * len(rows)), layout="constrained")
     axes = figure.subplots()
     lowest = 0.5
     for place, (_, found, colour) in enumerate(rows):
-        low, high = found["auroc_95_ci"] or [found["auroc"]] * 2
+        area = found.auroc or 0.0
+        low, high = found.auroc_95_ci or [area, area]
         lowest = min(lowest, low)
         axes.plot([low, high], [place, place], color=colour, linewidth=2.2, solid_capstyle="butt")
-        axes.plot(found["auroc"], place, "o", color=colour, markersize=6)
+        axes.plot(area, place, "o", color=colour, markersize=6)
         axes.annotate(
-            f"{spread(found['auroc'], found['auroc_95_ci'])}  n={found['n']}",
+            f"{spread(area, found.auroc_95_ci)}  n={found.n}",
             (1.015, place),
             xycoords=("axes fraction", "data"),
             va="center",
@@ -118,7 +124,7 @@ def gap_figure(metrics: Numbers) -> Figure | None:
     axes.axvline(0.5, color=MUTED, linewidth=0.8, linestyle=(0, (3, 3)))
     axes.set(xlim=(lowest - 0.02, 1.005), ylim=(len(rows) - 0.5, -0.5))
     axes.set_xlabel(
-        f"{'AUROC' if len(metrics['classes']) == 2 else 'mean AUROC, each class against the rest'} (0.5: chance)"
+        f"{'AUROC' if len(metrics.classes) == 2 else 'mean AUROC, each class against the rest'} (0.5: chance)"
     )
     axes.set_yticks(range(len(rows)), [short(name, 62) for name, _, _ in rows])
     axes.tick_params(axis="y", length=0)

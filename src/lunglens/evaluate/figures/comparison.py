@@ -11,7 +11,8 @@ from lunglens.evaluate.compare import COSTS, Comparison, Difference, Entry, Pair
 from lunglens.evaluate.figures.comparison_figures import confusion_figure, measures_figure
 from lunglens.evaluate.figures.style import percent, save_svg
 from lunglens.evaluate.printed_tables import AVERAGES, TABLE_7, Printed
-from lunglens.files import save_csv, write_bytes, write_json
+from lunglens.evaluate.run_record import Measures
+from lunglens.files import markdown_table, read_json, save_csv, write_bytes, write_json
 
 SHOWN = {
     "accuracy": "accuracy, %",
@@ -34,15 +35,26 @@ def write_comparison(comparison: Comparison, out: Path) -> list[Path]:
     save_csv(pd.DataFrame([_row(entry) for entry in comparison.entries]), files[1])
     save_csv(pd.json_normalize([asdict(pair) for pair in comparison.pairs], sep="_"), files[2])
     write_bytes(files[3], markdown(comparison).encode())
-    figures = save_svg(out / "figures" / "confusion.svg", confusion_figure, comparison)
-    return [*files, *figures, *save_svg(out / "figures" / "measures.svg", measures_figure, comparison)]
+    return [*files, *write_comparison_figures(out)]
+
+
+def write_comparison_figures(folder: Path) -> list[Path]:
+    """Draw `figures/confusion.svg` and `figures/measures.svg` from a folder's `comparison.json`.
+
+    Raises:
+        DataError: it is missing or damaged.
+    """
+    content = read_json(folder / "comparison.json", "make it again with compare")
+    models = {run["name"]: Measures.model_validate(run["pooled"]) for run in content["runs"]}
+    drawn = save_svg(folder / "figures" / "confusion.svg", confusion_figure, models)
+    return [*drawn, *save_svg(folder / "figures" / "measures.svg", measures_figure, models)]
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:
     """The content of `comparison.json`."""
     return {
         "format": 1,
-        "study": comparison.study,
+        "study": comparison.study.to_json(),
         "classes": comparison.classes,
         "films": comparison.films,
         "groups": comparison.groups,
@@ -50,15 +62,13 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
             {
                 "name": entry.name,
                 "folder": entry.folder,
-                "model": entry.description["model"],
-                "cut": entry.description["cut"],
-                **{cost: entry.description[cost] for cost in COSTS},
-                "hardware": entry.description.get("hardware"),
-                "pooled": entry.pooled,
-                "mean_of_folds": entry.mean,
-                "folds": entry.folds,
+                **{name: about[name] for name in ("model", "cut", *COSTS, "hardware")},
+                "pooled": entry.pooled.to_json(),
+                "mean_of_folds": {name: mean.to_json() for name, mean in entry.mean.items()},
+                "folds": {fold: found.to_json() for fold, found in entry.folds.items()},
             }
             for entry in comparison.entries
+            for about in [entry.run.to_json()]
         ],
         "pairs": [asdict(pair) for pair in comparison.pairs],
         "settings_that_differ": comparison.settings,
@@ -70,13 +80,13 @@ def markdown(comparison: Comparison) -> str:
     names = [entry.name for entry in comparison.entries]
     folds = len(comparison.entries[0].folds)
     lines = [
-        f"# {len(names)} classifiers on {comparison.study['name']}",
+        f"# {len(names)} classifiers on {comparison.study.name}",
         "",
         f"{comparison.films} films in {comparison.groups} groups (patients), {folds} folds; every film is predicted "
         "by the model that did not see it in training. In brackets 95 % bootstrap intervals by group. AUROC is "
         "over the probabilities of all folds together. " + _definition(comparison.classes),
         "",
-        *table(
+        *markdown_table(
             ["model", *SHOWN.values(), "parameters, M", "GFLOPs", "CPU, ms a film"],
             [[entry.name, *(_cell(entry, name) for name in SHOWN), *_costs(entry)] for entry in comparison.entries],
         ),
@@ -89,7 +99,7 @@ def markdown(comparison: Comparison) -> str:
         "calls rightly; it takes films as independent, so where patients have several films the interval by group is "
         "the one to trust. Holm's correction is over the pairs of this table.",
         "",
-        *table(
+        *markdown_table(
             ["pair", "accuracy", "reversed", "AUROC", "reversed", "only one right", "McNemar p", "Holm"],
             [_pair(pair) for pair in comparison.pairs],
         ),
@@ -97,12 +107,6 @@ def markdown(comparison: Comparison) -> str:
         *_beside_the_paper(comparison),
     ]
     return "\n".join(lines)
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """A Markdown table, a line each."""
-    plain = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-    return ["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *plain)]
 
 
 def _definition(classes: Sequence[str]) -> str:
@@ -116,10 +120,10 @@ def _definition(classes: Sequence[str]) -> str:
 def _remarks(comparison: Comparison) -> list[str]:
     """What makes the rows less comparable than they look."""
     said = []
-    machines = [entry.description.get("hardware") for entry in comparison.entries]
+    machines = [entry.run.hardware for entry in comparison.entries]
     if any(machine != machines[0] for machine in machines):
         said.append("The runs were made on different machines: their CPU times cannot be compared.")
-    if any(entry.pooled[name] == 1 for entry in comparison.entries for name in SHOWN):
+    if any(entry.pooled.value(name) == 1 for entry in comparison.entries for name in SHOWN):
         said.append(
             "An interval of 100 to 100 only says that there was no error to draw: with none among n groups, an error "
             "rate of up to about 3/n is within 95 % (the rule of three)."
@@ -134,13 +138,13 @@ def _remarks(comparison: Comparison) -> list[str]:
 
 def _beside_the_paper(comparison: Comparison) -> list[str]:
     """Our means over the folds beside the printed figures of the same models, where the task is the paper's."""
-    found = [(entry, row) for entry in comparison.entries if (row := _printed(entry.description["model"])) is not None]
+    found = [(entry, row) for entry in comparison.entries if (row := _printed(entry.run.model)) is not None]
     if len(comparison.classes) != 2 or "covid" not in comparison.classes[0].lower() or not found:
         return []
     rows = [
         [
             entry.name,
-            *(percent(entry.mean[name]["mean"]) for name in ("accuracy", "sensitivity", "specificity", "npv")),
+            *(percent(entry.mean[name].mean) for name in ("accuracy", "sensitivity", "specificity", "npv")),
             row.place,
             row.accuracy,
             row.sensitivity,
@@ -155,7 +159,7 @@ def _beside_the_paper(comparison: Comparison) -> list[str]:
         "predictive value for the proposed model and EfficientNetB4, and its baselines' figures fit one fold each: see "
         "`lunglens compare --paper`.",
         "",
-        *table(
+        *markdown_table(
             [
                 "model",
                 "accuracy",
@@ -179,21 +183,21 @@ def _printed(model: str) -> Printed | None:
 
 def _row(entry: Entry) -> dict[str, Any]:
     """A line of `table7.csv`: shares 0..1."""
-    row: dict[str, Any] = {"name": entry.name, "model": entry.description["model"], "cut": entry.description["cut"]}
+    row: dict[str, Any] = {"name": entry.name, "model": entry.run.model, "cut": entry.run.cut}
     for name in SHOWN:
-        low, high = entry.pooled[f"{name}_95_ci"] or (None, None)
-        row |= {name: entry.pooled[name], f"{name}_low": low, f"{name}_high": high}
-        row |= {f"{name}_mean_of_folds": entry.mean[name]["mean"], f"{name}_sd_of_folds": entry.mean[name]["sd"]}
-    return row | {cost: entry.description[cost] for cost in COSTS}
+        low, high = entry.pooled.interval(name) or (None, None)
+        row |= {name: entry.pooled.value(name), f"{name}_low": low, f"{name}_high": high}
+        row |= {f"{name}_mean_of_folds": entry.mean[name].mean, f"{name}_sd_of_folds": entry.mean[name].sd}
+    return row | {cost: getattr(entry.run, cost) for cost in COSTS}
 
 
 def _cell(entry: Entry, name: str) -> str:
-    return _with_interval(percent(entry.pooled[name]), entry.pooled[f"{name}_95_ci"])
+    return _with_interval(percent(entry.pooled.value(name)), entry.pooled.interval(name))
 
 
 def _costs(entry: Entry) -> list[str]:
-    parameters, gflops, milliseconds = (entry.description[cost] for cost in COSTS)
-    return [f"{parameters / 1e6:.1f}", f"{gflops:.2f}", f"{milliseconds:.0f}"]
+    run = entry.run
+    return [f"{(run.parameters or 0) / 1e6:.1f}", f"{run.gflops or 0:.2f}", f"{run.cpu_ms or 0:.0f}"]
 
 
 def _pair(pair: Pair) -> list[str]:

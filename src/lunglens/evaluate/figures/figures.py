@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-from lunglens.errors import DataError
 from lunglens.evaluate.figures.classifier import confusion_figure, folds_figure, gap_figure
 from lunglens.evaluate.figures.curves import curves_figure, read_curves
 from lunglens.evaluate.figures.lungs import dice_figure, lung_folds_figure
 from lunglens.evaluate.figures.scores import precision_recall_figure, roc_figure
 from lunglens.evaluate.figures.style import save_svg
-from lunglens.evaluate.figures.table6 import read_json
 from lunglens.evaluate.predictions import read_predictions
+from lunglens.evaluate.run_record import ClassifierRun, read_classifier_metrics, read_lung_metrics, read_run
 from lunglens.evaluate.segmentation import read_lung_predictions
 
 
@@ -25,21 +24,18 @@ def write_figures(run: Path) -> list[Path]:
     Raises:
         DataError: one of the run's files is missing or damaged, or the run is of another kind.
     """
-    kind = read_json(run / "run.json").get("kind")
-    metrics = read_json(run / "metrics.json")
     folder = run / "figures"
+    about = read_run(run)
     written = save_svg(folder / "curves.svg", curves_figure, read_curves(run))
-    if kind == "classifier":
-        classes = metrics["classes"]
+    if isinstance(about, ClassifierRun):
+        metrics, classes = read_classifier_metrics(run), about.classes
         predictions = read_predictions(run / "predictions.csv", classes)
         written += save_svg(folder / "folds.svg", folds_figure, metrics)
         written += save_svg(folder / "confusion.svg", confusion_figure, metrics)
         written += save_svg(folder / "roc.svg", roc_figure, predictions, classes, metrics)
         written += save_svg(folder / "precision-recall.svg", precision_recall_figure, predictions, classes, metrics)
         written += save_svg(folder / "gap.svg", gap_figure, metrics)
-    elif kind == "lungs":
-        written += save_svg(folder / "folds.svg", lung_folds_figure, metrics)
-        written += save_svg(folder / "dice.svg", dice_figure, read_lung_predictions(run / "predictions.csv"))
     else:
-        raise DataError(f"{run / 'run.json'}: kind {kind!r} is neither classifier nor lungs")
+        written += save_svg(folder / "folds.svg", lung_folds_figure, read_lung_metrics(run))
+        written += save_svg(folder / "dice.svg", dice_figure, read_lung_predictions(run / "predictions.csv"))
     return written

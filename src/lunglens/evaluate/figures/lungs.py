@@ -1,7 +1,6 @@
 """Figures of a run on lungs: Dice by source, and measures by fold."""
 
 import math
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +10,7 @@ from matplotlib.figure import Figure
 from lunglens.evaluate.figures.classifier import bars
 from lunglens.evaluate.figures.style import BLUE, INK, MUTED, ORANGE, RULE, WIDTH_IN, short
 from lunglens.evaluate.predictions import EXTERNAL, Floats
+from lunglens.evaluate.run_record import LungMetrics
 
 SHOWN = {
     "dice": ("Dice", "{:.3f}"),
@@ -71,16 +71,16 @@ def _boxes(axes: Axes, values: list[Floats]) -> None:
     )
 
 
-def lung_folds_figure(metrics: dict[str, Any]) -> Figure | None:
+def lung_folds_figure(metrics: LungMetrics) -> Figure | None:
     """A panel a measure, a bar a fold: the mean over its films; the line is the mean of the folds."""
-    folds = metrics["folds"]
+    folds = metrics.folds
     if not folds:
         return None
     figure = Figure(figsize=(WIDTH_IN, 4.4), layout="constrained")
     for axes, (name, (title, number)) in zip(figure.subplots(2, 2).flat, SHOWN.items(), strict=True):
-        mean = metrics["mean_of_folds"][name]
-        bars(axes, {fold: found[name]["mean"] for fold, found in folds.items()}, number, mean["mean"])
-        sd = "" if mean["sd"] is None else f", SD {number.format(mean['sd'])}"
-        axes.set_title(f"{title}: mean {number.format(mean['mean'])}{sd}", loc="left", fontsize=9)
+        mean = metrics.mean_of_folds[name]
+        bars(axes, {fold: found.summary(name).mean for fold, found in folds.items()}, number, mean.mean)
+        sd = "" if mean.sd is None else f", SD {number.format(mean.sd)}"
+        axes.set_title(f"{title}: mean {number.format(mean.mean)}{sd}", loc="left", fontsize=9)
     figure.supxlabel("fold", color=MUTED, fontsize=9)
     return figure

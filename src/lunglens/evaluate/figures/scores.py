@@ -19,6 +19,7 @@ from lunglens.evaluate.predictions import (
     fold_order,
     groups_of,
 )
+from lunglens.evaluate.run_record import ClassifierMetrics, Measures
 
 GRID = np.linspace(0, 1, 101)
 REPEATS = 300  # of the bands; the intervals of the areas are those of metrics.json
@@ -26,13 +27,13 @@ REPEATS = 300  # of the bands; the intervals of the areas are those of metrics.j
 Points = tuple[Floats, Floats]
 
 
-def roc_figure(predictions: pd.DataFrame, classes: Sequence[str], metrics: dict[str, Any]) -> Figure | None:
+def roc_figure(predictions: pd.DataFrame, classes: Sequence[str], metrics: ClassifierMetrics) -> Figure | None:
     """Sensitivity against 1 - specificity, a panel a class (of two classes: the positive one)."""
     return _figure(predictions, classes, metrics, "auroc")
 
 
 def precision_recall_figure(
-    predictions: pd.DataFrame, classes: Sequence[str], metrics: dict[str, Any]
+    predictions: pd.DataFrame, classes: Sequence[str], metrics: ClassifierMetrics
 ) -> Figure | None:
     """Positive predictive value against sensitivity, a panel a class (of two classes: the positive one)."""
     return _figure(predictions, classes, metrics, "auprc")
@@ -72,7 +73,7 @@ _KINDS: dict[str, tuple[Callable[..., Points], Callable[[Points], Floats], str, 
 }
 
 
-def _figure(predictions: pd.DataFrame, classes: Sequence[str], metrics: dict[str, Any], kind: str) -> Figure | None:
+def _figure(predictions: pd.DataFrame, classes: Sequence[str], metrics: ClassifierMetrics, kind: str) -> Figure | None:
     truth, _ = codes_and_scores(cross_validated(predictions), classes)
     columns = [0] if len(classes) == 2 else list(range(len(classes)))
     drawn = [index for index in columns if _both(truth == index)]
@@ -89,7 +90,7 @@ def _figure(predictions: pd.DataFrame, classes: Sequence[str], metrics: dict[str
 
 
 def _panel(
-    axes: Any, predictions: pd.DataFrame, classes: Sequence[str], index: int, metrics: dict[str, Any], kind: str
+    axes: Any, predictions: pd.DataFrame, classes: Sequence[str], index: int, metrics: ClassifierMetrics, kind: str
 ) -> None:
     points_of, on_grid, x, y, style = _KINDS[kind]
     inside = cross_validated(predictions)
@@ -105,13 +106,13 @@ def _panel(
     band = _band(positive, score, groups_of(inside), lambda *one: on_grid(points_of(*one)))
     if band is not None:
         axes.fill_between(GRID, *band, color=BLUE, alpha=BAND, linewidth=0)
-    area = _area(metrics["pooled"], classes, index, kind)
+    area = _area(metrics.pooled, classes, index, kind)
     line = points_of(positive, score)
     axes.plot(*line, color=BLUE, linewidth=2, drawstyle=style, label=f"all folds (95 % band): {area}")
     external = predictions[predictions["fold"] == EXTERNAL]
     outside, outside_scores = codes_and_scores(external, classes)
     if _both(outside == index):
-        area = _area(metrics["external"]["all"], classes, index, kind)
+        area = _area(metrics.external.get("all"), classes, index, kind)
         line = points_of(outside == index, outside_scores[:, index])
         axes.plot(
             *line, color=ORANGE, linewidth=1.6, linestyle=(0, (4, 2)), drawstyle=style, label=f"never seen: {area}"
@@ -141,9 +142,11 @@ def _band(
     return np.percentile(draws, [2.5, 97.5], axis=0) if len(draws) >= REPEATS / 2 else None
 
 
-def _area(measures: dict[str, Any], classes: Sequence[str], index: int, kind: str) -> str:
-    found = measures if len(classes) == 2 else measures["one_vs_rest"][classes[index]]
-    return f"{kind.upper()} {spread(found[kind], found[f'{kind}_95_ci'])}"
+def _area(measures: Measures | None, classes: Sequence[str], index: int, kind: str) -> str:
+    if measures is None:
+        return ""
+    found = (measures.one_vs_rest or {}).get(classes[index], measures)
+    return f"{kind.upper()} {spread(found.value(kind), found.interval(kind))}"
 
 
 def _both(positive: NDArray[np.bool_]) -> bool:

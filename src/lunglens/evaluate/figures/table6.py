@@ -1,15 +1,13 @@
 """The per-fold table of the paper (table 6), with specificity by its definition and NPV and PPV beside it."""
 
-import io
-import json
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from lunglens.errors import DataError
 from lunglens.evaluate.figures.style import percent
-from lunglens.files import write_bytes
+from lunglens.evaluate.run_record import ClassifierMetrics, MeanOfFolds, Measures, read_classifier_metrics
+from lunglens.files import markdown_table, save_csv, write_bytes
 
 COLUMNS = {
     "accuracy": "accuracy %",
@@ -39,52 +37,37 @@ def table6(run: Path) -> str:
     Raises:
         DataError: the run has no metrics.json, or none of its folds was tested.
     """
-    metrics = read_json(run / "metrics.json")
-    if not metrics.get("folds"):
+    metrics = read_classifier_metrics(run)
+    if not metrics.folds:
         raise DataError(f"{run / 'metrics.json'}: no fold was tested, so there is no table by fold")
     table = as_table(metrics)
-    stream = io.StringIO()
-    table.to_csv(stream, index=False, lineterminator="\n")
-    text = f"{_markdown(table)}\n\n{NOTE if len(metrics['classes']) == 2 else NOTE_SEVERAL}\n"
-    write_bytes(run / "table6.csv", stream.getvalue().encode())
+    lines = markdown_table(list(table.columns), table.to_numpy().tolist(), numbers_right=True)
+    text = "\n".join(lines) + f"\n\n{NOTE if len(metrics.classes) == 2 else NOTE_SEVERAL}\n"
+    save_csv(table, run / "table6.csv")
     write_bytes(run / "table6.md", text.encode())
     return text
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object of a run; DataError where it is missing or damaged."""
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: not there; finish the cross-validation first") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: damaged ({error}); make it again with crossval") from error
-    return found
-
-
-def as_table(metrics: dict[str, Any]) -> pd.DataFrame:
+def as_table(metrics: ClassifierMetrics) -> pd.DataFrame:
     """A row a fold, then the mean of the folds and the pooled measures; all cells text."""
     rows = [
-        {"fold": fold, "films": str(found["n"]), **{title: percent(found[name]) for name, title in COLUMNS.items()}}
-        for fold, found in metrics["folds"].items()
+        {"fold": fold, "films": str(found.n), **{title: percent(found.value(name)) for name, title in COLUMNS.items()}}
+        for fold, found in metrics.folds.items()
     ]
-    mean, pooled = metrics["mean_of_folds"], metrics["pooled"]
-    total = str(pooled["n"])
+    if metrics.pooled is None:
+        return pd.DataFrame(rows)
+    mean, pooled = metrics.mean_of_folds, metrics.pooled
+    total = str(pooled.n)
     rows.append({"fold": "mean (SD)", "films": total, **{COLUMNS[name]: _mean(mean[name]) for name in COLUMNS}})
     rows.append({"fold": "pooled", "films": total, **{COLUMNS[name]: _pooled(pooled, name) for name in COLUMNS}})
     return pd.DataFrame(rows)
 
 
-def _mean(found: dict[str, Any]) -> str:
-    sd = "" if found["sd"] is None else f" ({percent(found['sd'])})"
-    return percent(found["mean"]) + sd
+def _mean(found: MeanOfFolds) -> str:
+    sd = "" if found.sd is None else f" ({percent(found.sd)})"
+    return percent(found.mean) + sd
 
 
-def _pooled(found: dict[str, Any], name: str) -> str:
-    between = found[f"{name}_95_ci"]
-    return percent(found[name]) + (f" ({percent(between[0])} to {percent(between[1])})" if between else "")
-
-
-def _markdown(table: pd.DataFrame) -> str:
-    lines = [list(table.columns), ["---", *["---:"] * (len(table.columns) - 1)], *table.to_numpy().tolist()]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+def _pooled(found: Measures, name: str) -> str:
+    between = found.interval(name)
+    return percent(found.value(name)) + (f" ({percent(between[0])} to {percent(between[1])})" if between else "")

@@ -4,15 +4,13 @@ A line is either {"name": ..., "film": ...}: this name is given to the results o
 "outcome": ...}. Any other line, torn or from another version, is passed over: its film is done again.
 """
 
-import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from lunglens import files
 from lunglens.film.batch.names import SUFFIXES, same_name
 from lunglens.film.batch.summary import SummaryRow
 
@@ -45,13 +43,11 @@ class Journal:
         Raises:
             OSError: it is there and cannot be read.
         """
-        self._path = out / JOURNAL
+        self._file = files.Journal(out / JOURNAL)
         self.outcomes: dict[str, SummaryRow] = {}
         self.names: dict[str, str] = {}
         self.unmarked: set[str] = set()
-        text = self._path.read_bytes() if self._path.exists() else b""
-        self._is_torn = bool(text) and not text.endswith(b"\n")
-        for line in text.splitlines():
+        for line in self._file.entries:
             try:
                 entry = _LINE.validate_json(line)
             except ValidationError:
@@ -68,26 +64,13 @@ class Journal:
     def claim(self, names: Mapping[str, str]) -> None:
         """Give names to films, before the first file of such a name is written."""
         new = {name: film for name, film in names.items() if self.names.get(name) != film}
-        self._append(*({"name": name, "film": film} for name, film in new.items()))
+        self._file.append(*({"name": name, "film": film} for name, film in new.items()))
         self.names.update(new)
 
     def done(self, key: str, outcome: SummaryRow) -> None:
         """Note a film's outcome."""
-        self._append({"done": key, "outcome": asdict(outcome)})
+        self._file.append({"done": key, "outcome": asdict(outcome)})
         self.outcomes[key] = outcome
-
-    def _append(self, *entries: dict[str, Any]) -> None:
-        if not entries:
-            return
-        with self._path.open("ab") as stream:
-            self._write(stream, entries)
-        self._is_torn = False
-
-    def _write(self, stream: BinaryIO, entries: tuple[dict[str, Any], ...]) -> None:
-        text = "".join(json.dumps(entry) + "\n" for entry in entries)
-        stream.write((b"\n" if self._is_torn else b"") + text.encode())
-        stream.flush()
-        os.fsync(stream.fileno())
 
 
 def unmarked_files(folder: Path) -> set[str]:

@@ -66,6 +66,15 @@ def identity(film: Path) -> str:
     return storable(os.path.abspath(film))  # noqa: PTH100 - Path.absolute() leaves ".." in
 
 
+def state_of(film: Path) -> str:
+    """Size and time of change: another state is another film to do."""
+    try:
+        stat = film.stat()
+    except OSError:
+        return "unreadable"
+    return f"{stat.st_size} {stat.st_mtime_ns}"
+
+
 def same_name(name: str) -> str:
     """What is alike of two names that some file system takes for one: case, composed and decomposed letters."""
     return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())

@@ -3,20 +3,18 @@
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from lunglens.errors import LungLensError, NotAChestRadiographError, OutputError
-from lunglens.files import LEFTOVER, readable, write_bytes
+from lunglens.errors import OutputError
+from lunglens.files import LEFTOVER, only_one, readable, write_bytes, writing
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.batch.errors_log import note_error
 from lunglens.film.batch.journal import Journal
-from lunglens.film.batch.names import SUFFIXES, identity, result_names, short_hash
+from lunglens.film.batch.names import SUFFIXES, identity, result_names, short_hash, state_of
 from lunglens.film.batch.summary import SUMMARY, FilmTask, SummaryRow, summary_csv
-from lunglens.film.batch.write import Writer, writing
+from lunglens.film.batch.write import Writer
+from lunglens.film.failure import failure_of
 
 _LOCK = ".lunglens.lock"
 _IN_THE_WAY = "{} is where its results belong, and not of LungLens; move it away, or choose another --out"
@@ -45,26 +43,11 @@ def run_batch(
         OutputError: the folder is in use by another batch, or cannot be written.
     """
     classes = [entry.name for entry in analyzer.classifier.parameters.answer.classes]
-    with _locked(out):
+    with only_one(out / _LOCK, out, "batch"):
         outcomes = list(_work_off(films, out, analyzer, writer, on_done, retry_failed))
         with writing(out):
             write_bytes(out / SUMMARY, summary_csv(outcomes, classes).encode())
         return outcomes
-
-
-@contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    lock = FileLock(out / _LOCK, timeout=0)
-    with writing(out):
-        out.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire()
-        except Timeout as error:
-            raise OutputError(f"{out}: another batch is writing here; wait for it or choose another --out") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _work_off(
@@ -148,24 +131,13 @@ def _do(task: FilmTask, out: Path, analyzer: Analyzer, writer: Writer) -> Summar
         outcome = writer.write(task, out, analyzer)
     except OutputError:
         raise
-    except NotAChestRadiographError as error:
-        outcome = SummaryRow(path, "refused", reason=readable(error))
-    except LungLensError as error:
-        outcome = SummaryRow(path, "failed", reason=readable(error))
-    except MemoryError:
-        outcome = SummaryRow(path, "failed", reason="not enough memory for this image")
     except Exception as error:
         with writing(out):
-            reason = note_error(error, out)
-        outcome = SummaryRow(path, "failed", reason=reason)
+            status, reason = failure_of(error) or ("failed", note_error(error, out))
+        outcome = SummaryRow(path, status, reason=reason)
     return replace(outcome, seconds=round(time.perf_counter() - start, 3))
 
 
 def _key(film: Path, name: str, analyzer: Analyzer, writer: Writer) -> str:
-    try:
-        stat = film.stat()
-        state = f"{stat.st_size} {stat.st_mtime_ns}"
-    except OSError:
-        state = "unreadable"
     models = [package.fingerprint for package in (analyzer.lungs, analyzer.classifier, analyzer.orientation)]
-    return short_hash(f"{identity(film)} {name} {state} {models} {writer.key()}", 24)
+    return short_hash(f"{identity(film)} {name} {state_of(film)} {models} {writer.key()}", 24)

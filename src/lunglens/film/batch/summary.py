@@ -55,11 +55,11 @@ def summary_csv(rows: Iterable[SummaryRow], classes: Sequence[str]) -> str:
     for row in rows:
         numbers = [row.probabilities.get(name) for name in columns.values()]
         cells = [row.path, row.status, *numbers, *(getattr(row, name) for name in _AFTER)]
-        writer.writerow([_cell(value) for value in cells])
+        writer.writerow([cell(value) for value in cells])
     return stream.getvalue()
 
 
-def _cell(value: object) -> object:
+def cell(value: object) -> object:
     """Text with an apostrophe before what a spreadsheet would run as a formula (OWASP, "CSV Injection")."""
     if not isinstance(value, str):
         return value

@@ -1,8 +1,7 @@
 """What is written of one film: its analysis, or its lungs only."""
 
 import io
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -10,8 +9,8 @@ from typing import Protocol
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from lunglens.errors import NotAChestRadiographError, OutputError
-from lunglens.files import readable, reason_of, storable, write_atomically, write_bytes
+from lunglens.errors import NotAChestRadiographError
+from lunglens.files import readable, reason_of, storable, write_atomically, write_bytes, writing
 from lunglens.film.about import __version__
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.batch.summary import FilmTask, SummaryRow
@@ -29,22 +28,6 @@ from lunglens.film.finding_record import write_finding
 from lunglens.film.picture.panel import draw_panel, mask_image
 from lunglens.film.radiograph import read_radiograph
 from lunglens.film.statements import panel_lines
-
-
-@contextmanager
-def writing(out: Path) -> Iterator[None]:
-    """Around all that writes into `out`.
-
-    Raises:
-        OutputError: it cannot be written: going on to the next film would only lose more.
-    """
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise OutputError(
-            f"{out}: results cannot be written: {reason}; free space or rights, then run again"
-        ) from error
 
 
 class Writer(Protocol):

@@ -6,6 +6,7 @@ The checksums show damage and mix-ups, not who made a package: whoever can chang
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -81,6 +82,14 @@ class ModelPackage(Generic[P]):
         """The model card, Markdown; "" where there is none."""
         path = self.folder / "README.md"
         return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+    @property
+    def intended_use(self) -> str:
+        """What the card says below "Intended use", Markdown; "" where it has no such part."""
+        part = re.search(
+            r"^#+ *intended use[^\n]*\n(.*?)(?=^#|\Z)", self.card, re.DOTALL | re.IGNORECASE | re.MULTILINE
+        )
+        return part[1].strip() if part else ""
 
     @cached_property
     def _session(self) -> Any:

@@ -1,32 +1,34 @@
 """How models are trained: the paper's values are the defaults."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from lunglens.film.parameters import Postprocess, Section, View
+from lunglens.film.parameters import Section, View
 
 Range = tuple[float, float]
+
+_RETIRED = ("positive", "negative", "split", "postprocess")
 
 
 class Augment(Section):
     """Table 3 of the paper, then what goes beyond it (off by default)."""
 
-    scale: Range = (0.8, 1.1)
+    scale: Range = Field((0.8, 1.1), description="least and largest factor of size")
     aspect: float = Field(0.0, ge=0, description="extra stretch of the width, +- this share; 0 in the paper")
     shift: float = Field(0.0, ge=0, description="translation, +- this share of the side; 0 in the paper")
-    rotate_deg: float = 45.0
-    shear: float = 0.2
-    shear_probability: float = 0.7
+    rotate_deg: float = Field(45.0, description="rotation, +- degrees")
+    shear: float = Field(0.2, description="shear, +- this share")
+    shear_probability: float = Field(0.7, description="share of the films that are sheared")
     flip_probability: float = Field(0.0, description="left-right mirror; 0 in the paper")
-    gamma: Range = (0.5, 3.0)
-    salt_pepper_fraction: float = 0.01
-    salt_pepper_probability: float = 0.3
-    blur_sigma: Range = (0.5, 0.5)
-    blur_kernel: int = 11
-    blur_probability: float = 0.5
+    gamma: Range = Field((0.5, 3.0), description="least and largest exponent of the intensity")
+    salt_pepper_fraction: float = Field(0.01, description="share of the pixels that become black or white")
+    salt_pepper_probability: float = Field(0.3, description="share of the films with such pixels")
+    blur_sigma: Range = Field((0.5, 0.5), description="Gaussian blur, standard deviation in px")
+    blur_kernel: int = Field(11, description="side of the blur's kernel, px")
+    blur_probability: float = Field(0.5, description="share of the films that are blurred")
     noise_gain: float = Field(0.5, description="standard deviation of the noise relative to the image's own")
-    noise_probability: float = 0.3
+    noise_probability: float = Field(0.3, description="share of the films with noise")
     contrast: Range = Field((1.0, 1.0), description="factor about the mean; (1, 1) in the paper")
     brightness: float = Field(0.0, ge=0, description="additive shift, +-; 0 in the paper")
     sharpen_probability: float = Field(0.0, description="unsharp mask; 0 in the paper")
@@ -36,17 +38,17 @@ class Augment(Section):
 class Optimization(Section):
     """How the weights are learned."""
 
-    optimizer: Literal["sgd", "adamw"] = "sgd"
-    learning_rate: float = Field(0.01, gt=0)
-    momentum: float = 0.8
-    weight_decay: float = 1e-4
-    schedule: Literal["steps", "onecycle"] = "steps"
+    optimizer: Literal["sgd", "adamw"] = Field("sgd", description="rule of the steps")
+    learning_rate: float = Field(0.01, gt=0, description="size of the steps; onecycle's largest")
+    momentum: float = Field(0.8, description="of sgd")
+    weight_decay: float = Field(1e-4, description="pull of the weights to 0")
+    schedule: Literal["steps", "onecycle"] = Field("steps", description="how the learning rate goes over the epochs")
     # With 25 epochs the paper's steps at 30, 60 and 90 never happen; they are kept as printed (table 5).
-    steps: tuple[int, ...] = (30, 60, 90)
-    step_factor: float = 0.1
+    steps: tuple[int, ...] = Field((30, 60, 90), description="epochs after which schedule steps lowers the rate")
+    step_factor: float = Field(0.1, description="by which each of the steps lowers it")
     warm_up: float = Field(0.3, gt=0, lt=1, description="share of the steps in which onecycle's rate rises")
-    batch_size: int = Field(8, ge=1)
-    epochs: int = Field(25, ge=1)
+    batch_size: int = Field(8, ge=1, description="films a step")
+    epochs: int = Field(25, ge=1, description="how often every film is seen")
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
         "auto", description="auto: bf16-mixed where the GPU or the processor has units for it, else 32-true"
     )
@@ -54,48 +56,60 @@ class Optimization(Section):
         None, gt=0, lt=1, description="keep the weights' moving average: this share of it stays every 5 steps"
     )
     keep: Literal["best", "last"] = Field("best", description="weights of the best validation epoch, or of the last")
-    seed: int = 0
+    seed: int = Field(0, description="of every random draw of the training")
 
 
 class Split(Section):
     """Shares of the groups (patients) that are held out."""
 
-    validation: float = Field(0.1, gt=0, lt=0.5)
-    test: float = Field(0.1, ge=0, lt=0.9)
-    seed: int = 0
+    validation: float = Field(0.1, gt=0, lt=0.5, description="share that chooses the weights")
+    test: float = Field(0.1, ge=0, lt=0.9, description="share that is measured")
+    seed: int = Field(0, description="of the draw")
 
 
 class LungsConfig(Section):
     """`lunglens train lungs`: the UNet of table 4 trained by algorithm 1."""
 
-    input_size: int = Field(512, ge=64, multiple_of=16)
-    base_channels: int = Field(32, ge=4)
+    input_size: int = Field(512, ge=64, multiple_of=16, description="side of the square that the network sees, px")
+    base_channels: int = Field(32, ge=4, description="channels of the first level; each level has twice as many")
     batch_norm: bool = Field(False, description="not in the paper")
-    sources: tuple[str, ...] = ("montgomery", "shenzhen")
+    sources: tuple[str, ...] = Field(("montgomery", "shenzhen"), description="data sets with lung masks")
     augment: Augment = Augment()
     optimization: Optimization = Optimization(optimizer="adamw", learning_rate=0.005, weight_decay=0.0)
     split: Split = Split()
 
 
 class ClassifierConfig(Section):
-    """`lunglens train classifier`: tables 5 and 6; `backbone` is any timm name."""
+    """How a classifier is trained on a study (tables 5 and 6 of the paper)."""
 
-    backbone: str = "hrnet_w18"
-    head: tuple[int, ...] = (2048, 512)
-    dropout: float = Field(0.5, ge=0, lt=1)
+    backbone: str = Field("hrnet_w18", description="any network of timm")
+    head: tuple[int, ...] = Field((2048, 512), description="widths of the hidden layers after pooling")
+    dropout: float = Field(0.5, ge=0, lt=1, description="share of the features left out in training")
+    pretrained: str = Field(
+        "none",
+        min_length=1,
+        description="where the trunk begins: none, imagenet, a file of weights, or the folder of a run, of one of its "
+        "folds, or of a package",
+    )
+    freeze: Annotated[int, Field(ge=0)] | tuple[str, ...] = Field(
+        0, description="so many stages of the trunk, from the film on, or parameters whose names begin so, do not learn"
+    )
+    trunk_rate: float = Field(1.0, gt=0, description="learning rate of the trunk as a factor of the head's")
+    class_weights: Literal["none", "balanced"] | tuple[float, ...] = Field(
+        "none", description="of the loss, in the order of the classes; balanced: each class counts the same"
+    )
     view: View = View()
-    postprocess: Postprocess = Postprocess()
     augment: Augment = Augment()
     optimization: Optimization = Optimization()
-    split: Split = Split()
-    positive: dict[str, tuple[str, ...]] = Field(
-        {"covid-chestxray-dataset": ("covid",)}, description="source -> labels that count as COVID"
-    )
-    negative: dict[str, tuple[str, ...]] = Field({"nih-chestxray14": ("normal",)}, description="source -> other labels")
     balance_power: float | None = Field(
         None,
         ge=0,
         le=1,
-        description="draw source x label in proportion to its size to this power: 0 equally, 1 as it is",
+        description="draw source x class in proportion to its size to this power: 0 equally, 1 as it is",
     )
     images_per_epoch: int | None = Field(None, ge=1, description="with `balance_power`: how many draws make an epoch")
+
+    @classmethod
+    def of_run(cls, recorded: dict[str, Any]) -> "ClassifierConfig":
+        """What a run has recorded; what only `train classifier` of version 0.1.0 used is left out."""
+        return cls.model_validate({name: value for name, value in recorded.items() if name not in _RETIRED})

@@ -1,39 +1,142 @@
-"""The configuration tree: the paper's values are the defaults, a TOML file changes what it names."""
+"""The configuration tree: the paper's values are the defaults, a TOML file and `--set` change what they name.
+
+A table may begin with `extends = "NAME"`: it then takes what it does not say from the same table of the configuration
+NAME, one that ships or a file beside it.
+"""
 
 import tomllib
+from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from lunglens.errors import ConfigurationError
 from lunglens.film.parameters import Section
+from lunglens.study.config.schema import tables_of
 from lunglens.study.config.study import StudyConfig
 from lunglens.study.config.training import ClassifierConfig, LungsConfig
 
+SHIPPED = Path(__file__).parents[2] / "configs"
+
+_Tree = dict[str, Any]
+
 
 class Config(Section):
-    """One file configures the whole study."""
+    """What is studied and how models are trained; a file need not have all three tables."""
 
     study: StudyConfig | None = None
     lungs: LungsConfig = LungsConfig()
     classifier: ClassifierConfig = ClassifierConfig()
 
 
-def load_config(path: Path | None) -> Config:
-    """Read a TOML configuration; `None` gives the paper's.
+def shipped_configs() -> dict[str, Path]:
+    """Name -> file of every configuration that ships, such as "paper"."""
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.toml"))}
+
+
+def config_path(name: str | Path) -> Path:
+    """The file that `name` means: a path, or the name of a configuration that ships."""
+    path = Path(name)
+    return path if path.is_file() else shipped_configs().get(str(name), path)
+
+
+def load_config(name: str | Path | None, changes: Sequence[str] = (), seed: int | None = None) -> Config:
+    """Read a TOML configuration and change it.
+
+    Args:
+        name: a path, the name of one that ships, or `None` for the paper's values.
+        changes: "key=value" with a dotted key and a TOML value (a word needs no quotes), the last counts.
+        seed: every seed of the configuration.
 
     Raises:
-        ConfigurationError: the file is missing, not TOML, or names something unknown or out of range.
+        ConfigurationError: the file is missing, not TOML, or names something unknown or out of range; so does a change.
     """
-    if path is None:
-        return Config()
+    content = {} if name is None else _content(config_path(name), ())
+    seeds = [] if seed is None else [f"{key}={seed}" for key in _keys() if key.endswith(".seed")]
+    for change in [*(line for line in seeds if "study" in content or not line.startswith("study.")), *changes]:
+        _change(content, change)
     try:
-        with path.open("rb") as stream:
-            return Config.model_validate(tomllib.load(stream))
+        return Config.model_validate(content)
+    except ValidationError as error:
+        problems = "; ".join(_words(problem["loc"], problem["type"], problem["msg"]) for problem in error.errors())
+        places = [*([str(config_path(name))] if name is not None else []), *(f"--set {change}" for change in changes)]
+        raise ConfigurationError(f"{', '.join(places)}: {problems}") from error
+
+
+def _content(path: Path, extended_by: tuple[Path, ...]) -> _Tree:
+    """The file's tables, with what they extend.
+
+    `extended_by`: the files on the way here; one of them again would be a circle.
+    """
+    if path.resolve() in extended_by:
+        raise ConfigurationError(f"{path}: extends itself, through {', '.join(map(str, extended_by))}")
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigurationError(f"{path}: cannot be read ({error.strerror}); give the path of a TOML file") from error
+        names = ", ".join(shipped_configs())
+        raise ConfigurationError(
+            f"{path}: cannot be read ({error.strerror}); give the path of a TOML file, or one of {names}"
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: is not valid TOML: {error}") from error
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise ConfigurationError(f"{path}: {problems}") from error
+    return _extended(content, (), path, (*extended_by, path.resolve()))
+
+
+def _extended(table: _Tree, place: tuple[str, ...], path: Path, extended_by: tuple[Path, ...]) -> _Tree:
+    """The table at `place`, every `extends` in it carried out."""
+    base: Any = {}
+    if "extends" in table:
+        name = str(table["extends"])
+        base = _content(config_path(path.parent / name if (path.parent / name).is_file() else name), extended_by)
+        for key in place:
+            base = base.get(key, {})
+    own = {key: value for key, value in table.items() if key != "extends"}
+    tables = {
+        key: _extended(value, (*place, key), path, extended_by) for key, value in own.items() if isinstance(value, dict)
+    }
+    return _merged(base, own | tables)
+
+
+def _merged(base: _Tree, changes: _Tree) -> _Tree:
+    """Tables merge key by key; anything else, lists too, is replaced."""
+    both = {key: _merged(base[key], value) for key, value in changes.items() if _is_table(base.get(key), value)}
+    return base | changes | both
+
+
+def _is_table(*values: Any) -> bool:
+    return all(isinstance(value, dict) for value in values)
+
+
+def _change(content: _Tree, change: str) -> None:
+    key, equals, text = change.partition("=")
+    *tables, last = key.strip().split(".")
+    if not equals or not all((*tables, last)):
+        raise ConfigurationError(f"--set {change}: write it as key=value, such as classifier.optimization.epochs=3")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()  # a word without quotes, which a shell takes away
+    place = content
+    for name in tables:
+        place = place.setdefault(name, {})
+        if not isinstance(place, dict):
+            raise ConfigurationError(f"--set {change}: {name} is no table; change a list as a whole")
+    place[last] = value
+
+
+def _words(place: tuple[int | str, ...], kind: str, message: str) -> str:
+    """What is wrong and where; of an unknown key also the nearest that there is."""
+    key = ".".join(map(str, place))
+    if kind != "extra_forbidden":
+        return f"{key}: {message}"
+    named = ".".join(part for part in place if isinstance(part, str))
+    near = get_close_matches(named, _keys(), n=1)
+    return f"{key}: there is no such key{f'; did you mean {near[0]}?' if near else ''}"
+
+
+def _keys() -> list[str]:
+    """Dotted names of all keys, then of all tables."""
+    tables = tables_of(Config)
+    return [f"{table.name}.{key.name}" for table in tables for key in table.keys] + [table.name for table in tables]

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from lunglens.evaluate.confounding import Confounding, Guess, audit_confounding
-from lunglens.evaluate.confounding_words import plain_words
 from lunglens.study.report.paper import PAPER_SOURCES
 from lunglens.study.report.tables import StudyTables
+from lunglens.study.report.worth import worth_of
 from lunglens.study.sources import SOURCES
 
 UNKNOWN = "unknown"
@@ -29,7 +29,7 @@ def study_numbers(study: StudyTables) -> Numbers:
         "images": len(images),
         "groups": int(images["group_id"].nunique()),
         "per_class": {name: int((images["class"] == name).sum()) for name in study.classes},
-        "words": asdict(plain_words(audit)),
+        "words": asdict(worth_of(audit)),
         "confounding": _confounding(audit),
         "sources_taken": sources_taken(study),
         "flow": flow(study),
@@ -184,11 +184,11 @@ def _sizes(rows: pd.DataFrame, prefix: str) -> Numbers:
 
 
 def _findings(study: StudyTables) -> Numbers:
-    """The paper's figure 2: findings as published, of all that was read of the positive class's largest source."""
+    """The paper's figure 2: diagnoses as published, of all that was read of the positive class's largest source."""
     positive = study.images[study.images["class"] == study.classes[0]]
     source = str(positive["source"].value_counts().index[0]) if len(positive) else str(study.images["source"].iloc[0])
-    rows = study.findings[study.findings["source"] == source].fillna({"finding": "not stated", "modality": UNKNOWN})
-    table = rows.pivot_table(index="finding", columns="modality", values="n", aggfunc="sum", fill_value=0)
+    rows = study.diagnoses[study.diagnoses["source"] == source].fillna({"diagnosis": "not stated", "modality": UNKNOWN})
+    table = rows.pivot_table(index="diagnosis", columns="modality", values="n", aggfunc="sum", fill_value=0)
     order = table.sum(axis=1).sort_values(ascending=False, kind="stable").index
     found = [
         {

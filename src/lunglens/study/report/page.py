@@ -1,11 +1,9 @@
 """`report/data.html` and `report/data.json` of a study: self-contained, the same byte for byte for the same study."""
 
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from lunglens.evaluate.confounding_words import feature_name
 from lunglens.evaluate.figures.style import short
 from lunglens.files import write_bytes, write_json
 from lunglens.study.report import figures
@@ -14,6 +12,7 @@ from lunglens.study.report.pages import environment
 from lunglens.study.report.paper import PAPER_RESULT
 from lunglens.study.report.tables import StudyTables, read_tables
 from lunglens.study.report.thumbnails import contact_sheet
+from lunglens.study.report.worth import feature_name
 
 SHEET_FILMS, SHEET_SIDE_PX = 24, 112
 
@@ -34,11 +33,11 @@ def write_study_report(study: Path) -> Path:
 
 
 def _render(study: StudyTables, numbers: Numbers) -> str:
-    pages = environment()
+    pages = environment(__package__)
     pages.filters["feature"] = feature_name
     pages.filters["short"] = short
     pages.globals["colour"] = partial(figures.colour_of, classes=study.classes)
-    template = pages.from_string(files(__package__).joinpath("data.html.jinja").read_text(encoding="utf-8"))
+    template = pages.get_template("data.html.jinja")
     return template.render(
         **numbers,
         about=numbers["study"],

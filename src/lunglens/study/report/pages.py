@@ -4,15 +4,17 @@ import base64
 from importlib.resources import files
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
+
+from lunglens.files import templates
 
 _KINDS = {".svg": "image/svg+xml", ".png": "image/png"}
 
 
-def environment() -> Environment:
-    """Escapes everything; a name that is not given is an error. Templates get `style` for their `<style>`."""
-    found = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+def environment(package: str) -> Environment:
+    """Over the templates of a package, which get `style` for their `<style>`."""
+    found = templates(package)
     style = files("lunglens.study.report").joinpath("page.css").read_text(encoding="utf-8")
     found.globals["style"] = Markup(style)  # noqa: S704 - our own file
     found.filters["count"] = lambda number: f"{number:,}"

@@ -15,11 +15,10 @@ from typing import Any
 import contourpy
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, StrictUndefined
 from rich.console import Console
 from rich.progress import track
 
-from lunglens.files import write_bytes
+from lunglens.files import templates, write_bytes
 from lunglens.study.report.tables import StudyTables, read_tables
 from lunglens.study.report.thumbnails import fitted, jpeg_uri, read_gray
 
@@ -44,8 +43,7 @@ def write_review(study: Path, console: Console | None = None) -> Path:
     }
     script = files(__package__).joinpath("review.js").read_text(encoding="utf-8")
     style = files(__package__).joinpath("review.css").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(files(__package__).joinpath("review.html.jinja").read_text(encoding="utf-8"))
+    template = templates(__package__).get_template("review.html.jinja")
     page = study / "review.html"
     text = template.render(
         name=found.about["name"],
@@ -77,7 +75,7 @@ def _films(study: StudyTables) -> Iterator[dict[str, Any]]:
 def _about(row: dict[Any, Any]) -> str:
     """What is known of a film, in a line."""
     age = None if pd.isna(row["age_years"]) else f"{row['age_years']:.0f} years"
-    known = [row["view"] and f"view {row['view']}", age, row["sex"], row["finding"]]
+    known = [row["view"] and f"view {row['view']}", age, row["sex"], row["diagnosis"]]
     return ", ".join(text for text in known if text)
 
 

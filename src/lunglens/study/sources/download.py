@@ -1,21 +1,21 @@
-"""`lunglens get`: a data set from its publisher, where the publisher allows it, whole or resumable."""
+"""`lunglens get`: a data set from its publisher, where the publisher allows it, file after file."""
 
 import hashlib
+import json
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 import httpx2 as httpx
-from filelock import FileLock, Timeout
 from rich.console import Console
 
 from lunglens.errors import DataError, OutputError
-from lunglens.files import write_bytes
+from lunglens.files import Journal, only_one, write_bytes
 from lunglens.study.sources.git_copy import copy_repository
 from lunglens.study.sources.http_file import RemoteFile, fetch, open_client
 from lunglens.study.sources.registry import Download, Source
-from lunglens.study.sources.retry import DamagedError, Meter, Patience, need_room, progress_in
+from lunglens.study.sources.retry import DamagedError, Meter, Patience, need_room, progress_on
 from lunglens.study.sources.unpack import unpack
 
 CONTENT = "content"
@@ -26,7 +26,7 @@ PATIENCE = Patience()
 
 
 def get(source: Source, to: Path, console: Console, patience: Patience = PATIENCE) -> Path:
-    """Fetch a data set into `to/<source.name>`, going on where an earlier, killed call stopped.
+    """Fetch a data set into `to/<source.name>`, going on after the last file that an earlier call has finished.
 
     Until it is whole it lies in `to/<source.name>.part`. Archives are unpacked and then removed, one by one. A note
     beside the data, `LUNGLENS-SOURCE.txt`, says where and when it came from, its licence and what to cite. A data set
@@ -45,7 +45,7 @@ def get(source: Source, to: Path, console: Console, patience: Patience = PATIENC
     Raises:
         DataError: the publisher wants a registration, the server refuses, the line stays bad, or the data are damaged.
         OutputError: the disk has no room or cannot be written, or another call is fetching the same set.
-            What has arrived is kept and used next time, unless it is damaged.
+            Files that have arrived whole are kept and used next time.
     """
     download = source.download
     if download is None:
@@ -53,22 +53,19 @@ def get(source: Source, to: Path, console: Console, patience: Patience = PATIENC
     _check_addresses(source, download)
     folder, work = to / source.name, to / f"{source.name}.part"
     try:
-        to.mkdir(parents=True, exist_ok=True)
-        with FileLock(to / f".{source.name}.lock", timeout=0):
+        with only_one(to / f".{source.name}.lock", folder, "download"):
             if folder.exists():
                 if not (work / CONTENT).exists():
                     shutil.rmtree(work, ignore_errors=True)  # of a call killed at its very end
                 console.print(f"{folder}: there already; remove it to fetch it anew", markup=False, soft_wrap=True)
                 return folder
             work.mkdir(exist_ok=True)
-            with progress_in("files" if download.kind == "git" else "bytes", console) as progress:
+            with progress_on(console) as progress:
                 content, state = _fetch_all(source, download, work, Meter(progress), patience)
             write_bytes(content / NOTE, _note(source, download, state).encode())
             content.rename(folder)
             shutil.rmtree(work)
             return folder
-    except Timeout as error:
-        raise OutputError(f"{folder}: another download is writing here; wait for it or choose another --to") from error
     except OSError as error:
         raise OutputError(
             f"{work}: cannot be written: {error}; free space or rights, then run again to go on"
@@ -92,15 +89,14 @@ def _fetch_all(
         return content, copy_repository(address, content, meter, patience)
     content.mkdir(exist_ok=True)
     sums = dict(download.sums)
-    with open_client(patience) as client, (work / "done.txt").open("a+", encoding="utf-8") as done:
-        done.seek(0)
-        earlier = set(done.read().splitlines())
+    journal = Journal(work / "done.jsonl")
+    done = set(journal.entries)
+    with open_client(patience) as client:
         for number, address in enumerate(download.urls, start=1):
-            if address not in earlier:
+            if json.dumps(address).encode() not in done:
                 file = _remote_file(address, sums, f"{number} of {len(download.urls)}")
                 _take(client, file, content, meter, patience)
-                done.write(f"{address}\n")
-                done.flush()
+                journal.append(address)
     return _without_wrapper(content), None
 
 

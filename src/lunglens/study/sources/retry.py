@@ -1,18 +1,17 @@
 """What fetching and unpacking share: patience with a bad line, a progress bar, room on the disk, damage."""
 
+import itertools
 import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import (
     BarColumn,
     DownloadColumn,
-    MofNCompleteColumn,
     Progress,
     TaskID,
     TextColumn,
@@ -40,7 +39,7 @@ class InterruptedTransferError(Exception):
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to put up with a bad line: attempts without a byte of progress, waits that double, a stalled line."""
+    """How long to put up with a bad line: attempts, waits that double, a stalled line."""
 
     attempts: int = 6
     first_wait_s: float = 1.0
@@ -59,11 +58,11 @@ class Meter:
         self._progress = progress
         self._task: TaskID | None = None
 
-    def start(self, title: str, done: int = 0, total: int | None = None) -> None:
-        """Show `title` with `done` of `total` (None: unknown); the speed is measured from here."""
+    def start(self, title: str, total: int | None = None) -> None:
+        """Show `title` with nothing of `total` (None: unknown) done; the speed is measured from here."""
         if self._task is not None:
             self._progress.remove_task(self._task)
-        self._task = self._progress.add_task(title, completed=done, total=total)
+        self._task = self._progress.add_task(title, total=total)
 
     def advance(self, count: int) -> None:
         """So many more."""
@@ -80,32 +79,23 @@ class Meter:
         self._progress.console.print(readable(text), markup=False, highlight=False, soft_wrap=True)
 
 
-def progress_in(unit: Literal["bytes", "files"], console: Console) -> Progress:
-    """A progress display with speed (where bytes are counted) and time left."""
-    counts = (DownloadColumn(), TransferSpeedColumn()) if unit == "bytes" else (MofNCompleteColumn(),)
+def progress_on(console: Console) -> Progress:
+    """A progress display with bytes, speed and time left."""
     words = TextColumn("{task.description}", markup=False)
-    return Progress(words, BarColumn(), *counts, TimeRemainingColumn(), console=console)
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    return Progress(words, *columns, console=console)
 
 
-def persist(attempt: Callable[[], None], measure: Callable[[], int], patience: Patience, meter: Meter) -> None:
-    """Call `attempt` until it ends without `InterruptedTransferError`.
-
-    Args:
-        attempt: the transfer; it goes on where it broke off.
-        measure: how much has arrived (any unit): failures count anew once there is more than ever before.
-        patience: when to give up.
-        meter: told of every failure.
+def persist(attempt: Callable[[], None], patience: Patience, meter: Meter) -> None:
+    """Call `attempt` until it ends without `InterruptedTransferError`; `meter` is told of every failure.
 
     Raises:
-        DataError: too many attempts in a row brought nothing, or the server asks for too long a wait.
+        DataError: too many attempts failed, or the server asks for too long a wait.
     """
-    failures, farthest = 0, measure()
-    while True:
+    for failures in itertools.count(1):
         try:
             return attempt()
         except InterruptedTransferError as error:
-            arrived = measure()
-            failures, farthest = (1, arrived) if arrived > farthest else (failures + 1, farthest)
             wait_s = patience.wait_s(failures) if error.wait_s is None else error.wait_s
             if failures >= patience.attempts:
                 raise DataError(f"{error}; {failures} attempts failed; run the same command later to go on") from error
@@ -115,6 +105,7 @@ def persist(attempt: Callable[[], None], measure: Callable[[], int], patience: P
                 ) from error
             meter.note(f"{error}; again in {wait_s:.0f} s")
             time.sleep(wait_s)
+    raise AssertionError("never reached")
 
 
 def need_room(folder: Path, count: int, purpose: str) -> None:

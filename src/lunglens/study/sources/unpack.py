@@ -73,7 +73,7 @@ def _unpack_zip(archive: Path, folder: Path, meter: Meter) -> None:
     with zipfile.ZipFile(archive) as pack:
         entries = pack.infolist()
         total = sum(entry.file_size for entry in entries)
-        meter.start(f"unpacking {archive.name}", 0, total)
+        meter.start(f"unpacking {archive.name}", total)
         wanted = [entry for entry in entries if bounds.admit(entry.filename, entry.file_size, _is_plain(entry))]
         need_room(folder, total, f"unpacking {archive.name}")
         for entry in wanted:

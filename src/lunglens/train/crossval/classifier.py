@@ -1,6 +1,5 @@
 """`lunglens crossval classifier` (algorithm 2 of the paper) over a curated study and its folds."""
 
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,19 +16,23 @@ from lunglens.errors import DataError, OutputError
 from lunglens.evaluate.classification import metrics_of
 from lunglens.evaluate.figures import table6, write_figures
 from lunglens.evaluate.predictions import EXTERNAL, read_predictions
+from lunglens.evaluate.run_record import METRICS, RUN, ClassifierMetrics, ClassifierRun, StudyName, read_run
 from lunglens.files import save_csv, write_json
-from lunglens.jobs import Job
+from lunglens.jobs import Job, is_finished
 from lunglens.study.config.training import ClassifierConfig
 from lunglens.study.folder import Study
 from lunglens.study.folds import fold_names, parts_of, read_folds
 from lunglens.train.classifier import load_trained, predict, train_classifier
-from lunglens.train.crossval.run_folder import RUN, Runner, describe, gather, run_folds
-from lunglens.train.crossval.views import read_views, write_views
+from lunglens.train.crossval.run_folder import Runner, describe, gather, run_folds
 from lunglens.train.networks.classifier import Classifier
 from lunglens.train.precision import settled
+from lunglens.train.views import read_views, write_views
 
 FILMS = "films.csv"
+SOURCES = "sources.csv"
+PREDICTIONS = "predictions.csv"
 UNSEEN = "unseen"
+VALIDATION = "validation"
 
 
 def crossval_classifier(
@@ -39,7 +42,8 @@ def crossval_classifier(
     runner: Runner,
     console: Console,
     unseen: Study | None = None,
-) -> dict[str, Any]:
+    only: str | None = None,
+) -> ClassifierMetrics | None:
     """Train and test a classifier on every fold of a study; a killed run goes on, finished folds are not run again.
 
     Args:
@@ -49,9 +53,10 @@ def crossval_classifier(
         runner: runs the folds' jobs.
         console: for progress.
         unseen: a study of the same classes that was curated apart from this one; every fold's model is tested on it.
+        only: train this fold alone; whoever finishes the last fold puts all together.
 
     Returns:
-        the content of `metrics.json`.
+        the content of `metrics.json`; None while folds are missing.
 
     Raises:
         DataError: the study has no folds, or the unseen study is not apart from it.
@@ -61,66 +66,81 @@ def crossval_classifier(
     if unseen is not None:
         _assert_unseen(study, unseen)
     table = read_folds(study)
-    folds = fold_names(table)
+    run = begin(study, config, out, table, fold_names(table), console)
+    jobs = jobs_of(run, out)
+    run_folds([job for job in jobs if only is None or job.folder.name == only], runner, console)
+    if any(not is_finished(job.folder) for job in jobs):
+        return None
+    tables = [gather(out, run.folds)]
+    if unseen is not None:
+        tables.append(_tested_on(unseen, run, out, runner, console))
+        run = run.model_copy(update={"unseen": _named(unseen)})
+    return finish(run, pd.concat(tables, ignore_index=True), out)
+
+
+def begin(
+    study: Study, config: ClassifierConfig, out: Path, table: pd.DataFrame, folds: list[str], console: Console
+) -> ClassifierRun:
+    """Make a run folder, or go on with the same run: its films, its views, and `run.json`, whose content it returns."""
     config = settled(config, out / RUN, console)
     content = {
         "model": config.backbone,
-        "study": {"name": study.description["name"], "fingerprint": study.description["fingerprint"]},
+        "study": _named(study).to_json(),
         "classes": study.classes,
         "cut": config.view.cut,
         "config": config.model_dump(mode="json"),
         "folds": folds,
         "seed": config.optimization.seed,
     }
-    run = describe("classifier", content, out)
+    run = {name: value for name, value in describe("classifier", content, out).items() if name != "unseen"}
     _assert_same_folds(table, out)
     save_csv(table, out / FILMS)
+    save_csv(study.table[["source", "licence", "citation"]].drop_duplicates(), out / SOURCES)
     write_views(study, list(table["image_id"]), config.view, out)
-    # The fold's arguments name the data, so that another study's folds are never taken for these.
-    shared = {"run": str(out.resolve()), "study": study.description["fingerprint"], "config": content["config"]}
-    jobs = [
-        Job(
-            f"fold {fold}",
-            out / "folds" / fold,
-            f"{__name__}:run_fold",
-            shared | {"fold": fold},
-            config.optimization.epochs,
-        )
-        for fold in folds
-    ]
-    run_folds(jobs, runner, console)
-    tables = [gather(out, folds)]
-    run.pop("unseen", None)
-    if unseen is not None:
-        tables.append(_tested_on(unseen, config, out, folds, runner, console))
-        run["unseen"] = {name: unseen.description[name] for name in ("name", "fingerprint")}
-    predictions = _one_row_an_image(pd.concat(tables, ignore_index=True))
-    save_csv(predictions, out / "predictions.csv")
-    predictions = read_predictions(out / "predictions.csv", study.classes)
-    metrics = metrics_of(predictions, study.classes, config.optimization.seed)
-    write_json(out / "metrics.json", metrics)
-    write_json(out / "run.json", run | cost_of(config, outputs_of(study.classes)))
+    return ClassifierRun.model_validate(run)
+
+
+def jobs_of(run: ClassifierRun, out: Path) -> list[Job]:
+    """A job a fold. Its arguments name the data, so that another study's folds are never taken for these."""
+    shared = {"run": str(out.resolve()), "study": run.study.fingerprint, "config": run.config}
+    target, epochs = f"{__name__}:run_fold", run.config["optimization"]["epochs"]
+    return [Job(f"fold {fold}", out / "folds" / fold, target, shared | {"fold": fold}, epochs) for fold in run.folds]
+
+
+def finish(run: ClassifierRun, predictions: pd.DataFrame, out: Path) -> ClassifierMetrics:
+    """Write the predictions, what they measure, what the network costs, and figures; returns the measures."""
+    save_csv(_one_row_an_image(predictions), out / PREDICTIONS)
+    metrics = metrics_of(read_predictions(out / PREDICTIONS, run.classes), run.classes, run.seed)
+    write_json(out / METRICS, metrics.to_json())
+    cost = cost_of(ClassifierConfig.of_run(run.config), outputs_of(run.classes))
+    write_json(out / RUN, run.model_copy(update=cost).to_json())
     write_figures(out)
     table6(out)
     return metrics
 
 
 def run_fold(folder: Path, run: str, fold: str, config: dict[str, Any], study: str) -> dict[str, Any]:  # noqa: ARG001
-    """One fold, in a process of its own: train on the others, predict this one and the external films."""
+    """One fold, in a process of its own: train on the others, predict this one and the external films.
+
+    The fold "validation" is none of the study: all films train but the external ones, and the validation films, which
+    choose the weights to keep, are predicted in its stead.
+    """
     settings = ClassifierConfig.model_validate(config)
     table = pd.read_csv(Path(run) / FILMS, dtype=str, keep_default_na=False)
     classes = _classes(Path(run))
     outputs = outputs_of(classes)
-    table["label"] = table["class"]
     number = table["class"].map(classes.index)
     table["target"] = (number == 0).astype(float) if outputs == 1 else number.astype(float)
     table["part"] = parts_of(table, fold, settings.optimization.seed)
     views = read_views(Path(run))
     module = train_classifier(table, views, settings, folder, outputs)
     tested = table["part"] == "test"
-    save_csv(
-        _answers(table[tested], predict(module, views, np.flatnonzero(tested)), classes), folder / "predictions.csv"
-    )
+    if fold == VALIDATION:
+        chosen = table["part"] == VALIDATION
+        table.loc[chosen, "fold"] = VALIDATION
+        tested |= chosen
+    scores = predict(module, views, np.flatnonzero(tested))
+    save_csv(_answers(table[tested], scores, classes), folder / PREDICTIONS)
     return {str(part): int(n) for part, n in table["part"].value_counts().sort_index().items()}
 
 
@@ -131,7 +151,7 @@ def run_test(folder: Path, run: str, fold: str, config: dict[str, Any], unseen: 
     settings = ClassifierConfig.model_validate(config)
     module = load_trained(settings, Path(run) / "folds" / fold, outputs_of(classes))
     scores = predict(module, read_views(Path(run) / UNSEEN), np.arange(len(table)))
-    save_csv(_answers(table, scores, classes), folder / "predictions.csv")
+    save_csv(_answers(table, scores, classes), folder / PREDICTIONS)
     return len(table)
 
 
@@ -142,7 +162,7 @@ def outputs_of(classes: Sequence[str]) -> int:
 
 def cost_of(config: ClassifierConfig, outputs: int) -> dict[str, float]:
     """Parameters, GFLOPs (a multiply-add counts as two) and median CPU time in ms of one film, batch of one."""
-    model = Classifier(config.backbone, config.head, config.dropout, outputs).eval()
+    model = Classifier(config.backbone, config.head, config.dropout, outputs, config.view.input_size).eval()
     model = model.to(memory_format=torch.channels_last)
     image = torch.zeros(1, 1, config.view.input_size, config.view.input_size).to(memory_format=torch.channels_last)
     with torch.inference_mode():
@@ -171,34 +191,33 @@ def _assert_unseen(study: Study, unseen: Study) -> None:
     if set(unseen.classes) - set(study.classes):
         found, wanted = ", ".join(unseen.classes), ", ".join(study.classes)
         raise DataError(f"{unseen.folder}: its classes ({found}) are not those of {study.folder} ({wanted})")
-    sides = ((study.description, unseen.description), (unseen.description, study.description))
-    if not any(one["fingerprint"] in other.get("apart_from", []) for one, other in sides):
+    if unseen.fingerprint not in study.record.apart_from and study.fingerprint not in unseen.record.apart_from:
         raise DataError(
             f"{unseen.folder}: may hold films or patients of {study.folder}; curate it anew with "
             f"--apart-from {study.folder}"
         )
 
 
-def _tested_on(
-    unseen: Study, config: ClassifierConfig, out: Path, folds: list[str], runner: Runner, console: Console
-) -> pd.DataFrame:
+def _tested_on(unseen: Study, run: ClassifierRun, out: Path, runner: Runner, console: Console) -> pd.DataFrame:
     """What every fold's model says of every film of the unseen study."""
     films = unseen.table[["image_id", "class", "source", "group_id"]].assign(fold=EXTERNAL)
     (out / UNSEEN).mkdir(exist_ok=True)
     save_csv(films, out / UNSEEN / FILMS)
-    write_views(unseen, list(films["image_id"]), config.view, out / UNSEEN)
-    shared = {"run": str(out.resolve()), "config": config.model_dump(mode="json")}
-    shared["unseen"] = unseen.description["fingerprint"]
-    jobs = [
-        Job(f"test {fold}", out / UNSEEN / "folds" / fold, f"{__name__}:run_test", shared | {"fold": fold})
-        for fold in folds
-    ]
+    write_views(unseen, list(films["image_id"]), ClassifierConfig.of_run(run.config).view, out / UNSEEN)
+    shared = {"run": str(out.resolve()), "config": run.config, "unseen": unseen.fingerprint}
+    folder, target = out / UNSEEN / "folds", f"{__name__}:run_test"
+    jobs = [Job(f"test {fold}", folder / fold, target, shared | {"fold": fold}) for fold in run.folds]
     run_folds(jobs, runner, console)
-    return gather(out / UNSEEN, folds)
+    return gather(out / UNSEEN, run.folds)
+
+
+def _named(study: Study) -> StudyName:
+    return StudyName(name=study.name, fingerprint=study.fingerprint)
 
 
 def _classes(run: Path) -> list[str]:
-    return list(json.loads((run / RUN).read_text(encoding="utf-8"))["classes"])
+    about = read_run(run)
+    return about.classes if isinstance(about, ClassifierRun) else []
 
 
 def _answers(table: pd.DataFrame, scores: NDArray[np.float32], classes: list[str]) -> pd.DataFrame:

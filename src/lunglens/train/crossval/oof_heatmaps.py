@@ -1,6 +1,5 @@
 """Out-of-fold heat-maps: every film through the model of the fold that tested it."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +12,16 @@ from torch import nn
 
 from lunglens.errors import DataError
 from lunglens.evaluate.predictions import EXTERNAL, UNUSED
+from lunglens.evaluate.run_record import read_classifier_run
 from lunglens.film.heatmap import heat_on_film
 from lunglens.film.parameters import View
 from lunglens.film.preprocess import Floats, Mask, bounding_box
 from lunglens.study.config.training import ClassifierConfig
 from lunglens.train.classifier import load_trained
-from lunglens.train.crossval.classifier import FILMS, outputs_of
-from lunglens.train.crossval.run_folder import RUN, gather
-from lunglens.train.crossval.views import read_views
+from lunglens.train.crossval.classifier import FILMS, VALIDATION, outputs_of
+from lunglens.train.crossval.run_folder import gather
 from lunglens.train.networks.classifier import Classifier, class_activation, pool
+from lunglens.train.views import read_views
 
 BATCH = 16
 RANDOMISED = {"head": 0.0, "head and last third of the layers": 1 / 3, "all layers": 1.0}
@@ -50,20 +50,16 @@ def read_heat_run(folder: Path) -> HeatRun:
     """Read a run folder.
 
     Raises:
-        DataError: it is no finished run of a classifier.
+        DataError: it is no finished cross-validation of a classifier.
     """
-    try:
-        about = json.loads((folder / RUN).read_text(encoding="utf-8"))
-        finished = about["kind"] == "classifier" and "parameters" in about
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{folder}: no run of crossval classifier ({error})") from error
-    if not finished:
-        raise DataError(f"{folder}: no finished run of crossval classifier; start the same crossval again")
+    about = read_classifier_run(folder)
+    if about.folds == [VALIDATION]:
+        raise DataError(f"{folder}: is no cross-validation: its films were trained on")
     table = pd.read_csv(folder / FILMS, dtype=str, keep_default_na=False)
     table["row"] = np.arange(len(table))
     inside = table[~table["fold"].isin([EXTERNAL, UNUSED])].reset_index(drop=True)
-    config = ClassifierConfig.model_validate(about["config"])
-    return HeatRun(folder, list(about["classes"]), about["study"]["fingerprint"], config, inside)
+    config = ClassifierConfig.of_run(about.config)
+    return HeatRun(folder, about.classes, about.study.fingerprint, config, inside)
 
 
 def heat_maps(run: HeatRun, region_of: Mapping[str, Mask]) -> Iterator[tuple[str, Floats]]:

@@ -14,14 +14,14 @@ import torch
 from rich.console import Console
 
 from lunglens.errors import LungLensError, OutputError
+from lunglens.evaluate.run_record import RUN
 from lunglens.files import write_json
-from lunglens.jobs import Job, Outcome
+from lunglens.jobs import Job, JobResult
 
 FORMAT = 1
-RUN = "run.json"
 # A run may go on another day and, with other drivers, on another machine; everything else must be the same.
 MAY_DIFFER = ("date", "hardware", "versions")
-Runner = Callable[[Sequence[Job], Console], list[Outcome]]
+Runner = Callable[[Sequence[Job], Console], list[JobResult]]
 
 
 class FoldsFailedError(LungLensError):
@@ -58,7 +58,7 @@ def run_folds(jobs: Sequence[Job], runner: Runner, console: Console) -> list[Any
     outcomes = runner(jobs, console)
     failed = [outcome for outcome in outcomes if outcome.state != "done"]
     if failed:
-        where = "; ".join(f"{outcome.name}: {outcome.error} (see {outcome.log})" for outcome in failed)
+        where = "; ".join(f"{outcome.job.name}: {outcome.error} (see {outcome.job.log})" for outcome in failed)
         raise FoldsFailedError(f"{len(failed)} of {len(jobs)} folds failed: {where}. Run the same command again")
     return [outcome.result for outcome in outcomes]
 

@@ -1,52 +1,122 @@
 """Classifiers: any timm backbone, HRNet's streams as they are, and the paper's fully connected head (fig. 11)."""
 
 import itertools
+import math
 from typing import Any
 
 import timm
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
+from torch.nn.functional import interpolate, logsigmoid
+
+from lunglens.errors import ConfigurationError
+
+
+def network_settings(name: str) -> Any:
+    """What timm knows of a network: its input's size, mean and standard deviation.
+
+    Raises:
+        ConfigurationError: timm has no such network.
+    """
+    settings = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
+    if settings is None:
+        raise ConfigurationError(f"backbone {name!r} is none of timm's networks; timm.list_models() names them")
+    return settings
+
+
+def create_trunk(name: str, size: int | None, *, pretrained: bool = False, channels: int = 1) -> Any:
+    """A timm network without its last layer; HRNet as its four streams."""
+    settings = network_settings(name)
+    how: dict[str, Any] = {"num_classes": 0}
+    if name.startswith("hrnet"):
+        # feature_location "" gives the fused streams themselves (1/4, 1/8, 1/16, 1/32), without the wide
+        # ImageNet head that would halve the speed.
+        how = {"features_only": True, "feature_location": "", "out_indices": (1, 2, 3, 4)}
+    elif settings.fixed_input_size and size is not None:
+        how["img_size"] = size
+    return timm.create_model(name, in_chans=channels, pretrained=pretrained, **how)
 
 
 class Streams(nn.Module):
-    """A timm backbone as a list of last feature maps: HRNet's parallel streams, or the one map of other networks."""
+    """A timm network as a list of last feature maps: HRNet's parallel streams, or the one map of other networks.
 
-    def __init__(self, name: str) -> None:
+    Tokens of transformers are laid out as the map that they are; class tokens are left out. Images are standardised by
+    `mean` and `std`, which change nothing (0 and 1) until weights that expect something else are loaded.
+    channels: of each stream. has_maps: False where the network gives numbers without a place; then they are maps of
+    one position. size: side of the images for networks that are built for one size.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, name: str, size: int | None = None) -> None:
         super().__init__()
         self.is_hrnet = name.startswith("hrnet")
-        self.net: Any  # timm's networks carry methods that nn.Module does not name
+        self.net = create_trunk(name, size)
+        self.register_buffer("mean", torch.zeros(()))
+        self.register_buffer("std", torch.ones(()))
+        self.has_maps, self.channels_last, self.grid = True, False, (0, 0)
         if self.is_hrnet:
-            # feature_location "" gives the fused streams themselves (1/4, 1/8, 1/16, 1/32), without the wide
-            # ImageNet head that would halve the speed.
-            self.net = timm.create_model(
-                name, features_only=True, in_chans=1, feature_location="", out_indices=(1, 2, 3, 4)
-            )
             self.channels = tuple(self.net.feature_info.channels())
-        else:
-            self.net = timm.create_model(name, in_chans=1, num_classes=0)
-            self.channels = (self.net.num_features,)
+            return
+        side = size or network_settings(name).input_size[1]
+        with torch.inference_mode():
+            self.channels = (self._look(self.net.eval().forward_features(torch.zeros(1, 1, side, side))),)
+        self.net.train()
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """(N, 1, H, W) -> maps (N, C_i, H_i, W_i), finest first."""
-        if self.is_hrnet:
-            return list(self.net(images))
-        return [self.net.forward_features(images)]
+        images = (images - self.mean) / self.std
+        return list(self.net(images)) if self.is_hrnet else [self._map(self.net.forward_features(images))]
+
+    def _look(self, features: Tensor) -> int:
+        """Note how the network lays out its features; their number."""
+        wide = self.net.num_features
+        if features.ndim == 4:
+            self.channels_last = features.shape[1] != wide and features.shape[-1] == wide
+            return features.shape[-1 if self.channels_last else 1]
+        if features.ndim == 3:
+            tokens = features.shape[1] - getattr(self.net, "num_prefix_tokens", 0)
+            side = math.isqrt(tokens)
+            self.has_maps = side * side == tokens
+            self.grid = (side, side) if self.has_maps else (tokens, 1)
+        else:
+            self.has_maps = False
+        return features.shape[-1]
+
+    def _map(self, features: Tensor) -> Tensor:
+        if features.ndim == 4:
+            return features.permute(0, 3, 1, 2) if self.channels_last else features
+        if features.ndim == 3:
+            count = self.grid[0] * self.grid[1]
+            return features[:, -count:].transpose(1, 2).reshape(-1, self.channels[0], *self.grid)
+        return features[:, :, None, None]
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        for name in ("mean", "std"):  # runs of version 0.1.0 have none
+            state_dict.setdefault(prefix + name, getattr(self, name))
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
 class Classifier(nn.Module):
     """Backbone, global average pooling of every stream, dropout and fully connected layers.
 
-    backbone: any timm name whose features are (N, C, H, W); hrnet_w18 is the paper's.
+    backbone: any timm name; hrnet_w18 is the paper's.
     outputs: 1 for two classes, else their number.
+    size: side of the images; only transformers that are built for one size need it.
     head: widths of the hidden layers; the paper does not print them, 2048 and 512 is the reading built here.
     """
 
     def __init__(
-        self, backbone: str = "hrnet_w18", head: tuple[int, ...] = (2048, 512), dropout: float = 0.5, outputs: int = 1
+        self,
+        backbone: str = "hrnet_w18",
+        head: tuple[int, ...] = (2048, 512),
+        dropout: float = 0.5,
+        outputs: int = 1,
+        size: int | None = None,
     ) -> None:
         super().__init__()
-        self.streams = Streams(backbone)
+        self.streams = Streams(backbone, size)
         widths = [sum(self.streams.channels), *head, outputs]
         self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in itertools.pairwise(widths))
         self.dropout = nn.Dropout(dropout)
@@ -96,18 +166,43 @@ def class_activation(maps: list[Tensor], gradient: Tensor) -> Tensor:
 
 
 class ClassifierGraph(nn.Module):
-    """What the classifier package computes in one pass: probability, logit, heat-map and pooled features."""
+    """What a classifier package computes in one pass: probability, logit, heat-map and pooled features.
 
-    outputs = ("probability", "logit", "heat", "features")
+    Of several members (an ensemble) the mean of their probabilities, and of their heat; features side by side. Of two
+    classes `probability`, `logit` and `heat` are of the first; of more, of each. A trunk without maps gives no heat.
+    """
 
-    def __init__(self, classifier: Classifier) -> None:
+    def __init__(self, *members: Classifier) -> None:
         super().__init__()
-        self.classifier = classifier
+        self.members = nn.ModuleList(members)
+        with_heat = all(member.streams.has_maps for member in members)
+        self.outputs = ("probability", "logit", *(["heat"] if with_heat else []), "features")
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """(N, 1, S, S) -> (N,), (N,), (N, h, w), (N, C)."""
-        maps = self.classifier.streams(images)
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """(N, 1, S, S) -> (N,), (N,), (N, h, w), (N, C); of K > 2 classes (N, K), (N, K), (N, K, h, w), (N, C)."""
+        logits, heats, pooled = zip(*(self._answer(member, images) for member in self.members), strict=True)
+        logit = logits[0] if len(logits) == 1 else mean_logit(torch.stack(logits))
+        probability = logit.sigmoid() if logit.ndim == 1 else logit.softmax(1)
+        heat = (torch.stack(heats).mean(0),) if "heat" in self.outputs else ()
+        return probability, logit, *heat, torch.cat(pooled, 1)
+
+    def _answer(self, member: Any, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        maps = member.streams(images)
         pooled = pool(maps)
-        logit = self.classifier.logits(pooled)
-        heat = class_activation(maps, self.classifier.pooled_gradient(pooled))
-        return logit.sigmoid(), logit, heat, pooled
+        logits = member.logits(pooled)
+        heats = [class_activation(maps, member.pooled_gradient(pooled, k)) for k in range(_outputs(logits))]
+        return logits, heats[0] if logits.ndim == 1 else torch.stack(heats, 1), pooled
+
+
+def mean_logit(logits: Tensor) -> Tensor:
+    """Logits of the mean of the members' probabilities: (M, N) -> (N,), or (M, N, K) -> (N, K) logarithms.
+
+    Computed from logarithms, which a probability near 0 or 1 does not round away.
+    """
+    if logits.ndim == 3:
+        return logits.log_softmax(2).logsumexp(0) - math.log(len(logits))
+    return logsigmoid(logits).logsumexp(0) - logsigmoid(-logits).logsumexp(0)
+
+
+def _outputs(logits: Tensor) -> int:
+    return 1 if logits.ndim == 1 else logits.shape[1]

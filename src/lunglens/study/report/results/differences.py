@@ -1,7 +1,9 @@
 """How a study and its runs differ from the paper: settings against the paper's, key by key, and what is always so."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from lunglens.evaluate.run_record import ClassifierRun, LungsRun
 from lunglens.study.config.training import ClassifierConfig, LungsConfig
 from lunglens.study.report.paper import PAPER_RESULT
 
@@ -36,22 +38,22 @@ ALWAYS = (
 _NOT_COMPARED = ("positive", "negative", "split", "sources")
 
 
-def differences(study: str, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def differences(study: str, runs: Sequence[tuple[str, ClassifierRun | LungsRun]]) -> list[dict[str, Any]]:
     """Rows of what differs: what, the paper, here, and the names of the runs that it is of ("" where of all).
 
     Args:
         study: the study's counts in words, such as "416 covid + 398 non-covid".
-        runs: `run.json` of each run, with its `name`.
+        runs: name and `run.json` of each run.
     """
     rows = [{"what": "Films", "paper": PAPER_RESULT, "here": study, "runs": ""}]
     rows += [{"what": what, "paper": paper, "here": here, "runs": ""} for what, paper, here in ALWAYS]
     found: dict[tuple[str, str, str], list[str]] = {}
-    for run in runs:
-        paper = (LungsConfig() if run["kind"] == "lungs" else ClassifierConfig()).model_dump(mode="json")
+    for name, run in runs:
+        paper = (LungsConfig() if run.kind == "lungs" else ClassifierConfig()).model_dump(mode="json")
         paper["optimization"]["precision"] = "32-true"  # our default is chosen by machine, every run says which it had
-        for key, (printed, here) in _changed(paper, run["config"]).items():
-            found.setdefault((f"{run['kind']}: {key}", printed, here), []).append(run["name"])
-    of_kind = {kind: sum(run["kind"] == kind for run in runs) for kind in ("lungs", "classifier")}
+        for key, (printed, here) in _changed(paper, run.config).items():
+            found.setdefault((f"{run.kind}: {key}", printed, here), []).append(name)
+    of_kind = {kind: sum(run.kind == kind for _, run in runs) for kind in ("lungs", "classifier")}
     for (what, printed, here), names in found.items():
         everywhere = len(names) == of_kind[what.partition(":")[0]]
         rows.append({"what": what, "paper": printed, "here": here, "runs": "" if everywhere else ", ".join(names)})

@@ -1,85 +1,143 @@
 """Every number of the results page, as it goes to `results.json`, and the sentences at its top."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lunglens.errors import DataError
 from lunglens.evaluate.figures.classifier import SHOWN
 from lunglens.evaluate.figures.style import percent, spread
-from lunglens.evaluate.figures.table6 import read_json
+from lunglens.evaluate.run_record import (
+    FINISH,
+    ClassifierMetrics,
+    ClassifierRun,
+    LungMeasures,
+    LungMetrics,
+    LungsRun,
+    Measures,
+    StudyName,
+    read_classifier_metrics,
+    read_classifier_run,
+    read_lung_metrics,
+    read_run,
+)
 
 Numbers = dict[str, Any]
+_Pooled = TypeVar("_Pooled", Measures, LungMeasures)
 FACTS = ("model", "seed", "date", "parameters", "gflops", "cpu_ms", "hardware", "versions")
 
 
-def read_run(folder: Path, kind: str, study: str | None = None) -> Numbers:
-    """`run.json` and `metrics.json` of a finished run, with its folder's name.
+@dataclass(frozen=True)
+class ClassifierResult:
+    """A finished run of `crossval classifier` on disk."""
+
+    folder: Path
+    about: ClassifierRun
+    metrics: ClassifierMetrics
+
+    @property
+    def pooled(self) -> Measures:
+        """Measures over the films of all folds."""
+        return _not_none(self.metrics.pooled, self.folder)
+
+
+@dataclass(frozen=True)
+class LungsResult:
+    """A finished run of `crossval lungs` on disk."""
+
+    folder: Path
+    about: LungsRun
+    metrics: LungMetrics
+
+    @property
+    def pooled(self) -> LungMeasures:
+        """Measures over the films of all folds."""
+        return _not_none(self.metrics.pooled, self.folder)
+
+
+def read_classifier_result(folder: Path, study: str | None = None) -> ClassifierResult:
+    """A finished run of a classifier; with `study`, its fingerprint, only one on it.
 
     Raises:
         DataError: it is not finished, or a run of another kind or on another study.
     """
-    about, metrics = read_json(folder / "run.json"), read_json(folder / "metrics.json")
-    if about.get("kind") != kind:
-        raise DataError(f"{folder}: a run of kind {about.get('kind')!r}, not {kind}")
-    check_study(folder, about.get("study", {}), study)
-    return {"name": folder.name, "folder": folder, "about": about, "metrics": metrics}
+    about = read_classifier_run(folder)
+    check_study(folder, about.study, study)
+    return ClassifierResult(folder, about, read_classifier_metrics(folder))
 
 
-def check_study(folder: Path, found: Numbers, study: str | None) -> None:
+def read_lungs_result(folder: Path) -> LungsResult:
+    """A finished run on lungs.
+
+    Raises:
+        DataError: it is not finished, or a run of another kind.
+    """
+    about = read_run(folder)
+    if not isinstance(about, LungsRun):
+        raise DataError(f"{folder}: a run of kind 'classifier', not lungs")
+    return LungsResult(folder, about, read_lung_metrics(folder))
+
+
+def _not_none(pooled: _Pooled | None, folder: Path) -> _Pooled:
+    if pooled is None:
+        raise DataError(f"{folder}: no film was tested in any fold; {FINISH}")
+    return pooled
+
+
+def check_study(folder: Path, found: StudyName, study: str | None) -> None:
     """Raise DataError where a fingerprint is given and the folder's study has another."""
-    if study is not None and found.get("fingerprint") != study:
-        raise DataError(f"{folder}: is of another study ({found.get('name')}); give it as --control, or not at all")
+    if study is not None and found.fingerprint != study:
+        raise DataError(f"{folder}: is of another study ({found.name}); give it as --control, or not at all")
 
 
-def run_row(run: Numbers) -> Numbers:
+def run_row(run: ClassifierResult) -> Numbers:
     """One run in a line: cross-validated against never seen, AUROC and accuracy with intervals."""
-    metrics, about = run["metrics"], run["about"]
-    pooled, unseen = metrics["pooled"], metrics["external"].get("all")
+    about, pooled, unseen = run.about, run.pooled, run.metrics.external.get("all")
+    elsewhere = "external sources of the study" if about.unseen is None else about.unseen.name
     return {
-        "name": run["name"],
-        "study": about["study"]["name"],
-        "model": about["model"],
-        "cut": about["cut"],
-        "films": pooled["n"],
-        "classes": pooled["classes"],
-        "auroc": spread(pooled["auroc"], pooled["auroc_95_ci"]),
+        "name": run.folder.name,
+        "study": about.study.name,
+        "model": about.model,
+        "cut": about.cut,
+        "films": pooled.n,
+        "classes": pooled.classes,
+        "auroc": spread(pooled.auroc, pooled.auroc_95_ci),
         "accuracy": _percents(pooled, "accuracy"),
-        "unseen": None if unseen is None else about.get("unseen", {}).get("name", "external sources of the study"),
-        "unseen_n": None if unseen is None else unseen["n"],
-        "unseen_auroc": None if unseen is None else spread(unseen["auroc"], unseen["auroc_95_ci"]),
+        "unseen": None if unseen is None else elsewhere,
+        "unseen_n": None if unseen is None else unseen.n,
+        "unseen_auroc": None if unseen is None else spread(unseen.auroc, unseen.auroc_95_ci),
         "unseen_accuracy": None if unseen is None else _percents(unseen, "accuracy"),
     }
 
 
-def measures_rows(run: Numbers) -> list[Numbers]:
+def measures_rows(run: ClassifierResult) -> list[Numbers]:
     """Rows of all measures in percent: all folds, within each source, never seen; "-" where undefined."""
-    metrics = run["metrics"]
-    parts = [("cross-validated, all folds", metrics["pooled"])]
-    parts += [(f"cross-validated, {name}", found) for name, found in metrics["by_source"].items()]
+    metrics = run.metrics
+    parts = [("cross-validated, all folds", run.pooled)]
+    parts += [(f"cross-validated, {name}", found) for name, found in metrics.by_source.items()]
     parts += [
-        (f"not trained on: {'all films' if name == 'all' else name}", found)
-        for name, found in metrics["external"].items()
+        (f"not trained on: {'all films' if name == 'all' else name}", found) for name, found in metrics.external.items()
     ]
     return [
         {
             "films": name,
-            "n": found["n"],
-            "without": found["without_group"],
+            "n": found.n,
+            "without": found.without_group,
             **{measure: _percents(found, measure) for measure in SHOWN},
         }
         for name, found in parts
     ]
 
 
-def folds_rows(run: Numbers) -> list[Numbers]:
+def folds_rows(run: ClassifierResult) -> list[Numbers]:
     """Rows as in the paper's table 6."""
     return [
-        {"fold": fold, "n": found["n"], **{measure: percent(found[measure]) for measure in SHOWN}}
-        for fold, found in run["metrics"]["folds"].items()
+        {"fold": fold, "n": found.n, **{measure: percent(found.value(measure)) for measure in SHOWN}}
+        for fold, found in run.metrics.folds.items()
     ]
 
 
-def headline(study: Numbers, runs: list[Numbers], controls: list[Numbers]) -> list[str]:
+def headline(study: Numbers, runs: list[ClassifierResult], controls: list[ClassifierResult]) -> list[str]:
     """What the page says first: the gap between cross-validation and films never seen, and the control beside it."""
     said = []
     for run in runs:
@@ -110,24 +168,25 @@ def headline(study: Numbers, runs: list[Numbers], controls: list[Numbers]) -> li
     return said
 
 
-def lungs_rows(run: Numbers) -> list[Numbers]:
+def lungs_rows(run: LungsResult) -> list[Numbers]:
     """All films and each source: mean with interval, median, 5th percentile of Dice, IoU, HD95, ASSD."""
-    metrics = run["metrics"]
     return [
         {
             "films": name,
-            "n": found["dice"]["n"],
-            "dice": spread(found["dice"]["mean"], found["dice"]["mean_95_ci"], 4),
-            "median": f"{found['dice']['median']:.4f}",
-            "low": f"{found['dice']['percentile_5']:.4f}",
-            "iou": f"{found['iou']['mean']:.4f}",
-            "hd95": f"{found['hd95_px']['mean']:.1f}",
-            "assd": f"{found['assd_px']['mean']:.2f}",
+            "n": found.dice.n,
+            "dice": spread(found.dice.mean, found.dice.mean_95_ci, 4),
+            "median": f"{found.dice.median:.4f}",
+            "low": f"{found.dice.percentile_5:.4f}",
+            "iou": f"{found.iou.mean:.4f}",
+            "hd95": f"{found.hd95_px.mean:.1f}",
+            "assd": f"{found.assd_px.mean:.2f}",
         }
-        for name, found in {"all": metrics["pooled"], **metrics["by_source"]}.items()
+        for name, found in {"all": run.pooled, **run.metrics.by_source}.items()
     ]
 
 
-def _percents(found: Numbers, measure: str) -> str:
-    between = found.get(f"{measure}_95_ci")
-    return percent(found[measure], 1) + (f" ({percent(between[0], 1)} to {percent(between[1], 1)})" if between else "")
+def _percents(found: Measures, measure: str) -> str:
+    between = found.interval(measure)
+    return percent(found.value(measure), 1) + (
+        f" ({percent(between[0], 1)} to {percent(between[1], 1)})" if between else ""
+    )

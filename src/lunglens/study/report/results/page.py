@@ -1,26 +1,28 @@
 """`report/results.html` of a study: one page over its runs. It may show patients' films: keep it private."""
 
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from lunglens.evaluate.figures.classifier import SHOWN
-from lunglens.evaluate.figures.table6 import read_json
-from lunglens.evaluate.printed_tables_words import paper_inconsistencies
-from lunglens.files import write_bytes, write_json
+from lunglens.evaluate.printed_tables_report import paper_inconsistencies
+from lunglens.evaluate.run_record import StudyName
+from lunglens.files import read_json, write_bytes, write_json
 from lunglens.study.report.page import write_study_report
 from lunglens.study.report.pages import data_uri, environment
 from lunglens.study.report.results.differences import differences
 from lunglens.study.report.results.numbers import (
     FACTS,
+    ClassifierResult,
+    LungsResult,
     Numbers,
     check_study,
     folds_rows,
     headline,
     lungs_rows,
     measures_rows,
-    read_run,
+    read_classifier_result,
+    read_lungs_result,
     run_row,
 )
 
@@ -48,29 +50,34 @@ def write_results_report(study: Path, inputs: Inputs) -> Path:
     Raises:
         DataError: a folder is no finished run of its kind.
     """
-    data = read_json(write_study_report(study).with_suffix(".json"))
+    data = read_json(write_study_report(study).with_suffix(".json"), "make it again with report")
     fingerprint = data["study"]["fingerprint"]
-    runs = [read_run(path, "classifier", fingerprint) for path in inputs.runs]
-    controls = [read_run(path, "classifier") for path in inputs.controls]
-    compared = None if inputs.compared is None else read_json(inputs.compared / "comparison.json")
-    heat = None if inputs.heat is None else read_json(inputs.heat / "heat.json")
+    runs = [read_classifier_result(path, fingerprint) for path in inputs.runs]
+    controls = [read_classifier_result(path) for path in inputs.controls]
+    compared = (
+        None
+        if inputs.compared is None
+        else read_json(inputs.compared / "comparison.json", "make it again with compare")
+    )
+    heat = None if inputs.heat is None else read_json(inputs.heat / "heat.json", "make it again with explain")
     for folder, found in ((inputs.compared, compared), (inputs.heat, heat)):
         if folder is not None and found is not None:
-            check_study(folder, found["study"], fingerprint)
-    lungs = [read_run(path, "lungs") for path in inputs.lungs]
+            check_study(folder, StudyName.model_validate(found["study"]), fingerprint)
+    lungs = [read_lungs_result(path) for path in inputs.lungs]
+    classifiers = [*runs, *controls]
     numbers = {
         "format": 1,
         "study": data["study"],
         "data": {"images": data["images"], "per_class": data["per_class"], "groups": data["groups"]},
         "headline": headline(data, runs, controls),
-        "summary": [run_row(run) for run in (*runs, *controls)],
-        "runs": [_described(run) for run in (*runs, *controls)],
-        "lungs": [{"name": run["name"], "rows": lungs_rows(run), **_facts(run)} for run in lungs],
+        "summary": [run_row(run) for run in classifiers],
+        "runs": [_described(run) for run in classifiers],
+        "lungs": [{"name": run.folder.name, "rows": lungs_rows(run), **_facts(run)} for run in lungs],
         "compared": compared,
         "heat": heat,
         "differences": differences(
             " + ".join(f"{n} {name}" for name, n in data["per_class"].items()),
-            [run["about"] | {"name": run["name"]} for run in (*runs, *controls, *lungs)],
+            [*((run.folder.name, run.about) for run in classifiers), *((run.folder.name, run.about) for run in lungs)],
         ),
     }
     page = study / "report" / "results.html"
@@ -79,19 +86,17 @@ def write_results_report(study: Path, inputs: Inputs) -> Path:
     return page
 
 
-def _described(run: Numbers) -> Numbers:
-    return {"name": run["name"], "measures": measures_rows(run), "folds": folds_rows(run), **_facts(run)}
+def _described(run: ClassifierResult) -> Numbers:
+    return {"name": run.folder.name, "measures": measures_rows(run), "folds": folds_rows(run), **_facts(run)}
 
 
-def _facts(run: Numbers) -> Numbers:
-    return {
-        "facts": {name: run["about"][name] for name in FACTS if name in run["about"]},
-        "config": run["about"]["config"],
-    }
+def _facts(run: ClassifierResult | LungsResult) -> Numbers:
+    about = run.about.to_json()
+    return {"facts": {name: about[name] for name in FACTS if name in about}, "config": about["config"]}
 
 
 def _render(numbers: Numbers, data: Numbers, inputs: Inputs) -> str:
-    template = environment().from_string(files(__package__).joinpath("results.html.jinja").read_text(encoding="utf-8"))
+    template = environment(__package__).get_template("results.html.jinja")
     return template.render(
         **numbers,
         words=data["words"],

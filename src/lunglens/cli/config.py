@@ -1,0 +1,63 @@
+"""The command line's verbs for configurations: list, show, copy, schema."""
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lunglens.files import readable
+
+app = typer.Typer(help="Configurations: those that ship, and every key there is.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="A configuration that `lunglens config list` gives, or a TOML file.")]
+
+
+@app.command("list")
+def list_() -> None:
+    """List the configurations that ship, with what each is for."""
+    from lunglens.study.config import shipped_configs
+
+    for name, path in shipped_configs().items():
+        first, *_ = path.read_text(encoding="utf-8").splitlines()
+        typer.echo(f"{name + ':':15}{first.removeprefix('# ')}")
+
+
+@app.command()
+def show(name: Name) -> None:
+    """Print a configuration as it is written; what it does not say has the default (see `lunglens config schema`)."""
+    from lunglens.study.config import config_path, load_config
+
+    load_config(name)
+    typer.echo(config_path(name).read_text(encoding="utf-8"), nl=False)
+
+
+@app.command()
+def copy(name: Name, to: Annotated[Path, typer.Argument(help="Folder, or the new file.")]) -> None:
+    """Copy a configuration to change it, with the exclusion lists that it names."""
+    from lunglens.errors import OutputError
+    from lunglens.study.config import config_path, load_config
+
+    study, source = load_config(name).study, config_path(name)
+    target = to if to.suffix == ".toml" else to / source.name
+    lists = [criterion.file for criterion in study.criteria if criterion.kind == "exclusion-list"] if study else []
+    files = {source: target} | {source.parent / file: target.parent / file for file in lists}
+    for path in files.values():
+        if path.exists():
+            raise OutputError(f"{path}: is there already; choose another name or remove it")
+    try:
+        for old, new in files.items():
+            new.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(old, new)
+    except OSError as error:
+        raise OutputError(f"{target}: cannot be written ({error}); free space or rights, then run again") from error
+    typer.echo(f"{readable(target)}; use it with --config {readable(target)}")
+
+
+@app.command()
+def schema() -> None:
+    """Print every key with its type, default and meaning, as Markdown (docs/configuration.md)."""
+    from lunglens.study.config import Config
+    from lunglens.study.config.schema import markdown
+
+    typer.echo(markdown(Config), nl=False)

@@ -1,0 +1,49 @@
+"""What several verbs share: arguments and options, the console that they speak to, a bar."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+Films = Annotated[list[Path], typer.Argument(metavar="PATH...", help="DICOM, PNG, JPEG or TIFF files, or folders.")]
+Study = Annotated[Path, typer.Argument(metavar="STUDY", help="A folder that curate has made.")]
+Data = Annotated[Path, typer.Option("--data", envvar="LUNGLENS_DATA", help="Folder that holds the data sets.")]
+Out = Annotated[Path, typer.Option("--out", help="Folder for the results; run again to go on.")]
+ConfigFile = Annotated[
+    str | None,
+    typer.Option("--config", help="TOML file, or a name that `lunglens config list` gives; else the paper's."),
+]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one key, such as classifier.optimization.epochs=3."),
+]
+Seed = Annotated[int | None, typer.Option(help="For every seed of the configuration.")]
+Lungs = Annotated[Path | None, typer.Option("--lungs", help="Lungs package instead of the one that ships.")]
+Classifier = Annotated[
+    Path | None, typer.Option("--classifier", help="Classifier package instead of the one that ships.")
+]
+
+
+def console() -> "Console":
+    """What is said while a verb works goes to stderr; stdout is for its answer."""
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def progress() -> "Progress":
+    """A bar with what is done, how many a second, and the time that is left."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Speed(ProgressColumn):
+        def render(self, task: object) -> Text:
+            speed = getattr(task, "finished_speed", None) or getattr(task, "speed", None)
+            return Text(f"{speed:.1f}/s" if speed else "")
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Speed(), TimeRemainingColumn())
+    return Progress(*columns, console=console())

@@ -1,0 +1,65 @@
+"""Where a classifier of two classes decides, and what it decides rightly there, from a table of probabilities."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lunglens.errors import DataError
+from lunglens.evaluate.intervals import bootstrap_draws, interval
+from lunglens.evaluate.predictions import groups_of
+from lunglens.evaluate.rates import youden_threshold
+
+DIGITS = 4
+
+
+def chosen_threshold(predictions: pd.DataFrame, classes: Sequence[str]) -> float:
+    """The first class's probability where sensitivity + specificity is largest; every source x class weighs the same.
+
+    Raises:
+        DataError: the films are of one class.
+    """
+    if missing := set(classes) - set(predictions["class"]):
+        raise DataError(f"no film of class {', '.join(sorted(missing))} to choose a threshold on")
+    weight = 1 / predictions.groupby(["source", "class"])["class"].transform("size").to_numpy(float)
+    positive = (predictions["class"] == classes[0]).to_numpy()
+    return round(youden_threshold(positive, predictions[f"p_{classes[0]}"].to_numpy(float), weight), DIGITS)
+
+
+def operating_points(
+    tables: Mapping[str, pd.DataFrame], classes: Sequence[str], threshold: float, seed: int = 0
+) -> list[dict[str, Any]]:
+    """Sensitivity and specificity at a threshold on some films, with 95 % intervals by group.
+
+    Args:
+        tables: words for the films -> rows of predictions; those of one class or of too few patients are left out.
+        classes: the two; the first is positive.
+        threshold: of its probability.
+        seed: of the bootstrap.
+    """
+    rows = []
+    for films, table in tables.items():
+        positive = (table["class"] == classes[0]).to_numpy()
+        called = table[f"p_{classes[0]}"].to_numpy(float) >= threshold
+        if len(set(positive)) < 2:
+            continue
+        shares, bounds = _shares(positive, called), _bounds(positive, called, groups_of(table), seed)
+        if None not in bounds:
+            counts = {"n_positive": int(positive.sum()), "n_negative": int((~positive).sum())}
+            row: dict[str, Any] = {"films": films, **counts}
+            for name, share, between in zip(("sensitivity", "specificity"), shares, bounds, strict=True):
+                row |= {name: round(share, DIGITS), f"{name}_95_ci": between}
+            rows.append(row)
+    return rows
+
+
+def _bounds(positive: Any, called: Any, groups: Any, seed: int) -> list[list[float] | None]:
+    draws = bootstrap_draws(lambda rows: _shares(positive[rows], called[rows]), groups, seed)
+    return [interval(draws[:, column]) for column in (0, 1)]
+
+
+def _shares(positive: Any, called: Any) -> list[float]:
+    """Sensitivity and specificity; NaN where there is no such film."""
+    parts = (called[positive], ~called[~positive])
+    return [float(part.mean()) if len(part) else np.nan for part in parts]

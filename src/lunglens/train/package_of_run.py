@@ -1,0 +1,151 @@
+"""`lunglens export`: a finished run of a classifier -> a model package with its card."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from safetensors.torch import save_file
+
+from lunglens.errors import DataError
+from lunglens.evaluate.classification import external_tables, measures
+from lunglens.evaluate.operating_point import chosen_threshold, operating_points
+from lunglens.evaluate.predictions import EXTERNAL, cross_validated, read_predictions
+from lunglens.evaluate.run_record import ClassifierRun, read_classifier_run
+from lunglens.files import write_atomically, write_bytes
+from lunglens.film.model_package.package import load_package
+from lunglens.film.model_package.record import AnswerClass, AnswerSettings, ClassifierParameters
+from lunglens.film.parameters import Postprocess
+from lunglens.study.config.training import ClassifierConfig
+from lunglens.train.card import card
+from lunglens.train.classifier import load_trained
+from lunglens.train.crossval.classifier import FILMS, PREDICTIONS, SOURCES, VALIDATION, outputs_of
+from lunglens.train.crossval.run_folder import gather
+from lunglens.train.export import CARD, export_package
+from lunglens.train.networks.classifier import Classifier, ClassifierGraph
+from lunglens.train.networks.weights import WEIGHTS
+from lunglens.train.provenance import today
+
+
+@dataclass(frozen=True, eq=False)
+class Exported:
+    """What is exported of a run: the folds whose models are the members, and the films that they are measured on.
+
+    predictions: of films that no member, or (of an ensemble) not the member that predicted them, was trained on.
+    """
+
+    run: ClassifierRun
+    folds: list[str]
+    films: pd.DataFrame
+    sources: pd.DataFrame
+    predictions: pd.DataFrame
+
+    @property
+    def measured_on(self) -> str:
+        """What the predictions are of, in words."""
+        if self.folds == [VALIDATION]:
+            return "validation patients, who chose the weights to keep and the threshold: the numbers flatter"
+        if len(self.folds) == 1:
+            return f"the films of fold {self.folds[0]}, which this model has not seen; they chose the threshold"
+        return "all films out of fold, each by the members that have not seen its patient; they chose the threshold"
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Words -> rows of predictions: all, each source, and what was never trained on."""
+        inside = cross_validated(self.predictions)
+        found = {"all": inside} | {str(source): rows for source, rows in inside.groupby("source", sort=True)}
+        unseen = external_tables(self.predictions[self.predictions["fold"] == EXTERNAL], self.run.classes)
+        return found | {f"never trained on: {words}": rows for words, rows in unseen.items()}
+
+
+def export_run(run: Path, folder: Path, *, fold: str | None = None, ensemble: bool = False) -> None:
+    """Write the package.
+
+    Args:
+        run: folder of `fit`, or of `crossval classifier`.
+        folder: the package to make; a card in it is replaced.
+        fold: of a cross-validation, whose model to take.
+        ensemble: of a cross-validation, take the models of all folds and answer with their mean probability.
+
+    Raises:
+        DataError: the run is not finished, or it holds several models and none was chosen.
+        ModelPackageError: the graph does not agree with torch.
+    """
+    exported = _read(run, fold, ensemble)
+    about, classes = exported.run, exported.run.classes
+    config = ClassifierConfig.of_run(about.config)
+    members = [_member(run, name, config, classes) for name in exported.folds]
+    files = _save_weights(members, folder)
+    two = len(classes) == 2
+    threshold = chosen_threshold(cross_validated(exported.predictions), classes) if two else None
+    answer = AnswerSettings(
+        activation="sigmoid" if two else "softmax",
+        classes=[AnswerClass(name=name) for name in classes],
+        threshold=threshold,
+    )
+    tables = {words: rows for words, rows in exported.tables.items() if len(rows)}
+    metrics = {words: measures(rows, classes, about.seed).to_json() for words, rows in tables.items()}
+    rows = [] if threshold is None else operating_points(tables, classes, threshold, about.seed)
+    graph = ClassifierGraph(*members)
+    export_package(
+        graph,
+        folder,
+        name=_name(about, config, len(members)),
+        input_size=config.view.input_size,
+        parameters=ClassifierParameters(postprocess=Postprocess(), view=config.view, answer=answer),
+        provenance={
+            "date": today(),
+            "run": about.model_dump(include={"date", "seed", "versions", "hardware"}),
+            "folds": exported.folds,
+            "images": _counts(exported.films),
+            "config": about.config,
+            "metrics": metrics,
+        },
+        files=files,
+        origin={"pretrained": config.pretrained, "data": about.study.to_json(), "members": len(members)},
+        measured={"on": exported.measured_on, "rows": rows},
+    )
+    package = load_package(folder, "classification")
+    text = card(package.record, exported.films, exported.sources, has_heat="heat" in graph.outputs)
+    write_bytes(folder / CARD, text.encode())
+
+
+def _read(run: Path, fold: str | None, ensemble: bool) -> Exported:
+    about = read_classifier_run(run)
+    folds = about.folds
+    if ensemble == (fold is not None) and len(folds) > 1:
+        raise DataError(f"{run}: holds {len(folds)} models: give --fold, one of {', '.join(folds)}, or --ensemble")
+    if fold is not None and fold not in folds:
+        raise DataError(f"{run}: has no fold {fold}; it has {', '.join(folds)}")
+    films = pd.read_csv(run / FILMS, dtype=str, keep_default_na=False)
+    path = run / SOURCES
+    sources = pd.read_csv(path, dtype=str, keep_default_na=False) if path.exists() else pd.DataFrame(columns=["source"])
+    if fold is None:
+        return Exported(about, folds, films, sources, read_predictions(run / PREDICTIONS, about.classes))
+    return Exported(about, [fold], films, sources, gather(run, [fold]))
+
+
+def _member(run: Path, fold: str, config: ClassifierConfig, classes: list[str]) -> Classifier:
+    return load_trained(config, run / "folds" / fold, outputs_of(classes)).classifier
+
+
+def _save_weights(members: list[Classifier], folder: Path) -> list[str]:
+    """The weights of a single model, for others to start from: in the graph they are folded together."""
+    (folder / WEIGHTS).unlink(missing_ok=True)
+    if len(members) > 1:
+        return []
+    state = {name: value.contiguous() for name, value in members[0].state_dict().items()}
+    write_atomically(folder / WEIGHTS, lambda path: save_file(state, path))
+    return [WEIGHTS]
+
+
+def _name(about: ClassifierRun, config: ClassifierConfig, members: int) -> str:
+    """Study, network, size; only letters that a package's name may have."""
+    words = f"{about.study.name}-{config.backbone}-{config.view.input_size}"
+    words += f"-x{members}" if members > 1 else ""
+    plain = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in words).strip("-")
+    return plain[:100] or "classifier"
+
+
+def _counts(films: pd.DataFrame) -> dict[str, int]:
+    counts = (films["source"] + " " + films["class"] + " fold " + films["fold"]).value_counts().sort_index()
+    return {str(key): int(count) for key, count in counts.items()}

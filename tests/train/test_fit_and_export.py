@@ -1,0 +1,187 @@
+"""One model of a study, packages of runs, and what they answer: the same in torch and in ONNX."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from rich.console import Console
+from typer.testing import CliRunner
+
+from lunglens.cli.main import app
+from lunglens.errors import DataError
+from lunglens.film.model_package.package import load_package, verify_package
+from lunglens.jobs import Job, JobResult, run_jobs
+from lunglens.study.config import load_config
+from lunglens.study.folder import load_study
+from lunglens.study.folds import FoldSettings, parts_of, read_folds, write_folds
+from lunglens.train import StudyDataset, crossval_classifier, export_run, fit_classifier, measure_package
+from tests.study_folder import study_folder
+
+CONFIG = load_config("quick", ["classifier.backbone=resnet18", "classifier.optimization.epochs=1"]).classifier
+CONSOLE = Console(quiet=True)
+
+
+def runner(jobs: Sequence[Job], console: Console) -> list[JobResult]:
+    return run_jobs(jobs, 2, console)
+
+
+def probabilities(run: Path) -> "pd.Series[float]":
+    table = pd.read_csv(run / "predictions.csv")
+    return table.set_index("image_id")[next(name for name in table if name.startswith("p_"))].sort_index()
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two classes in two sources, and four films of a third source that is external."""
+    folder = study_folder(tmp_path_factory.mktemp("study"), both=True)
+    table = pd.read_csv(folder / "manifest.csv", dtype=str, keep_default_na=False)
+    table.loc[table.index.isin([0, 1, 22, 23]), "source"] = "far"
+    table.to_csv(folder / "manifest.csv", index=False)
+    write_folds(load_study(folder), FoldSettings(folds=2, external=("far",)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def fitted(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "fit"
+    fit_classifier(load_study(study), CONFIG, out, runner, CONSOLE)
+    return out
+
+
+@pytest.fixture(scope="module")
+def crossed(study: Path, fitted: Path) -> Path:
+    """Fold after fold, as two tasks of a cluster would do it; the second puts all together."""
+    out = fitted.parent / "crossval"
+    assert crossval_classifier(load_study(study), CONFIG, out, runner, CONSOLE, only="0") is None
+    assert not (out / "metrics.json").exists()
+    assert crossval_classifier(load_study(study), CONFIG, out, runner, CONSOLE, only="1") is not None
+    return out
+
+
+def test_fit_trains_on_all_but_external_films_and_says_how_it_does_on_both(study: Path, fitted: Path) -> None:
+    folds = read_folds(load_study(study))
+    parts = parts_of(folds, "validation", CONFIG.optimization.seed)
+    assert set(folds.loc[parts == "test", "source"]) == {"far"}
+    assert not set(folds.loc[parts == "train", "group_id"]) & set(folds.loc[parts == "validation", "group_id"])
+    assert (parts == "train").sum() + (parts == "validation").sum() == 20
+    table = pd.read_csv(fitted / "predictions.csv")
+    assert sorted(table["image_id"]) == sorted(folds.loc[parts.isin(["validation", "test"]), "image_id"])
+    metrics = json.loads((fitted / "metrics.json").read_text())
+    assert metrics["pooled"]["n"] == (parts == "validation").sum()
+    assert metrics["external"]["far"]["n"] == 4
+    assert json.loads((fitted / "run.json").read_text())["folds"] == ["validation"]
+    assert (fitted / "figures" / "curves.svg").is_file()
+
+
+def test_a_study_without_folds_is_trained_on_whole(tmp_path: Path) -> None:
+    study = load_study(study_folder(tmp_path / "study", 4))
+    assert len(StudyDataset(study, "train")) + len(StudyDataset(study, "validation")) == len(study.table)
+    assert len(StudyDataset(study, "test")) == 0
+
+
+def test_a_study_is_a_torch_dataset(study: Path) -> None:
+    films = StudyDataset(load_study(study), "test", CONFIG.view, fold="0")
+    image, number = films[0]
+    assert image.shape == (1, 64, 64)
+    assert (image.min() >= 0, image.max() <= 1, image.dtype) == (True, True, torch.float32)
+    assert load_study(study).classes[number] == films.table["class"][0]
+    assert "far" in set(films.table["source"])
+    assert len(StudyDataset(load_study(study))) == 24
+
+
+@pytest.fixture(scope="module")
+def package(fitted: Path) -> Path:
+    export_run(fitted, fitted.parent / "package")
+    return fitted.parent / "package"
+
+
+def test_the_package_says_what_it_answers_where_from_and_how_well(study: Path, fitted: Path, package: Path) -> None:
+    found = load_package(package, "classification")
+    assert verify_package(found) == []
+    answer = found.parameters.answer
+    assert ([entry.name for entry in answer.classes], answer.activation) == (["covid", "other"], "sigmoid")
+    table = pd.read_csv(fitted / "predictions.csv").query("fold == 'validation'")
+    called = table["p_covid"] >= answer.threshold
+    everything = [table["p_covid"] >= cut for cut in [0, *table["p_covid"]]]
+    positive = table["class"] == "covid"
+    youden = [calls[positive].mean() - calls[~positive].mean() for calls in [called, *everything]]
+    assert youden[0] == pytest.approx(max(youden))
+    assert found.record.origin.data["fingerprint"] == load_study(study).fingerprint
+    assert (found.record.origin.pretrained, found.record.origin.members) == ("none", 1)
+    metrics = found.record.provenance["metrics"]
+    assert metrics["never trained on: far"]["n"] == 4
+    assert {row.films for row in found.record.measured.rows} >= {"never trained on: far"}
+    assert "flatter" in str(found.record.measured.on)
+
+
+def test_the_card_is_written_with_it(package: Path) -> None:
+    card = (package / "README.md").read_text()
+    for heading in ("Intended use", "Training data", "Licence", "Measured", "Limits"):
+        assert f"## {heading}" in card
+    for words in ("Not a medical device", "COVID-19 or other", "| far | covid | tested on only | 2 | 2 |", "CC0; Doe"):
+        assert words in card
+    assert "abababababababab" in card
+    assert "never trained on: far" in card
+
+
+def test_measuring_the_package_gives_what_the_run_predicted(study: Path, fitted: Path, package: Path) -> None:
+    out = fitted.parent / "measured"
+    result = CliRunner().invoke(app, ["measure", str(package), str(study), "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    again, before = probabilities(out), probabilities(fitted)
+    assert np.allclose(again[before.index], before, atol=1e-4)
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["external"]["all"]["n"] == 24
+    assert metrics["at_threshold"]["rows"][0]["films"] == "all"
+
+
+def test_a_package_of_other_classes_is_not_measured_on_a_study(package: Path, study: Path, tmp_path: Path) -> None:
+    found = load_study(study)
+    other = replace(found, record=found.record.model_copy(update={"classes": ("tuberculosis", "other")}))
+    with pytest.raises(DataError, match="tuberculosis"):
+        measure_package(load_package(package, "classification"), other, tmp_path, CONSOLE)
+
+
+def test_of_several_folds_one_or_all_must_be_chosen(crossed: Path, fitted: Path, tmp_path: Path) -> None:
+    for how in ({}, {"fold": "0", "ensemble": True}):
+        with pytest.raises(DataError, match="2 models"):
+            export_run(crossed, tmp_path / "package", **how)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="no fold 7"):
+        export_run(crossed, tmp_path / "package", fold="7")
+
+
+def test_an_ensemble_answers_with_the_mean_of_its_members(study: Path, crossed: Path, tmp_path: Path) -> None:
+    """The external films of a run are predicted by all its folds: their mean is what the ensemble must answer."""
+    answers = {}
+    for fold in ("0", None):
+        export_run(crossed, tmp_path / str(fold), fold=fold, ensemble=fold is None)
+        package = load_package(tmp_path / str(fold), "classification")
+        measure_package(package, load_study(study), tmp_path / "measured", CONSOLE)
+        answers[fold] = probabilities(tmp_path / "measured")
+    for fold, run in (("0", crossed / "folds" / "0"), (None, crossed)):
+        external = pd.read_csv(run / "predictions.csv").query("fold == 'external'").set_index("image_id")["p_covid"]
+        assert len(external) == 4
+        assert np.allclose(answers[fold][external.index], external, atol=1e-4)
+    ensemble = load_package(tmp_path / "None", "classification").record
+    assert ensemble.origin.members == 2
+    assert ensemble.provenance["metrics"]["all"]["n"] == 20
+    assert load_package(tmp_path / "0", "classification").record.provenance["metrics"]["all"]["n"] == 10
+    assert not (tmp_path / "None" / "weights.safetensors").exists()
+
+
+def test_a_training_begins_with_the_weights_of_a_package(study: Path, package: Path, tmp_path: Path) -> None:
+    from lunglens.train.classifier import load_trained
+
+    changes = {"pretrained": str(package), "freeze": 99}
+    config = CONFIG.model_copy(update=changes)
+    fit_classifier(load_study(study), config, tmp_path / "run", runner, CONSOLE)
+    trunk = load_trained(config, tmp_path / "run" / "folds" / "validation").classifier.streams.state_dict()
+    from safetensors.torch import load_file
+
+    begun = load_file(package / "weights.safetensors")
+    assert all(torch.equal(value, begun[f"streams.{name}"]) for name, value in trunk.items())
