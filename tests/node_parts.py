@@ -17,7 +17,8 @@ from lunglens.serve.node import Node
 from lunglens.serve.sender import SENT
 from lunglens.serve.settings import NodeSettings, Peer
 from lunglens.serve.spool import Spool
-from lunglens.serve.worker import Answer, Task, answered
+from lunglens.serve.task import Answer, Task
+from lunglens.serve.worker import answered
 from tests.dicom_files import encoded
 
 

@@ -11,10 +11,15 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 from lunglens.film.model_package.package import golden_input, golden_summary, load_package, write_description
 
 SIZE = 64
+TUBERCULOSIS: tuple[str | dict[str, Any], ...] = ("tuberculosis", {"name": "normal", "words": "no tuberculosis"})
+THREE: tuple[str | dict[str, Any], ...] = ("pneumonia", {"name": "effusion", "words": "pleural effusion"}, "normal")
 
 
 def classifier_graph(logits: Sequence[float], heat: bool = True) -> bytes:
-    """A graph that answers nearly these logits (one for two classes), with heat where the image is bright."""
+    """A graph that answers nearly these logits (one for two classes), with heat where the image is bright.
+
+    Of more classes than two the first has no heat.
+    """
     one = len(logits) == 1
     names = ["probability", "logit", *(["heat"] if heat else []), "features"]
     nodes = [_node("ReduceMean", ["images", "within"], "features", keepdims=0)]
@@ -30,7 +35,7 @@ def classifier_graph(logits: Sequence[float], heat: bool = True) -> bytes:
         "channel": np.array([1], np.int64),
         "little": np.float32(0.01),
         "base": np.array(logits[0] if one else [logits], np.float32),
-        "strength": np.arange(1, len(logits) + 1, dtype=np.float32).reshape(1, -1, 1, 1),
+        "strength": np.arange(len(logits), dtype=np.float32).reshape(1, -1, 1, 1),
     }
     classes = [] if one else [len(logits)]
     shapes = {"heat": ["n", *classes, SIZE, SIZE], "features": ["n", 1]}

@@ -35,3 +35,8 @@ def written(path: Path, content: str | bytes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path
+
+
+def mask_of(row: Row) -> str | None:
+    """Paths of the row's mask, joined by "|"; None where it has none."""
+    return "|".join(part.path for part in row.masks) or None

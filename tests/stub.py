@@ -3,35 +3,38 @@
 import numpy as np
 
 from lunglens.film.analyzer import Analyzer
-from lunglens.film.finding import Finding, Lung
+from lunglens.film.finding import Analyzed, Lung, Refused
+from lunglens.film.model_package.package import load_package, shipped_models
 from lunglens.film.preprocess import Mask
 from lunglens.film.radiograph import Radiograph
+from tests.findings import COVID_CLASSES, analyzed, covid_answer
 
 
 class StubAnalyzer(Analyzer):
     """Finds two rectangles in every film; refuses what is darker than a tenth."""
 
-    def analyze(self, film: Radiograph) -> Finding:
+    def _analyze(self, film: Radiograph) -> Analyzed | Refused:
         """See `Analyzer`."""
         if film.pixels.mean() < 0.1:
-            return Finding(film, "refused", "not a frontal chest film", 0.1, False)
-        share = round(float(film.pixels.mean()), 6)
+            reason = "not a frontal chest film"
+            return Refused(
+                radiograph=film, classes=COVID_CLASSES, gate_score=0.1, reason=reason, reason_code="not-frontal"
+            )
         height, width = film.pixels.shape
         lung = Lung(0.1, height * width // 10, None)
-        return Finding(
-            film,
-            "analyzed",
-            None,
-            0.9,
-            False,
-            covid_probability=share,
-            threshold=0.5,
-            decision="not covid",
-            lungs=_lungs(film),
-            left=lung,
-            right=lung,
-            heat=film.pixels * 0.5,
-        )
+        answer = covid_answer(round(float(film.pixels.mean()), 6), 1.0)
+        heat = film.pixels * np.float32(0.5)
+        return analyzed(film, answer=answer, lungs=_lungs(film), left=lung, right=lung, heat=heat)
+
+
+def stub_analyzer() -> StubAnalyzer:
+    """A stub beside the packages that ship."""
+    folder = shipped_models()
+    return StubAnalyzer(
+        load_package(folder / "lungs", "lungs"),
+        load_package(folder / "classifier", "classification"),
+        load_package(folder / "orientation", "orientation"),
+    )
 
 
 def _lungs(film: Radiograph) -> Mask:

@@ -1,4 +1,4 @@
-"""A small made-up study folder (format 1), with names that a careless page would run as code."""
+"""A small made-up study folder (format 2), with names that a careless page would run as code."""
 
 import csv
 import json
@@ -34,7 +34,7 @@ def study_folder(folder: Path, count: int = 12, *, both: bool = False, **changes
         row = dict.fromkeys(COLUMNS, "")
         row |= {"image_id": image_id, "class": name, "source": source, "path": f"{source}/images/{index:03d}.png"}
         row |= {"patient_id": str(index), "group_id": f"{source}-{index}", "view": "PA", "modality": "X-ray"}
-        row |= {"age_years": "" if index % 3 == 0 else str(30 + index), "sex": "F", "finding": name}
+        row |= {"age_years": "" if index % 3 == 0 else str(30 + index), "sex": "F", "diagnosis": name}
         row |= {
             "licence": "CC0",
             "citation": "Doe 2020",
@@ -49,17 +49,17 @@ def study_folder(folder: Path, count: int = 12, *, both: bool = False, **changes
         }
         rows.append(row | changes)
     write_csv(folder / "manifest.csv", rows)
-    findings = [
+    diagnoses = [
         ("here", "covid", "X-ray", "PA", count + 5),
         ("here", "covid", "CT", "Axial", 3),
         ("here", "", "", "", 2),
     ]
-    names = ("source", "finding", "modality", "view", "n")
-    write_csv(folder / "findings.csv", [dict(zip(names, line, strict=True)) for line in findings])
+    names = ("source", "diagnosis", "modality", "view", "n")
+    write_csv(folder / "diagnoses.csv", [dict(zip(names, line, strict=True)) for line in diagnoses])
     problem = {"file": "here/metadata.csv", "row": "7", "column": "age", "message": "'x' is not an age"}
     write_csv(folder / "problems.csv", [problem, problem | {"row": "", "column": "", "message": HOSTILE}])
     (folder / "counts.json").write_text(json.dumps(counts(rows, count)))
-    about = {"format": 1, "name": f"made up {HOSTILE}", "classes": ["covid", "other"], "fingerprint": "ab" * 32}
+    about = {"format": 2, "name": f"made up {HOSTILE}", "classes": ["covid", "other"], "fingerprint": "ab" * 32}
     about |= {"data_root": "/data", "lungs_model": "lungs 1", "versions": {"lunglens": "0.1.0"}, "seed": 3}
     (folder / "study.json").write_text(json.dumps(about))
     return folder
@@ -70,7 +70,7 @@ def counts(rows: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
     other: dict[str, int] = {}
     for row in rows[count:]:
         other[row["source"]] = other.get(row["source"], 0) + 1
-    steps = [("0 read", "read", "everything", 10, 4), ("1 finding", "finding", "of a class", 10, 0)]
+    steps = [("0 read", "read", "everything", 10, 4), ("1 diagnosis", "diagnosis", "of a class", 10, 0)]
     steps += [("2 view", "view", "view PA", 3, 0), ("3 lungs", "lungs", "50,000 px of lungs", 0, 0)]
     found, before = [], 0
     for step, kind, words, more, none in steps:

@@ -1,9 +1,12 @@
-"""LungLens: a chest X-ray in; lung fields, a probability of COVID-19, a heat-map and how far to trust them out.
+"""LungLens: a chest X-ray in; lung fields, the probabilities of a classifier, a heat-map and how far to trust them out.
 
->>> import lunglens
->>> finding = lunglens.analyze("chest.dcm")  # doctest: +SKIP
->>> finding.covid_probability  # doctest: +SKIP
-0.12
+>>> import numpy as np, lunglens
+>>> noise = np.random.default_rng(0).random((256, 256))
+>>> finding = lunglens.analyze(noise)  # or a path, bytes, an open file, a picture, a DICOM data set, a list of these
+>>> finding.status
+'refused'
+>>> isinstance(finding, lunglens.Refused)
+True
 """
 
 from typing import TYPE_CHECKING, Any
@@ -12,24 +15,41 @@ from lunglens.film.about import __version__
 
 if TYPE_CHECKING:
     from lunglens.film.analyzer import Analyzer, analyze
-    from lunglens.film.finding import Finding
-    from lunglens.film.radiograph import Radiograph, read_radiograph
+    from lunglens.film.finding import Analyzed, Answer, Finding, Refused
+    from lunglens.film.model_package.package import load_package
+    from lunglens.film.radiograph import Radiograph, radiograph_from_array, read_radiograph
 
-__all__ = ["Analyzer", "Finding", "Radiograph", "__version__", "analyze", "read_radiograph"]
+__all__ = [
+    "Analyzed",
+    "Analyzer",
+    "Answer",
+    "Finding",
+    "Radiograph",
+    "Refused",
+    "__version__",
+    "analyze",
+    "load_package",
+    "radiograph_from_array",
+    "read_radiograph",
+]
 
 _HOMES = {
-    "Analyzer": "lunglens.film.analyzer",
-    "analyze": "lunglens.film.analyzer",
-    "Finding": "lunglens.film.finding",
-    "Radiograph": "lunglens.film.radiograph",
-    "read_radiograph": "lunglens.film.radiograph",
+    "analyzer": ("Analyzer", "analyze"),
+    "finding": ("Analyzed", "Answer", "Finding", "Refused"),
+    "model_package.package": ("load_package",),
+    "radiograph": ("Radiograph", "radiograph_from_array", "read_radiograph"),
 }
 
 
 def __getattr__(name: str) -> Any:
     """Import on first use, so that `lunglens --help` does not wait for numpy."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'lunglens' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_HOMES[name]), name)
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"lunglens.film.{home}"), name)
+    raise AttributeError(f"module 'lunglens' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

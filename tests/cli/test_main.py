@@ -83,7 +83,7 @@ def test_help_loses_no_word_of_its_source(verb: tuple[str, ...]) -> None:
     shown = "".join(re.sub(r"[\u2500-\u257f]", " ", said).split())
     sources = [command.help, *(parameter.help for parameter in command.params if getattr(parameter, "help", None))]
     sources += [below.get_short_help_str(10_000) for below in getattr(command, "commands", {}).values()]
-    assert len(sources) > 1
+    assert sources
     for source in sources:
         wanted = "".join(source.replace("\\[", "[").split())
         assert wanted in shown, source

@@ -6,6 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,13 +15,23 @@ from filelock import FileLock
 
 from lunglens.errors import DecoderDiedError, OutputError
 from lunglens.film.analyzer import Analyzer
-from lunglens.film.batch import JOURNAL, Job, Outcome, find_films, run_batch, write_analysis
+from lunglens.film.batch import JOURNAL, AnalysisWriter, FilmTask, SummaryRow, find_films, run_batch
 from lunglens.film.batch.errors_log import ERRORS
 
 
 def run_cli(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "lunglens", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@dataclass(frozen=True)
+class Through:
+    """An analysis through a function."""
+
+    write: Callable[[FilmTask, Path, Analyzer], SummaryRow]
+
+    def key(self) -> str:
+        return "through"
 
 
 def summary(out: Path) -> list[dict[str, str]]:
@@ -77,23 +89,23 @@ def test_segment_writes_masks_only(chest_png: Path, tmp_path: Path) -> None:
 def test_finished_films_are_not_done_again(films: Path, analyzer: Analyzer, tmp_path: Path) -> None:
     calls: list[Path] = []
 
-    def counting(job: Job, out: Path, models: Analyzer) -> Outcome:
-        calls.append(job.path)
-        return write_analysis(job, out, models)
+    def counting(task: FilmTask, out: Path, models: Analyzer) -> SummaryRow:
+        calls.append(task.path)
+        return AnalysisWriter().write(task, out, models)
 
     found = find_films([films])
-    first = run_batch(found, tmp_path / "o", analyzer, counting, lambda _: None)
-    again = run_batch(found, tmp_path / "o", analyzer, counting, lambda _: None)
+    first = run_batch(found, tmp_path / "o", analyzer, Through(counting), lambda _: None)
+    again = run_batch(found, tmp_path / "o", analyzer, Through(counting), lambda _: None)
     assert len(calls) == len(found) == 4
     assert first == again
     (films / "broken.png").write_bytes(b"changed")
-    run_batch(found, tmp_path / "o", analyzer, counting, lambda _: None)
+    run_batch(found, tmp_path / "o", analyzer, Through(counting), lambda _: None)
     assert calls[4:] == [films / "broken.png"]
 
 
 def test_a_result_that_was_deleted_is_made_again(chest_png: Path, analyzer: Analyzer, tmp_path: Path) -> None:
     for _ in range(3):
-        (outcome,) = run_batch([chest_png], tmp_path, analyzer, write_analysis, lambda _: None)
+        (outcome,) = run_batch([chest_png], tmp_path, analyzer, AnalysisWriter(), lambda _: None)
         assert outcome.status == "analyzed"
         (tmp_path / outcome.result).unlink()
 
@@ -133,23 +145,23 @@ def test_an_odd_journal_line_is_passed_over_and_spoils_no_other(
     line: bytes, ending: bytes, chest_png: Path, stub: Analyzer, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    first = run_batch([chest_png], out, stub, write_analysis, lambda _: None)
+    first = run_batch([chest_png], out, stub, AnalysisWriter(), lambda _: None)
     with (out / JOURNAL).open("ab") as stream:
         stream.write(line + ending)
     other = Path(shutil.copy(chest_png, tmp_path / "other.png"))
-    both = run_batch([chest_png, other], out, stub, write_analysis, lambda _: None)
+    both = run_batch([chest_png, other], out, stub, AnalysisWriter(), lambda _: None)
     assert both[0] == first[0]  # not done again
-    assert run_batch([chest_png, other], out, stub, write_analysis, lambda _: None) == both
+    assert run_batch([chest_png, other], out, stub, AnalysisWriter(), lambda _: None) == both
 
 
 def test_interrupted_films_are_done_again_without_blame(chest_png: Path, stub: Analyzer, tmp_path: Path) -> None:
-    def interrupted(job: Job, out: Path, models: Analyzer) -> Outcome:
+    def interrupted(task: FilmTask, out: Path, models: Analyzer) -> SummaryRow:
         raise KeyboardInterrupt
 
     for _ in range(5):
         with pytest.raises(KeyboardInterrupt):
-            run_batch([chest_png], tmp_path, stub, interrupted, lambda _: None)
-    assert run_batch([chest_png], tmp_path, stub, write_analysis, lambda _: None)[0].status == "analyzed"
+            run_batch([chest_png], tmp_path, stub, Through(interrupted), lambda _: None)
+    assert run_batch([chest_png], tmp_path, stub, AnalysisWriter(), lambda _: None)[0].status == "analyzed"
 
 
 ERRORS_OF_A_FILM = [
@@ -174,13 +186,13 @@ def test_whatever_a_film_raises_is_its_own_failure(
     bad = tmp_path / "bad.png"
     shutil.copy(chest_png, bad)
 
-    def raising(job: Job, out: Path, models: Analyzer) -> Outcome:
-        if job.path == bad:
+    def raising(task: FilmTask, out: Path, models: Analyzer) -> SummaryRow:
+        if task.path == bad:
             raise error
-        return write_analysis(job, out, models)
+        return AnalysisWriter().write(task, out, models)
 
     out = tmp_path / "out"
-    outcomes = run_batch([bad, chest_png], out, stub, raising, lambda _: None)
+    outcomes = run_batch([bad, chest_png], out, stub, Through(raising), lambda _: None)
     assert [outcome.status for outcome in outcomes] == ["failed", "analyzed"]
     assert outcomes[0].reason
     assert "Miller" not in (out / "summary.csv").read_text()
@@ -195,37 +207,37 @@ def test_whatever_a_film_raises_is_its_own_failure(
 
 
 def test_an_endless_recursion_fills_no_log(chest_png: Path, stub: Analyzer, tmp_path: Path) -> None:
-    def endless(job: Job, out: Path, models: Analyzer) -> Outcome:
-        return endless(job, out, models)
+    def endless(task: FilmTask, out: Path, models: Analyzer) -> SummaryRow:
+        return endless(task, out, models)
 
-    run_batch([chest_png], tmp_path, stub, endless, lambda _: None)
+    run_batch([chest_png], tmp_path, stub, Through(endless), lambda _: None)
     assert (tmp_path / ERRORS).stat().st_size < 10_000
 
 
 def test_failed_films_are_done_again_when_told(chest_png: Path, stub: Analyzer, tmp_path: Path) -> None:
     calls: list[str] = []
 
-    def died(job: Job, out: Path, models: Analyzer) -> Outcome:
-        calls.append(job.name)
-        if job.name == "bad" and len(calls) <= 2:
+    def died(task: FilmTask, out: Path, models: Analyzer) -> SummaryRow:
+        calls.append(task.name)
+        if task.name == "bad" and len(calls) <= 2:
             raise DecoderDiedError("bad.png: its pixels ended the process that decodes them")
-        return write_analysis(job, out, models)
+        return AnalysisWriter().write(task, out, models)
 
     bad = tmp_path / "bad.png"
     shutil.copy(chest_png, bad)
     films, out = [bad, chest_png], tmp_path / "out"
-    first = run_batch(films, out, stub, died, lambda _: None)
-    assert run_batch(films, out, stub, died, lambda _: None) == first
+    first = run_batch(films, out, stub, Through(died), lambda _: None)
+    assert run_batch(films, out, stub, Through(died), lambda _: None) == first
     assert calls == ["bad", "chest"]
-    again = run_batch(films, out, stub, died, lambda _: None, retry_failed=True)
+    again = run_batch(films, out, stub, Through(died), lambda _: None, retry_failed=True)
     assert calls == ["bad", "chest", "bad"]
     assert [outcome.status for outcome in again] == ["analyzed", "analyzed"]
-    assert run_batch(films, out, stub, died, lambda _: None, retry_failed=True) == again
+    assert run_batch(films, out, stub, Through(died), lambda _: None, retry_failed=True) == again
 
 
 def test_two_batches_in_one_folder_are_refused(chest_png: Path, analyzer: Analyzer, tmp_path: Path) -> None:
     with FileLock(tmp_path / ".lunglens.lock"), pytest.raises(OutputError, match="another batch"):
-        run_batch([chest_png], tmp_path, analyzer, write_analysis, lambda _: None)
+        run_batch([chest_png], tmp_path, analyzer, AnalysisWriter(), lambda _: None)
 
 
 def test_full_disk_is_said_and_leaves_no_half_file(
@@ -234,13 +246,13 @@ def test_full_disk_is_said_and_leaves_no_half_file(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("lunglens.film.batch.write.write_json", full)
+    monkeypatch.setattr("lunglens.film.finding_record.write_json", full)
     with pytest.raises(OutputError, match="No space left"):
-        run_batch([chest_png], tmp_path, analyzer, write_analysis, lambda _: None)
+        run_batch([chest_png], tmp_path, analyzer, AnalysisWriter(), lambda _: None)
     assert not (tmp_path / "summary.csv").exists()
     assert not list(tmp_path.glob(".partial*"))
     monkeypatch.undo()
-    assert run_batch([chest_png], tmp_path, analyzer, write_analysis, lambda _: None)[0].status == "analyzed"
+    assert run_batch([chest_png], tmp_path, analyzer, AnalysisWriter(), lambda _: None)[0].status == "analyzed"
 
 
 def test_leftovers_of_killed_runs_go_and_nothing_else(chest_png: Path, stub: Analyzer, tmp_path: Path) -> None:
@@ -251,7 +263,7 @@ def test_leftovers_of_killed_runs_go_and_nothing_else(chest_png: Path, stub: Ana
     (tmp_path / ".partial-abcdefgh.dcm").mkdir()
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / ours[0]).write_text("of another run")
-    run_batch([chest_png], tmp_path, stub, write_analysis, lambda _: None)
+    run_batch([chest_png], tmp_path, stub, AnalysisWriter(), lambda _: None)
     assert not any((tmp_path / name).exists() for name in ours)
     assert all((tmp_path / name).read_text() == "half" for name in others)
     assert (tmp_path / "sub" / ours[0]).exists()
@@ -261,7 +273,7 @@ def test_leftovers_of_killed_runs_go_and_nothing_else(chest_png: Path, stub: Ana
 def test_results_that_cannot_be_written_end_the_batch(chest_png: Path, stub: Analyzer, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="file"):
-        run_batch([chest_png], tmp_path / "file", stub, write_analysis, lambda _: None)
+        run_batch([chest_png], tmp_path / "file", stub, AnalysisWriter(), lambda _: None)
     (tmp_path / JOURNAL).mkdir()
     with pytest.raises(OutputError, match="cannot be written"):
-        run_batch([chest_png], tmp_path, stub, write_analysis, lambda _: None)
+        run_batch([chest_png], tmp_path, stub, AnalysisWriter(), lambda _: None)

@@ -15,12 +15,13 @@ import pytest
 
 from lunglens.errors import NotAChestRadiographError
 from lunglens.film.analyzer import Analyzer
-from lunglens.film.batch import AnalysisWriter, Job
+from lunglens.film.batch import AnalysisWriter, FilmTask
 from lunglens.film.dicom import NoDicomSourceError, dicom_results, read_source
-from lunglens.film.finding import Finding
+from lunglens.film.finding import Analyzed
 from lunglens.film.lungs.sides import lung_sides
 from lunglens.film.radiograph import read_radiograph
 from tests.dciodvfy import errors_of
+from tests.findings import covid_answer
 from tests.phantom import chest, save_png
 
 
@@ -30,12 +31,12 @@ def film(rg_folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def finding(film: Path, analyzer: Analyzer) -> Finding:
+def finding(film: Path, analyzer: Analyzer) -> Analyzed:
     return analyzer.analyze(read_radiograph(film))
 
 
 @pytest.fixture(scope="module")
-def results(film: Path, finding: Finding) -> dict[str, pydicom.Dataset]:
+def results(film: Path, finding: Analyzed) -> dict[str, pydicom.Dataset]:
     """Written to bytes and read back."""
     files = dicom_results(read_source(film), finding).files()
     return {name: pydicom.dcmread(io.BytesIO(content)) for name, content in files.items()}
@@ -56,7 +57,7 @@ def test_they_join_the_film_s_study_and_keep_its_patient(film: Path, results: di
     assert len({str(dataset.SeriesInstanceUID) for dataset in results.values()}) == 4
 
 
-def test_the_same_answer_is_the_same_file(film: Path, finding: Finding) -> None:
+def test_the_same_answer_is_the_same_file(film: Path, finding: Analyzed) -> None:
     source = read_source(film)
     first = dicom_results(source, finding).files()
     assert dicom_results(source, finding).files() == first
@@ -64,9 +65,12 @@ def test_the_same_answer_is_the_same_file(film: Path, finding: Finding) -> None:
     assert dicom_results(read_source(film), replace(finding, seconds={"lungs": 9.0})).files() == first
 
 
-def test_another_answer_is_another_instance(film: Path, finding: Finding, results: dict[str, pydicom.Dataset]) -> None:
+def test_another_answer_is_another_instance(film: Path, finding: Analyzed, results: dict[str, pydicom.Dataset]) -> None:
     assert finding.covid_probability is not None
-    others = [replace(finding, covid_probability=finding.covid_probability + 0.01), replace(finding, warnings=("new",))]
+    others = [
+        replace(finding, answer=covid_answer(finding.covid_probability + 0.01)),
+        replace(finding, warnings=("new",)),
+    ]
     for other in others:
         again = dicom_results(read_source(film), other).objects
         assert {str(dataset.SOPInstanceUID) for dataset in again.values()}.isdisjoint(
@@ -84,7 +88,7 @@ def test_times_are_the_film_s(results: dict[str, pydicom.Dataset]) -> None:
         assert "InstanceCreationDate" not in dataset
 
 
-def test_the_segments_are_the_lungs_pixel_by_pixel(finding: Finding, results: dict[str, pydicom.Dataset]) -> None:
+def test_the_segments_are_the_lungs_pixel_by_pixel(finding: Analyzed, results: dict[str, pydicom.Dataset]) -> None:
     seg = hd.seg.Segmentation.from_dataset(results["lungs.seg.dcm"])
     source = seg.get_source_image_uids()[0]
     pixels = seg.get_pixels_by_source_instance([source[2]], assert_missing_frames_are_empty=True)[0]
@@ -94,7 +98,7 @@ def test_the_segments_are_the_lungs_pixel_by_pixel(finding: Finding, results: di
         assert np.array_equal(pixels[..., number] > 0, mask)
 
 
-def test_the_heat_is_written_in_steps_of_1_255(finding: Finding, results: dict[str, pydicom.Dataset]) -> None:
+def test_the_heat_is_written_in_steps_of_1_255(finding: Analyzed, results: dict[str, pydicom.Dataset]) -> None:
     dataset = results["heat.seg.dcm"]
     assert (dataset.SegmentationType, dataset.MaximumFractionalValue) == ("FRACTIONAL", 255)
     assert finding.heat is not None
@@ -133,7 +137,7 @@ def test_a_refused_film_has_a_report_and_a_panel(film: Path, analyzer: Analyzer,
     ids=["bad date", "written date", "charset", "missing"],
 )
 def test_odd_headers_do_not_stop_the_results(
-    film: Path, finding: Finding, tmp_path: Path, odd: dict[str, str | list[str] | None]
+    film: Path, finding: Analyzed, tmp_path: Path, odd: dict[str, str | list[str] | None]
 ) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -150,7 +154,7 @@ def test_odd_headers_do_not_stop_the_results(
         assert not [line for content in files.values() for line in errors_of(content, tmp_path)]
 
 
-def test_a_header_that_cannot_be_used_is_one_film_s_problem(film: Path, finding: Finding) -> None:
+def test_a_header_that_cannot_be_used_is_one_film_s_problem(film: Path, finding: Analyzed) -> None:
     source = read_source(film)
     del source.StudyInstanceUID
     with pytest.raises(NoDicomSourceError, match="cannot be used"):
@@ -165,7 +169,7 @@ def test_a_film_that_its_header_refuses_leaves_a_report_without_the_file_s_name(
     path = tmp_path / "Doe^Jane.dcm"
     dataset.save_as(path)
     with pytest.raises(NotAChestRadiographError):
-        AnalysisWriter(dicom=True)(Job(path, "ct", "key"), tmp_path, analyzer)
+        AnalysisWriter(dicom=True).write(FilmTask(path, "ct", "key"), tmp_path, analyzer)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["Doe^Jane.dcm", "ct.report.sr.dcm"]
     said = (tmp_path / "ct.report.sr.dcm").read_bytes()
     assert b"refused-modality" in said
@@ -175,11 +179,11 @@ def test_a_film_that_its_header_refuses_leaves_a_report_without_the_file_s_name(
 
 
 def test_the_batch_writes_them_and_says_why_not(film: Path, analyzer: Analyzer, tmp_path: Path) -> None:
-    done = AnalysisWriter(dicom=True)(Job(film, "rg1", "key"), tmp_path, analyzer)
+    done = AnalysisWriter(dicom=True).write(FilmTask(film, "rg1", "key"), tmp_path, analyzer)
     assert (done.status, done.reason) == ("analyzed", None)
     assert len(list(tmp_path.glob("rg1.*.dcm"))) == 4
     png = save_png(chest(1)[0], tmp_path / "chest.png")
-    done = AnalysisWriter(dicom=True)(Job(png, "chest", "key"), tmp_path, analyzer)
+    done = AnalysisWriter(dicom=True).write(FilmTask(png, "chest", "key"), tmp_path, analyzer)
     assert "no DICOM" in (done.reason or "")
     assert json.loads((tmp_path / "chest.json").read_text())["status"] == done.status
     assert not list(tmp_path.glob("chest.*.dcm"))

@@ -16,7 +16,7 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.dicom import DICOM_FILES, NoDicomSourceError, dicom_results, read_source, refusal_results, text
 from lunglens.film.dicom.tidy import COPIED
-from lunglens.film.finding import Finding
+from lunglens.film.finding import Analyzed
 from lunglens.film.preprocess import resize
 from lunglens.film.radiograph import radiograph_from_array, read_radiograph
 from tests.dciodvfy import errors_of, needs_dciodvfy
@@ -25,7 +25,7 @@ STUDY = b"1.2.826.0.1.3680043.8.498.77"
 
 
 @pytest.fixture(scope="module")
-def finding(analyzer: Analyzer, rg_folder: Path) -> Finding:
+def finding(analyzer: Analyzer, rg_folder: Path) -> Analyzed:
     """Of a small chest film, so that many headers can be tried on it."""
     pixels = resize(read_radiograph(rg_folder / "RG1_UNCR.dcm").pixels, 244, 230)
     found = analyzer.analyze(radiograph_from_array(pixels))
@@ -66,7 +66,7 @@ headers = st.dictionaries(st.sampled_from(sorted({*COPIED} - {"StudyInstanceUID"
 @settings(max_examples=25, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(header=headers, wrong=wrong)
 def test_results_exist_and_are_read_back_whatever_the_header_holds(
-    finding: Finding, header: dict[str, bytes], wrong: dict[str, str]
+    finding: Analyzed, header: dict[str, bytes], wrong: dict[str, str]
 ) -> None:
     with TemporaryDirectory() as folder:
         source = read_source(film_with({"StudyInstanceUID": STUDY, **header}, Path(folder) / "film.dcm", wrong))
@@ -191,7 +191,7 @@ def test_identifiers_that_are_missing_are_made_up_and_that_is_said(tmp_path: Pat
     assert repair in [item.value for item in report.iterall() if item.keyword == "TextValue"]
 
 
-def test_a_film_of_a_private_sop_class_is_referred_to_by_it(finding: Finding, tmp_path: Path) -> None:
+def test_a_film_of_a_private_sop_class_is_referred_to_by_it(finding: Analyzed, tmp_path: Path) -> None:
     private = "1.2.826.0.1.3680043.8.498.99.1"
     source = read_source(film_with({"SOPClassUID": private.encode()}, tmp_path / "film.dcm"))
     for dataset in dicom_results(source, finding).objects.values():
@@ -201,7 +201,7 @@ def test_a_film_of_a_private_sop_class_is_referred_to_by_it(finding: Finding, tm
 
 
 def test_nothing_of_a_header_is_logged(
-    finding: Finding, tmp_path: Path, caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
+    finding: Analyzed, tmp_path: Path, caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
 ) -> None:
     odd = {"SpecificCharacterSet": b"SECRET", "PatientName": b"SECRET\xff" * 20, "PatientSex": b"SECRET"}
     dicom_results(read_source(film_with(odd, tmp_path / "film.dcm")), finding).files()

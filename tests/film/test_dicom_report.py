@@ -15,8 +15,9 @@ from pydicom.sr.codedict import codes
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.dicom import dicom_results, read_source, refusal_results
 from lunglens.film.dicom.codes import SCHEME, private_codes
-from lunglens.film.finding import NOTICE, Finding
+from lunglens.film.finding import NOTICE, Analyzed, Refused
 from lunglens.film.radiograph import radiograph_from_array, read_radiograph
+from tests.findings import as_refused, covid_answer
 from tests.phantom import chest
 from tests.result_films import changed
 
@@ -37,30 +38,26 @@ def film(rg_folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def negative(film: Path, analyzer: Analyzer) -> Finding:
+def negative(film: Path, analyzer: Analyzer) -> Analyzed:
     found = analyzer.analyze(read_radiograph(film))
+    assert isinstance(found, Analyzed)
     assert found.decision == "not covid"
     return found
 
 
 @pytest.fixture(scope="module")
-def positive(negative: Finding) -> Finding:
+def positive(negative: Analyzed) -> Analyzed:
     """The same film, as if the model had said otherwise."""
-    return replace(negative, covid_probability=0.97, decision="covid")
+    return replace(negative, answer=covid_answer(0.97))
 
 
 @pytest.fixture(scope="module")
-def refused(negative: Finding) -> Finding:
+def refused(negative: Analyzed) -> Refused:
     """The same film, as if the gate had refused it."""
     return as_refused(negative, "not-frontal", "does not look like a frontal chest radiograph (score 0.10)")
 
 
-def as_refused(finding: Finding, code: str, reason: str) -> Finding:
-    empty = dict.fromkeys(("covid_probability", "threshold", "decision", "lungs", "left", "right", "heat"))
-    return replace(finding, status="refused", reason=reason, reason_code=code, heat_share_in_lungs=None, **empty)
-
-
-def reported(film: Path, finding: Finding) -> Dataset:
+def reported(film: Path, finding: Analyzed | Refused) -> Dataset:
     """The report, written and read back."""
     return pydicom.dcmread(io.BytesIO(dicom_results(read_source(film), finding).files()["report.sr.dcm"]))
 
@@ -101,7 +98,7 @@ def without_private_codes(report: Dataset) -> list[tuple[str, str]]:
     return found
 
 
-def test_covid_is_a_question_with_a_coded_answer(film: Path, negative: Finding, positive: Finding) -> None:
+def test_covid_is_a_question_with_a_coded_answer(film: Path, negative: Analyzed, positive: Analyzed) -> None:
     for finding, answer in ((negative, ABSENT), (positive, PRESENT)):
         report = reported(film, finding)
         assert answers(report, COVID) == [answer]
@@ -111,7 +108,7 @@ def test_covid_is_a_question_with_a_coded_answer(film: Path, negative: Finding, 
         assert probability == (pytest.approx(finding.covid_probability, abs=1e-6), "1")
 
 
-def test_no_label_of_a_negative_film_s_objects_names_the_disease(film: Path, negative: Finding) -> None:
+def test_no_label_of_a_negative_film_s_objects_names_the_disease(film: Path, negative: Analyzed) -> None:
     for name, dataset in dicom_results(read_source(film), negative).objects.items():
         said = [str(element.value) for element in dataset.iterall() if element.VR in ("LO", "SH", "ST", "LT", "CS")]
         naming = {text for text in said if "COVID" in text.upper() and not text.startswith("LungLens covid-")}
@@ -120,7 +117,7 @@ def test_no_label_of_a_negative_film_s_objects_names_the_disease(film: Path, neg
 
 @pytest.mark.parametrize("code", REASONS)
 def test_a_refused_film_says_why_as_code_and_text_and_nothing_of_covid(
-    film: Path, negative: Finding, code: str
+    film: Path, negative: Analyzed, code: str
 ) -> None:
     report = reported(film, as_refused(negative, code, "a reason of the gate"))
     assert answers(report, "gate") == [REASONS[code]]
@@ -151,14 +148,14 @@ def test_the_gate_names_its_reasons(analyzer: Analyzer) -> None:
     assert (blank.status, blank.reason_code) == ("refused", "blank")
 
 
-def test_warnings_and_notes_are_whole_sentences(film: Path, negative: Finding) -> None:
+def test_warnings_and_notes_are_whole_sentences(film: Path, negative: Analyzed) -> None:
     report = reported(film, replace(negative, warnings=(LONG, "Größe \x07 unklar")))
     assert texts(report, "warning") == [LONG.strip(), "Größe  unklar"]
     assert texts(report, "note") == list(negative.radiograph.notes)
 
 
 def test_every_private_code_is_in_the_table_with_one_meaning_and_declared(
-    film: Path, negative: Finding, positive: Finding, refused: Finding
+    film: Path, negative: Analyzed, positive: Analyzed, refused: Refused
 ) -> None:
     used = set()
     for finding in (negative, positive, refused):
@@ -187,7 +184,7 @@ def test_the_documented_codes_are_the_codes() -> None:
     assert documented == list(private_codes().items())
 
 
-def test_all_objects_are_evidence_and_in_the_image_library(film: Path, negative: Finding) -> None:
+def test_all_objects_are_evidence_and_in_the_image_library(film: Path, negative: Analyzed) -> None:
     found = dicom_results(read_source(film), negative).objects
     source = pydicom.dcmread(film, stop_before_pixels=True)
     report = found.pop("report.sr")
@@ -200,7 +197,7 @@ def test_all_objects_are_evidence_and_in_the_image_library(film: Path, negative:
     assert listed == expected
 
 
-def test_each_lung_is_tied_to_its_segment(film: Path, negative: Finding) -> None:
+def test_each_lung_is_tied_to_its_segment(film: Path, negative: Analyzed) -> None:
     found = dicom_results(read_source(film), negative).objects
     segments = {segment.TrackingUID: segment for segment in found["lungs.seg"].SegmentSequence}
     groups = hd.sr.MeasurementReport.from_sequence([found["report.sr"]]).get_planar_roi_measurement_groups()
@@ -229,7 +226,7 @@ def test_areas_from_the_detector_s_spacing_say_so(tmp_path: Path, analyzer: Anal
         assert answers(report, codes.SCT.MeasurementMethod.value) == said
 
 
-def test_the_order_is_named_where_the_film_names_it(film: Path, negative: Finding, tmp_path: Path) -> None:
+def test_the_order_is_named_where_the_film_names_it(film: Path, negative: Analyzed, tmp_path: Path) -> None:
     for accession in ("A17", ""):
         (tmp_path / "film.dcm").write_bytes(changed(AccessionNumber=accession))
         report = reported(tmp_path / "film.dcm", negative)
@@ -237,7 +234,7 @@ def test_the_order_is_named_where_the_film_names_it(film: Path, negative: Findin
         assert orders == ([accession] if accession else [])
 
 
-def test_it_is_read_as_tid_1500(film: Path, negative: Finding, tmp_path: Path) -> None:
+def test_it_is_read_as_tid_1500(film: Path, negative: Analyzed, tmp_path: Path) -> None:
     (tmp_path / "sr.dcm").write_bytes(dicom_results(read_source(film), negative).files()["report.sr.dcm"])
     content = hd.sr.srread(tmp_path / "sr.dcm").content
     assert isinstance(content, hd.sr.MeasurementReport)

@@ -9,7 +9,7 @@ import pytest
 from pydicom import dcmread
 
 from lunglens.film.analyzer import Analyzer
-from lunglens.film.finding import Finding, Lung
+from lunglens.film.finding import Analyzed, Lung
 from lunglens.film.gate.judge import MIN_DOUBTED_SCORE, GateResult, weigh_doubt
 from lunglens.film.radiograph import Radiograph, read_radiograph
 from lunglens.film.statements import panel_lines
@@ -33,17 +33,17 @@ def small(folder: Path, source: Path, **elements: Any) -> Path:
         return saved(folder, encoded(dataset), "film.dcm")
 
 
-def finding_of(analyzer: Analyzer, folder: Path, **elements: Any) -> Finding:
+def finding_of(analyzer: Analyzer, folder: Path, **elements: Any) -> Analyzed:
     return analyzer.analyze(read_radiograph(small(folder, rg1("UNCR"), **elements)))
 
 
 @pytest.fixture(scope="module")
-def plain(analyzer: Analyzer, tmp_path_factory: pytest.TempPathFactory) -> Finding:
+def plain(analyzer: Analyzer, tmp_path_factory: pytest.TempPathFactory) -> Analyzed:
     """The film with the header that it came with, but for its size."""
     return finding_of(analyzer, tmp_path_factory.mktemp("plain"))
 
 
-def said(finding: Finding) -> str:
+def said(finding: Analyzed) -> str:
     return "\n".join(f"{line.label} {line.text}" for line in panel_lines(finding))
 
 
@@ -64,7 +64,7 @@ def said(finding: Finding) -> str:
     ],
 )
 def test_a_true_film_is_analyzed_alike_whatever_its_header_says(
-    elements: dict[str, Any], warned: str | None, noted: str | None, plain: Finding, analyzer: Analyzer, tmp_path: Path
+    elements: dict[str, Any], warned: str | None, noted: str | None, plain: Analyzed, analyzer: Analyzer, tmp_path: Path
 ) -> None:
     finding = finding_of(analyzer, tmp_path, **elements)
     assert finding.status == "analyzed"

@@ -14,7 +14,7 @@ from pydicom import uid
 
 from lunglens.errors import LungLensError
 from lunglens.film.analyzer import Analyzer
-from lunglens.film.batch import AnalysisWriter, find_films, run_batch, write_analysis, write_segmentation
+from lunglens.film.batch import AnalysisWriter, LungsWriter, find_films, run_batch
 from tests.dicom_files import dataset_of, encoded, gradient
 from tests.film.test_batch import run_cli, summary
 from tests.pictures import GRAY, picture
@@ -168,8 +168,8 @@ def test_results_in_the_folder_of_the_films_are_no_films(
     shutil.copy(chest_png, tmp_path / "a.png")
     shutil.copy(rg_folder / "RG1_UNCR.dcm", tmp_path / "b")
     films = find_films([tmp_path])
-    for write in (AnalysisWriter(dicom=True), write_segmentation, write_analysis):
-        run_batch(films, tmp_path, analyzer, write, lambda _: None)
+    for writer in (AnalysisWriter(dicom=True), LungsWriter(), AnalysisWriter()):
+        run_batch(films, tmp_path, analyzer, writer, lambda _: None)
         assert find_films([tmp_path]) == films
     results = [path for path in tmp_path.iterdir() if path.suffix in (".png", ".dcm") and path not in films]
     assert len(results) == 8
@@ -212,6 +212,6 @@ def test_a_film_without_ending_is_analysed_like_its_twin(chest_png: Path, analyz
     whole = encoded(dataset_of(pixels, 8, BodyPartExamined="CHEST"))
     for name, content in {"a.dcm": whole, "1.2.3": whole, "IM.001": whole[132:]}.items():
         (tmp_path / name).write_bytes(content)
-    outcomes = run_batch(find_films([tmp_path]), tmp_path / "out", analyzer, write_analysis, lambda _: None)
+    outcomes = run_batch(find_films([tmp_path]), tmp_path / "out", analyzer, AnalysisWriter(), lambda _: None)
     assert [outcome.status for outcome in outcomes] == ["analyzed"] * 3
-    assert len({outcome.covid_probability for outcome in outcomes}) == 1
+    assert len({outcome.probabilities["covid"] for outcome in outcomes}) == 1

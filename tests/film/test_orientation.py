@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 from lunglens.errors import ModelPackageError
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.dicom import dicom_results, read_source
-from lunglens.film.finding import Finding
+from lunglens.film.finding import Analyzed
 from lunglens.film.gate.upright import guess_orientation, mirror_evidence, orientation_scores, turn_evidence
 from lunglens.film.lungs.segmenter import segment_film
 from lunglens.film.model_package.package import load_package, shipped_models
@@ -25,7 +25,7 @@ from lunglens.film.parameters import Postprocess
 from lunglens.film.picture.panel import draw_panel, film_box
 from lunglens.film.preprocess import resize_mask
 from lunglens.film.radiograph import Radiograph, radiograph_from_array, read_radiograph
-from lunglens.serve.worker import _pictures
+from lunglens.serve.server_results import pictures_of
 from tests.dicom_files import dataset_of, encoded, gradient
 
 # PatientOrientation of a film in usual display that was stored after `way.undo`, i.e. is displayed by `way.apply`.
@@ -202,7 +202,7 @@ def upright(rg_folder: Path) -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def twin(upright: Dataset, analyzer: Analyzer, tmp_path_factory: pytest.TempPathFactory) -> Finding:
+def twin(upright: Dataset, analyzer: Analyzer, tmp_path_factory: pytest.TempPathFactory) -> Analyzed:
     return analyzer.analyze(read(tmp_path_factory.mktemp("twin"), upright))
 
 
@@ -221,7 +221,7 @@ def stored(upright: Dataset, way: Orientation, said: str | None) -> Dataset:
     return dataset
 
 
-def assert_lies_over_the_twin(finding: Finding, twin: Finding, way: Orientation) -> None:
+def assert_lies_over_the_twin(finding: Analyzed, twin: Analyzed, way: Orientation) -> None:
     """Masks and heat, turned as the film is displayed, are those of the upright film."""
     assert finding.lungs is not None
     assert twin.lungs is not None
@@ -236,7 +236,7 @@ def assert_lies_over_the_twin(finding: Finding, twin: Finding, way: Orientation)
 
 @pytest.mark.parametrize("way", ALL_ORIENTATIONS)
 def test_a_stated_orientation_changes_nothing_of_the_answer(
-    way: Orientation, upright: Dataset, twin: Finding, analyzer: Analyzer, tmp_path: Path
+    way: Orientation, upright: Dataset, twin: Analyzed, analyzer: Analyzer, tmp_path: Path
 ) -> None:
     finding = analyzer.analyze(read(tmp_path, stored(upright, way, SAID[way])))
     assert finding.status == twin.status == "analyzed"
@@ -257,7 +257,7 @@ def test_a_stated_orientation_changes_nothing_of_the_answer(
     assert any(way.words in note for note in finding.radiograph.notes) or way.is_identity
 
 
-def test_the_shares_are_the_known_ones(twin: Finding) -> None:
+def test_the_shares_are_the_known_ones(twin: Analyzed) -> None:
     assert twin.left is not None
     assert twin.right is not None
     assert twin.left.share == pytest.approx(0.165, abs=2e-3)
@@ -268,7 +268,7 @@ def test_the_shares_are_the_known_ones(twin: Finding) -> None:
 
 @pytest.mark.parametrize("way", [Orientation(0, True), Orientation(3), Orientation(1, True)])
 def test_the_left_segment_lies_over_the_anatomical_left(
-    way: Orientation, upright: Dataset, twin: Finding, analyzer: Analyzer, tmp_path: Path
+    way: Orientation, upright: Dataset, twin: Analyzed, analyzer: Analyzer, tmp_path: Path
 ) -> None:
     film = read(tmp_path, stored(upright, way, SAID[way]))
     files = dicom_results(read_source(tmp_path / "film.dcm"), analyzer.analyze(film)).files()
@@ -285,14 +285,14 @@ def test_the_left_segment_lies_over_the_anatomical_left(
     assert np.abs(way.apply(heat) - twin.heat).max() < 0.03
 
 
-def test_sides_of_a_refused_film_are_an_error(twin: Finding) -> None:
+def test_sides_of_a_refused_film_are_an_error(twin: Analyzed) -> None:
     with pytest.raises(ValueError, match="no lungs"):
         replace(twin, lungs=None, status="refused").sides()
 
 
 @pytest.mark.parametrize("way", [Orientation(1), Orientation(2, True)])
 def test_panel_and_page_show_the_usual_display(
-    way: Orientation, upright: Dataset, twin: Finding, analyzer: Analyzer, tmp_path: Path
+    way: Orientation, upright: Dataset, twin: Analyzed, analyzer: Analyzer, tmp_path: Path
 ) -> None:
     finding = analyzer.analyze(read(tmp_path, stored(upright, way, SAID[way])))
     panels = [np.asarray(draw_panel(each, "Film"), float) for each in (finding, twin)]
@@ -300,7 +300,7 @@ def test_panel_and_page_show_the_usual_display(
         box = film_box(twin.radiograph.pixels.shape, column)
         tiles = [panel[box.top : box.top + box.height, box.left : box.left + box.width] for panel in panels]
         assert np.abs(tiles[0] - tiles[1]).mean() < 0.5, column
-    pictures, expected = _pictures(finding), _pictures(twin)
+    pictures, expected = pictures_of(finding), pictures_of(twin)
     for name in ("film", "lungs", "heat", "seen"):
         found, like = (np.asarray(each[name].convert("RGBA"), float) for each in (pictures, expected))
         assert found.shape == like.shape
@@ -315,7 +315,7 @@ HEART = "heart on the wrong side"
 @pytest.mark.parametrize("negative", [False, True])
 @pytest.mark.parametrize("way", ALL_ORIENTATIONS[1:])
 def test_a_turned_or_mirrored_film_without_a_header_gets_its_twin_s_answer(
-    way: Orientation, negative: bool, twin: Finding, analyzer: Analyzer
+    way: Orientation, negative: bool, twin: Analyzed, analyzer: Analyzer
 ) -> None:
     upright = way.undo(twin.radiograph.pixels)
     finding = analyzer.analyze(radiograph_from_array(1 - upright if negative else upright))
@@ -333,14 +333,14 @@ def test_a_turned_or_mirrored_film_without_a_header_gets_its_twin_s_answer(
     assert_lies_over_the_twin(finding, mirrored_twin(twin) if way.mirrored else twin, finding.to_display)
 
 
-def mirrored_twin(twin: Finding) -> Finding:
+def mirrored_twin(twin: Analyzed) -> Analyzed:
     """The twin as it would be if it were displayed the wrong way round: its left lung is called the right one."""
     assert twin.lungs is not None
     assert twin.heat is not None
     return replace(twin, lungs=twin.lungs[:, ::-1], heat=twin.heat[:, ::-1])
 
 
-def test_left_and_right_of_a_mirrored_film_are_those_of_the_usual_display(twin: Finding, analyzer: Analyzer) -> None:
+def test_left_and_right_of_a_mirrored_film_are_those_of_the_usual_display(twin: Analyzed, analyzer: Analyzer) -> None:
     finding = analyzer.analyze(radiograph_from_array(twin.radiograph.pixels[:, ::-1]))
     assert finding.left is not None
     assert finding.right is not None
@@ -350,9 +350,9 @@ def test_left_and_right_of_a_mirrored_film_are_those_of_the_usual_display(twin: 
     assert finding.right.share == pytest.approx(twin.left.share, abs=1e-4)
 
 
-def test_pictures_of_a_mirrored_film_lie_over_one_another(twin: Finding, analyzer: Analyzer) -> None:
+def test_pictures_of_a_mirrored_film_lie_over_one_another(twin: Analyzed, analyzer: Analyzer) -> None:
     finding = analyzer.analyze(radiograph_from_array(twin.radiograph.pixels[:, ::-1]))
-    pictures, expected = _pictures(finding), _pictures(twin)
+    pictures, expected = pictures_of(finding), pictures_of(twin)
     for name in ("film", "lungs", "heat", "seen"):
         found, like = (np.asarray(each[name].convert("RGBA"), float) for each in (pictures, expected))
         assert np.abs(found - like[:, ::-1]).mean() < 0.5, name
@@ -360,7 +360,7 @@ def test_pictures_of_a_mirrored_film_lie_over_one_another(twin: Finding, analyze
 
 @pytest.mark.parametrize("way", [Orientation(2), Orientation(1)])
 def test_a_header_that_the_pixels_contradict_is_said_to_be_wrong(
-    way: Orientation, upright: Dataset, twin: Finding, analyzer: Analyzer, tmp_path: Path
+    way: Orientation, upright: Dataset, twin: Analyzed, analyzer: Analyzer, tmp_path: Path
 ) -> None:
     finding = analyzer.analyze(read(tmp_path, stored(upright, way, "L\\F")))
     assert finding.covid_probability == pytest.approx(twin.covid_probability, abs=1e-3)
@@ -370,7 +370,7 @@ def test_a_header_that_the_pixels_contradict_is_said_to_be_wrong(
 
 
 def test_a_mirrored_film_whose_header_denies_it_warns(
-    upright: Dataset, twin: Finding, analyzer: Analyzer, tmp_path: Path
+    upright: Dataset, twin: Analyzed, analyzer: Analyzer, tmp_path: Path
 ) -> None:
     finding = analyzer.analyze(read(tmp_path, stored(upright, Orientation(0, True), "L\\F")))
     assert finding.covid_probability == pytest.approx(twin.covid_probability, abs=1e-3)
@@ -378,7 +378,7 @@ def test_a_mirrored_film_whose_header_denies_it_warns(
     assert any(HEART in warning for warning in finding.warnings)
 
 
-def test_an_upright_film_answers_bit_for_bit_as_without_the_check(twin: Finding, analyzer: Analyzer) -> None:
+def test_an_upright_film_answers_bit_for_bit_as_without_the_check(twin: Analyzed, analyzer: Analyzer) -> None:
     plain = analyzer.analyze(replace(twin.radiograph, to_display=AS_STORED))
     assert plain.covid_probability == twin.covid_probability
     assert plain.warnings == twin.warnings

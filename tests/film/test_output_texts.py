@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pydicom import uid
 
 from lunglens.files import readable, storable, write_json
-from lunglens.film.batch import Outcome, summary_csv
+from lunglens.film.batch import SummaryRow, summary_csv
 from tests.dicom_files import dataset_of, encoded, gradient
 from tests.film.test_batch import run_cli, summary
 
@@ -79,6 +79,7 @@ def test_json_holds_the_true_text_and_no_commands(text: str) -> None:
         path.unlink(missing_ok=True)
 
 
+COVID = ("covid", "not covid")
 FORMULAS = [
     "=1+1.png",
     "+1.png",
@@ -101,7 +102,7 @@ FORMULAS = [
 
 @pytest.mark.parametrize("text", FORMULAS)
 def test_no_cell_begins_a_formula(text: str) -> None:
-    written = summary_csv([Outcome(text, "failed", reason=text, decision=text, result=text)])
+    written = summary_csv([SummaryRow(text, "failed", reason=text, decision=text, result=text)], COVID)
     (row,) = csv.DictReader(io.StringIO(written))
     assert row["path"] == row["reason"] == row["result"] == f"'{text}"
 
@@ -114,7 +115,7 @@ def test_no_cell_begins_a_formula(text: str) -> None:
 @example("\u200b=1")
 @example('",=1')
 def test_any_cell_is_read_back_and_is_no_formula(text: str) -> None:
-    written = summary_csv([Outcome(text, "failed", None, None, text, 1.25, "x.json")])
+    written = summary_csv([SummaryRow(text, "failed", {}, None, text, 1.25, "x.json")], COVID)
     assert written.count("\n") == 2
     (row,) = csv.DictReader(io.StringIO(written))
     assert row["path"].removeprefix("'") == readable(text).removeprefix("'")
@@ -123,7 +124,8 @@ def test_any_cell_is_read_back_and_is_no_formula(text: str) -> None:
 
 
 def test_numbers_stay_numbers_and_no_separator_of_other_countries_begins_a_cell() -> None:
-    written = summary_csv([Outcome("a;=1+1\t=2.png", "analyzed", 0.25, "covid", None, 1.5, "a.json")])
+    row = SummaryRow("a;=1+1\t=2.png", "analyzed", {"covid": 0.25}, "covid", None, 1.5, "a.json")
+    written = summary_csv([row], COVID)
     header, row, *_ = written.split("\n")
     assert header == "path,status,covid_probability,decision,reason,seconds,result"
     assert row == '"a;=1+1\\t=2.png","analyzed",0.25,"covid","",1.5,"a.json"'

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lunglens.film.finding import NOTICE, Finding, Lung
+from lunglens.film.finding import NOTICE, Analyzed, Refused
 from lunglens.film.picture import colours
 from lunglens.film.picture.drawing import clip_middle, fit_items, font, outline_alpha, plain, wrap
 from lunglens.film.picture.panel import (
@@ -25,7 +25,10 @@ from lunglens.film.picture.panel import (
 from lunglens.film.preprocess import Floats, Mask
 from lunglens.film.radiograph import Radiograph
 from lunglens.film.statements import BALANCE, Line, panel_lines, percent
+from tests import findings
+from tests.findings import as_refused, covid_answer, two_lungs
 
+NO_LUNGS = np.zeros((400, 400), bool)
 LONG = tuple(f"warning {number}: " + "a long tale of " * 12 + "x" * 200 for number in range(30))
 
 
@@ -34,49 +37,19 @@ def gray_film(height: int, width: int, notes: tuple[str, ...] = ()) -> Radiograp
     return Radiograph(ramp, "", "array", 8, notes=notes)
 
 
-def two_lungs(height: int, width: int) -> Mask:
-    """Two rectangles: rows 20 to 80 %, columns 10 to 40 % and 60 to 90 %."""
-    mask = np.zeros((height, width), bool)
-    for start in (0.1, 0.6):
-        mask[height // 5 : height * 4 // 5, round(start * width) : round((start + 0.3) * width)] = True
-    return mask
+def analyzed(height: int = 400, width: int = 400, **changes: Any) -> Analyzed:
+    return findings.analyzed(gray_film(height, width), **changes)
 
 
-def analyzed(height: int = 400, width: int = 400, **changes: Any) -> Finding:
-    heat = np.zeros((height, width), np.float32)
-    heat[height // 2 :, : width // 2] = 1
-    facts: dict[str, Any] = {
-        "radiograph": gray_film(height, width),
-        "status": "analyzed",
-        "reason": None,
-        "gate_score": 0.98,
-        "inverted": False,
-        "covid_probability": 0.123,
-        "threshold": 0.4,
-        "decision": "not covid",
-        "lungs": two_lungs(height, width),
-        "left": Lung(0.18, 28800, 182.4),
-        "right": Lung(0.18, 28800, None),
-        "heat": heat,
-        "heat_share_in_lungs": 0.61,
-        "region_share": 0.45,
-        "classifier_view": np.full((64, 64), 0.5, np.float32),
-        "models": {"lungs": "unet 1", "classifier": "hrnet 1"},
-        "seconds": {"lungs": 0.25, "classifier": 0.5},
-    }
-    return Finding(**(facts | changes))
+def refused(**changes: Any) -> Refused:
+    return as_refused(analyzed(**changes), "one-lung", "only one lung region found")
 
 
-def refused(**changes: Any) -> Finding:
-    # A probability left in a refused finding must not be shown either.
-    return analyzed(status="refused", reason="only one lung region found", lungs=None, heat=None, **changes)
-
-
-def drawn(finding: Finding, title: str = "film.dcm") -> Floats:
+def drawn(finding: Analyzed | Refused, title: str = "film.dcm") -> Floats:
     return np.asarray(draw_panel(finding, title), np.float32)
 
 
-def said(finding: Finding) -> str:
+def said(finding: Analyzed | Refused) -> str:
     return "\n".join(f"{line.label} {line.text}" for line in panel_lines(finding))
 
 
@@ -127,7 +100,7 @@ def test_outline_is_two_px_wide_and_anti_aliased() -> None:
 
 
 def test_heat_colours_only_where_there_is_heat() -> None:
-    panel = drawn(analyzed(lungs=None))
+    panel = drawn(analyzed(lungs=NO_LUNGS))
     box = film_box((400, 400), 2)
     tile = panel[box.top : box.top + box.height, box.left : box.left + box.width]
     chroma = tile.max(axis=2) - tile.min(axis=2)
@@ -143,7 +116,7 @@ def test_colour_map_gets_lighter_all_the_way() -> None:
 
 @pytest.mark.parametrize(("probability", "colour"), [(0.25, colours.BLUE), (0.75, colours.AMBER)])
 def test_probability_bar_is_as_long_as_the_probability(probability: float, colour: Any) -> None:
-    panel = drawn(analyzed(covid_probability=probability))
+    panel = drawn(analyzed(answer=covid_answer(probability, 0.4)))
     row = (panel[TILE_TOP + TILE :, MARGIN : MARGIN + TILE] == np.array(colour)).all(axis=2).sum(axis=1)
     assert row.max() == pytest.approx(probability * TILE, abs=4)  # the threshold's mark covers a few
 
@@ -166,7 +139,7 @@ def test_lines_of_an_analyzed_film() -> None:
         BALANCE,
     ):
         assert part in text
-    assert "at or above the documented" in said(analyzed(covid_probability=0.4, decision="covid"))
+    assert "at or above the documented" in said(analyzed(answer=covid_answer(0.4, 0.4)))
     assert "no evidence for COVID-19" in said(analyzed(heat_share_in_lungs=None))
 
 
@@ -186,7 +159,7 @@ def test_refused_panel_is_one_box_without_an_answer() -> None:
     answer = panel[TILE_TOP + TILE : FOOTER_TOP, :FACTS_LEFT]
     assert (answer == np.array(colours.BACKGROUND)).all()
     assert not is_cyan(panel).any()
-    assert (panel == drawn(refused(covid_probability=0.99, threshold=0.1))).all()
+    assert (panel == drawn(refused(answer=covid_answer(0.99, 0.1)))).all()
     assert_margins_empty(panel, tiles=1)
 
 
@@ -213,16 +186,17 @@ def test_many_and_long_texts_stay_within_the_margins(remarks: tuple[str, ...]) -
         assert_margins_empty(drawn(finding, "folder/" * 300 + "film.dcm"), tiles)
 
 
-def test_missing_parts_and_empty_mask() -> None:
-    bare = analyzed(lungs=np.zeros((400, 400), bool), left=None, right=None, heat=None, classifier_view=None)
+def test_an_empty_mask_and_a_classifier_without_heat_maps() -> None:
+    bare = analyzed(lungs=NO_LUNGS, heat=None, heat_share_in_lungs=None)
     panel = drawn(bare, "")
     box = film_box((400, 400), 1)
     assert not is_cyan(panel[box.top : box.top + box.height - 40, box.left : box.left + box.width]).any()
-    assert "not measured" in said(bare)
+    assert "this classifier gives no heat-map" in said(bare)
+    assert "evidence" not in said(bare)
 
 
 def test_inverted_film_is_shown_corrected_beside_the_stored_one() -> None:
-    panel = drawn(analyzed(inverted=True, lungs=None, heat=None))
+    panel = drawn(analyzed(inverted=True, lungs=NO_LUNGS))
     tiles = [panel[TILE_TOP : TILE_TOP + 300, MARGIN + n * (TILE + GAP) :][:, 60:300, 0] for n in (0, 1)]
     assert np.abs(tiles[0] + tiles[1] - 255).max() <= 1
 

@@ -9,13 +9,13 @@ import pytest
 from PIL import Image
 
 from lunglens.errors import DataError
-from lunglens.film.lungs.published_masks import read_mask
+from lunglens.film.lungs.published_masks import MaskPart, mask_files, masks_of, masks_text, read_masks
 from lunglens.film.radiograph import read_radiograph
 from lunglens.study.config.training import Split
 from lunglens.study.manifest import Row, manifest, split_by_group
 from lunglens.study.sources.lung_masks import general_blockchain, v7, with_masks
 from lunglens.study.sources.registry import Problems
-from tests.published import files, said, written
+from tests.published import files, mask_of, said, written
 
 SIZE = 80
 STRUCTURE = ["#", "Class", "Filename", "Mask", "Resolution", "Top", "Left", "Width", "Height"]
@@ -36,28 +36,28 @@ def mask(path: Path, top: int, left: int, size: int = SIZE, box: int = 20) -> Pa
 @pytest.mark.parametrize("ending", ["png", "gif", "tif"])
 def test_a_mask_is_the_union_of_its_files(tmp_path: Path, ending: str) -> None:
     left, right = mask(tmp_path / f"left.{ending}", 0, 0), mask(tmp_path / f"right.{ending}", 40, 40)
-    lungs = read_mask(f"{left}|{right}")
+    lungs = read_masks(mask_files(left, right))
     assert lungs.dtype == bool
     assert (lungs.shape, lungs.sum()) == ((SIZE, SIZE), 800)
-    assert (lungs == (read_mask(str(left)) | read_mask(str(right)))).all()
+    assert (lungs == (read_masks(mask_files(left)) | read_masks(mask_files(right)))).all()
 
 
 def test_a_single_mask_reads_as_the_picture_does(tmp_path: Path) -> None:
     path = mask(tmp_path / "m.png", 3, 5)
-    assert (read_mask(str(path)) == (read_radiograph(path).pixels > 0.5)).all()
+    assert (read_masks(mask_files(path)) == (read_radiograph(path).pixels > 0.5)).all()
 
 
 def test_v7_s_gray_for_ignore_is_no_lung(tmp_path: Path) -> None:
     pixels = np.zeros((SIZE, SIZE), np.uint8)
     pixels[:20], pixels[20:30] = 255, 127
     Image.fromarray(pixels).save(tmp_path / "1676192.png")
-    assert read_mask(str(tmp_path / "1676192.png")).sum() == 20 * SIZE
+    assert read_masks(mask_files(tmp_path / "1676192.png")).sum() == 20 * SIZE
 
 
 def test_masks_of_different_sizes_are_an_error_that_names_both(tmp_path: Path) -> None:
     left, right = mask(tmp_path / "left.png", 0, 0), mask(tmp_path / "right.png", 0, 0, size=90)
     with pytest.raises(DataError) as caught:
-        read_mask(f"{left}|{right}")
+        read_masks(mask_files(left, right))
     assert f"{right}: 90 x 90 px, {left}: 80 x 80 px" in str(caught.value)
 
 
@@ -73,7 +73,7 @@ def test_a_mask_that_cannot_be_read_is_an_error_with_its_path(tmp_path: Path, na
     if name in contents:
         written(tmp_path / name, contents[name])
     with pytest.raises(DataError) as caught:
-        read_mask(f"{mask(tmp_path / 'left.png', 0, 0)}|{tmp_path / name}")
+        read_masks(mask_files(mask(tmp_path / "left.png", 0, 0), tmp_path / name))
     assert str(caught.value).startswith(str(tmp_path / name))
 
 
@@ -94,7 +94,7 @@ def test_darwin_s_outlines_are_drawn_without_what_is_ignored(tmp_path: Path, ver
     frame = {"width": 80, "height": 90}
     about = {"image": frame} if version == 1 else {"item": {"slots": [frame]}}
     path = written(tmp_path / "a.json", json.dumps({**about, "annotations": shapes}))
-    lungs = read_mask(str(path))
+    lungs = read_masks(mask_files(path))
     assert lungs.shape == (90, 80)
     assert lungs.sum() == 2 * 10 * 20 - 4 * 4
     assert not lungs[13, 13]
@@ -110,8 +110,8 @@ def covid_rows(*names: str) -> list[Row]:
 def test_pictures_named_as_the_films_become_their_masks(tmp_path: Path) -> None:
     files(tmp_path / "Covid-A.png", tmp_path / "unknown.png")
     with_one, without = with_masks(covid_rows("covid-a.jpeg", "covid-b.jpg"), tmp_path)
-    assert (with_one.mask_path, with_one.mask_rule) == (str(tmp_path / "Covid-A.png"), "lungs and heart")
-    assert (without.mask_path, without.mask_rule) == (None, None)
+    assert (mask_of(with_one), with_one.mask_rule) == (str(tmp_path / "Covid-A.png"), "lungs and heart")
+    assert (mask_of(without), without.mask_rule) == (None, None)
 
 
 def test_a_folder_without_masks_is_an_error(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_v7_s_masks_without_annotations_belong_to_no_film_which_is_noted(tmp_pat
     files(tmp_path / "all-images-semantic-masks" / "1676192.png")
     problems: Problems = []
     [row] = with_masks(covid_rows("covid-a.jpeg"), tmp_path, problems)
-    assert row.mask_path is None
+    assert mask_of(row) is None
     assert f"{tmp_path}: none of its 1 masks is named as a film" in said(problems)
 
 
@@ -143,7 +143,7 @@ def test_v7_s_numbers_are_resolved_by_its_annotations(tmp_path: Path) -> None:
     files(drawn, drawn.with_name("3.png"))
     problems: Problems = []
     rows = with_masks(covid_rows("frontal.jpg", "undrawn.png", "lateral.png"), tmp_path, problems)
-    assert [row.mask_path for row in rows] == [str(drawn), str(undrawn), None]
+    assert [mask_of(row) for row in rows] == [str(drawn), str(undrawn), None]
     assert [problem.file for problem in problems] == [str(broken)]
 
 
@@ -169,7 +169,7 @@ def test_general_blockchain_s_pieces_are_put_in_their_place(tmp_path: Path) -> N
     )
     problems: Problems = []
     [row] = with_masks(covid_rows("film.one.png"), tmp_path, problems)
-    lungs = read_mask(row.mask_path or "")
+    lungs = read_masks(row.masks)
     expected = np.zeros((100, 200), bool)
     expected[10:80, 120:190] = True
     expected[40:100, 5:75] = True  # a piece that reaches over the edge is cut there
@@ -190,7 +190,7 @@ def test_half_drawn_films_and_broken_lines_are_noted(tmp_path: Path) -> None:
     )
     problems: Problems = []
     rows = list(with_masks(covid_rows("one.png", "two.png"), tmp_path, problems))
-    assert [row.mask_path for row in rows] == [None, None]
+    assert [mask_of(row) for row in rows] == [None, None]
     assert [str(problem).removeprefix(f"{table}: ") for problem in problems] == [
         "row 3, column 'Class': one.jpeg has another COVID-19 Left Lung; the first is kept",
         "row 4, column 'Mask': masks/gone.png is not here",
@@ -211,7 +211,7 @@ def test_the_mask_sets_own_films_have_no_patients_so_they_cannot_be_split(tmp_pa
     files(tmp_path / "images" / "one.jpg", tmp_path / "images" / "two.jpg")
     annotation(tmp_path / "releases" / "all-images" / "annotations", 1, "one.jpg", "Lung")
     rows = list(v7(tmp_path, []))
-    assert [bool(row.mask_path) for row in rows] == [True, False]
+    assert [bool(row.masks) for row in rows] == [True, False]
     with pytest.raises(DataError, match="no group_id"):
         split_by_group(manifest(rows), Split())
 
@@ -230,7 +230,16 @@ def test_the_masks_at_hand_belong_to_films(real_data: Path) -> None:
     folder = real_data / "covid-chestxray-dataset"
     rows = [Row(str(path), "covid-chestxray-dataset", None, "") for path in (folder / "images").iterdir()]
     counts = {
-        name: sum(bool(row.mask_path) for row in with_masks(rows, folder / name))
+        name: sum(bool(row.masks) for row in with_masks(rows, folder / name))
         for name in ("lung-masks-v7", "lung-masks-generalblockchain")
     }
     assert counts == {"lung-masks-v7": 426, "lung-masks-generalblockchain": 95}
+
+
+def test_parts_of_a_mask_come_back_from_a_table_s_cell_and_old_cells_are_read(tmp_path: Path) -> None:
+    parts = (MaskPart("a.png"), MaskPart("ß|b.png", 40, 12, 800, 600))
+    assert masks_of(masks_text(parts) or "") == parts
+    assert masks_text(()) is None
+    assert masks_of("left.png|right.png", tmp_path) == mask_files(tmp_path / "left.png", tmp_path / "right.png")
+    with pytest.raises(DataError, match="names no lung masks"):
+        masks_of("[1]")

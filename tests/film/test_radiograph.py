@@ -54,7 +54,7 @@ def test_float_arrays_end_in_0_to_1_and_keep_their_order(array: np.ndarray) -> N
 
 @pytest.mark.parametrize(
     "array",
-    [np.full((64, 64), np.nan), np.zeros((64, 63)), np.zeros(64), np.zeros((64, 64, 4)), np.zeros((64, 64), complex)],
+    [np.full((64, 64), np.nan), np.zeros((64, 63)), np.zeros(64), np.zeros((64, 64, 5)), np.zeros((64, 64), complex)],
 )
 def test_bad_arrays(array: np.ndarray) -> None:
     with pytest.raises(UnreadableImageError, match=r"^array: "):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lunglens.errors import OutputError
 from lunglens.film.analyzer import Analyzer
-from lunglens.film.batch import JOURNAL, AnalysisWriter, find_films, result_names, run_batch, write_analysis
+from lunglens.film.batch import JOURNAL, AnalysisWriter, find_films, result_names, run_batch
 from lunglens.film.batch.names import SUFFIXES, identity
 from tests.film.test_batch import summary
 
@@ -112,7 +112,7 @@ def test_no_file_that_is_not_ours_is_written_over(
     theirs = tmp_path / f"{name}{suffix}"
     theirs.write_bytes(b"the user's own")
     for _ in range(2):
-        (outcome,) = run_batch([tmp_path / "x.png"], tmp_path, stub, write_analysis, lambda _: None)
+        (outcome,) = run_batch([tmp_path / "x.png"], tmp_path, stub, AnalysisWriter(), lambda _: None)
         assert outcome.status == "analyzed"
         assert outcome.result.startswith("x-")
     assert theirs.read_bytes() == b"the user's own"
@@ -127,7 +127,7 @@ def test_the_users_own_lungs_png_stays_and_is_a_film(chest_png: Path, stub: Anal
     for _ in range(3):
         films = find_films([tmp_path])
         counts.append(len(films))
-        run_batch(films, tmp_path, stub, write_analysis, lambda _: None)
+        run_batch(films, tmp_path, stub, AnalysisWriter(), lambda _: None)
     assert counts == [2, 2, 2]
     assert (tmp_path / "x.lungs.png").read_bytes() == before
     assert len({row["result"] for row in summary(tmp_path)}) == 2
@@ -137,17 +137,17 @@ def test_a_file_that_came_into_the_way_later_is_a_film_and_not_written_over(
     chest_png: Path, stub: Analyzer, tmp_path: Path
 ) -> None:
     shutil.copy(chest_png, tmp_path / "x.png")
-    run_batch([tmp_path / "x.png"], tmp_path, stub, write_analysis, lambda _: None)
+    run_batch([tmp_path / "x.png"], tmp_path, stub, AnalysisWriter(), lambda _: None)
     shutil.copy(chest_png, tmp_path / "x.lungs.png")
     (tmp_path / "x.json").unlink()
     films = find_films([tmp_path])
     assert [film.name for film in films] == ["x.lungs.png", "x.png"]
-    outcomes = run_batch(films, tmp_path, stub, write_analysis, lambda _: None)
+    outcomes = run_batch(films, tmp_path, stub, AnalysisWriter(), lambda _: None)
     assert [outcome.status for outcome in outcomes] == ["analyzed", "failed"]
     assert "x.lungs.png" in str(outcomes[1].reason)
     assert (tmp_path / "x.lungs.png").read_bytes() == chest_png.read_bytes()
     (tmp_path / "x.lungs.png").rename(tmp_path / "y.png")
-    (outcome,) = run_batch([tmp_path / "x.png"], tmp_path, stub, write_analysis, lambda _: None)
+    (outcome,) = run_batch([tmp_path / "x.png"], tmp_path, stub, AnalysisWriter(), lambda _: None)
     assert outcome.status == "analyzed"
 
 
@@ -166,7 +166,7 @@ def test_a_summary_of_somebody_else_ends_the_batch_before_it_begins(
 ) -> None:
     (tmp_path / "summary.csv").write_text("patient,diagnosis\n")
     with pytest.raises(OutputError, match=r"summary\.csv"):
-        run_batch([chest_png], tmp_path, stub, write_analysis, lambda _: None)
+        run_batch([chest_png], tmp_path, stub, AnalysisWriter(), lambda _: None)
     assert (tmp_path / "summary.csv").read_text() == "patient,diagnosis\n"
     assert not (tmp_path / "chest.json").exists()
 
@@ -176,9 +176,9 @@ def test_films_of_one_name_from_two_runs_keep_their_results(chest_png: Path, stu
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         shutil.copy(chest_png, tmp_path / folder / "x.png")
-        run_batch([tmp_path / folder / "x.png"], out, stub, write_analysis, lambda _: None)
+        run_batch([tmp_path / folder / "x.png"], out, stub, AnalysisWriter(), lambda _: None)
     films = find_films([tmp_path / "a", tmp_path / "b"])
-    outcomes = run_batch(films, out, stub, write_analysis, lambda _: None)
+    outcomes = run_batch(films, out, stub, AnalysisWriter(), lambda _: None)
     assert [outcome.result == "x.json" for outcome in outcomes] == [True, False]
     assert len(list(out.glob("*.json"))) == 2
 
@@ -193,7 +193,7 @@ def test_results_of_version_0_1_0_are_known_and_written_over(chest_png: Path, st
         '"decision": "covid", "reason": null, "seconds": 1.0, "result": "x.json"}}\n'
     )
     assert find_films([tmp_path]) == [tmp_path / "x.png"]
-    assert run_batch([tmp_path / "x.png"], tmp_path, stub, write_analysis, lambda _: None)[0].result == "x.json"
+    assert run_batch([tmp_path / "x.png"], tmp_path, stub, AnalysisWriter(), lambda _: None)[0].result == "x.json"
 
 
 @pytest.mark.parametrize("name", ["x" * 251 + ".png", "ä" * 125 + ".dcm", "x" * 255, "\U0001f98a" * 63])
@@ -202,7 +202,7 @@ def test_names_as_long_as_a_file_system_takes(name: str, chest_png: Path, stub: 
     folder.mkdir()
     for film in (name, name[:-6] + "other"):
         shutil.copy(chest_png, folder / film)
-    outcomes = run_batch(find_films([folder]), tmp_path / "out", stub, write_analysis, lambda _: None)
+    outcomes = run_batch(find_films([folder]), tmp_path / "out", stub, AnalysisWriter(), lambda _: None)
     assert [outcome.status for outcome in outcomes] == ["analyzed", "analyzed"]
     assert len({outcome.result for outcome in outcomes}) == 2
     assert all(len(os.fsencode(path.name)) <= 255 for path in (tmp_path / "out").iterdir())

@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 
 from lunglens.film.analyzer import Analyzer
-from lunglens.film.batch import AnalysisWriter, Job
+from lunglens.film.batch import AnalysisWriter, FilmTask
+from lunglens.film.model_package.package import load_package, shipped_models
 from lunglens.film.model_package.record import MeasuredRow
 from lunglens.film.sheet import sheet_html, sheet_of, sheet_pdf
 from lunglens.film.sheet.content import predictive_values
 from lunglens.film.statements import Line
 
+CLASSIFIER = load_package(shipped_models() / "classifier", "classification").record
 MEASURED = [
     MeasuredRow(
         films="these <films>",
@@ -22,6 +24,7 @@ MEASURED = [
         specificity_95_ci=[0.5, 0.9],
     )
 ]
+CLASSIFIER = CLASSIFIER.model_copy(update={"measured": CLASSIFIER.measured.model_copy(update={"rows": MEASURED})})
 LINES = [
     Line("film", "Film", "PNG, <b>"),
     Line("probability", "COVID-19 probability", "32.8 %"),
@@ -38,7 +41,7 @@ def test_bayes() -> None:
 
 
 def test_the_page_says_all_lines_and_the_worth_of_the_answer_at_the_prevalence() -> None:
-    text = sheet_html(sheet_of("a <film>", LINES, PANEL, MEASURED, "1.2", 0.1))
+    text = sheet_html(sheet_of("a <film>", LINES, PANEL, CLASSIFIER, "1.2", 0.1))
     for said in (
         "a &lt;film&gt;",
         "PNG, &lt;b&gt;",
@@ -55,7 +58,7 @@ def test_the_page_says_all_lines_and_the_worth_of_the_answer_at_the_prevalence()
 
 def test_a_refused_film_gets_no_number() -> None:
     lines = [Line("refusal", "Refused", "no lungs"), Line("notice", "", "Research use only.")]
-    sheet = sheet_of("film", lines, PANEL, MEASURED, "1.2")
+    sheet = sheet_of("film", lines, PANEL, CLASSIFIER, "1.2")
     assert sheet.meanings == []
     assert "What the answer is worth" not in sheet_html(sheet)
     assert sheet_pdf(sheet).startswith(b"%PDF-")
@@ -64,20 +67,20 @@ def test_a_refused_film_gets_no_number() -> None:
 @pytest.mark.parametrize("prevalence", [0, 1, -0.5, float("nan")])
 def test_a_prevalence_is_a_share(prevalence: float) -> None:
     with pytest.raises(ValueError, match="between 0 and 1"):
-        sheet_of("film", LINES, PANEL, MEASURED, "1.2", prevalence)
+        sheet_of("film", LINES, PANEL, CLASSIFIER, "1.2", prevalence)
 
 
 def test_the_pdf_is_one_page_and_the_same_each_time() -> None:
-    sheet = sheet_of("film", LINES, PANEL, MEASURED, "1.2")
+    sheet = sheet_of("film", LINES, PANEL, CLASSIFIER, "1.2")
     content = sheet_pdf(sheet)
     assert content == sheet_pdf(sheet)
     assert content.count(b"/Type /Page\n") == 1
 
 
 def test_a_batch_writes_it(rg_folder: Path, analyzer: Analyzer, tmp_path: Path) -> None:
-    done = AnalysisWriter(prevalence=0.2)(Job(rg_folder / "RG1_UNCR.dcm", "rg1", "key"), tmp_path, analyzer)
+    done = AnalysisWriter(prevalence=0.2).write(FilmTask(rg_folder / "RG1_UNCR.dcm", "rg1", "key"), tmp_path, analyzer)
     assert done.status == "analyzed"
-    assert f"{100 * (done.covid_probability or 0):.1f} %" in (tmp_path / "rg1.report.html").read_text()
+    assert f"{100 * done.probabilities['covid']:.1f} %" in (tmp_path / "rg1.report.html").read_text()
     assert (tmp_path / "rg1.report.pdf").read_bytes().startswith(b"%PDF-")
     # Another prevalence is another result: a batch does the film again.
     assert AnalysisWriter(prevalence=0.2).key() != AnalysisWriter(prevalence=0.1).key()

@@ -17,7 +17,7 @@ import pydicom
 import pytest
 
 from lunglens.errors import ConfigurationError
-from lunglens.serve.middleware import loggable
+from lunglens.serve.middleware import _loggable
 from lunglens.serve.settings import ServeSettings, read_token
 from lunglens.serve.uploads import label_of
 from tests.hostile import hostile
@@ -247,11 +247,12 @@ def test_labels_are_the_last_part_of_a_name_and_log_paths_hold_no_numbers_of_stu
     assert label_of("a\r\nb") == "a??b"
     assert label_of("///") == "film"
     assert len(label_of("x" * 5000)) == 80
-    assert loggable("/studies/1.2.3") == "/studies/(...)"
+    assert _loggable("/studies/1.2.3") == "/studies/(...)"
     assert (
-        loggable("/api/analyses/mGqQJ1kz0yVbO8sT2nE4xw/report.pdf") == "/api/analyses/mGqQJ1kz0yVbO8sT2nE4xw/report.pdf"
+        _loggable("/api/analyses/mGqQJ1kz0yVbO8sT2nE4xw/report.pdf")
+        == "/api/analyses/mGqQJ1kz0yVbO8sT2nE4xw/report.pdf"
     )
-    assert loggable("/api/analyses/Doe^Jane") == "/api/analyses/(...)"
+    assert _loggable("/api/analyses/Doe^Jane") == "/api/analyses/(...)"
 
 
 def test_the_api_keeps_to_its_document(running: Running, tmp_path: Path) -> None:

@@ -7,9 +7,8 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 
-from lunglens.film.radiograph import Limits
-from lunglens.serve.settings import MIB
-from lunglens.serve.worker import Task
+from lunglens.serve.settings import MIB, WorkerSettings
+from lunglens.serve.task import Task
 from lunglens.serve.worker_handle import AnalysingProcess
 from tests.node_kills import killed_node, processes_of
 from tests.node_parts import small_film
@@ -29,7 +28,7 @@ def test_a_process_that_is_replaced_leaves_none_behind(tmp_path: Path, monkeypat
         "if 'spawn_main' in ' '.join(sys.orig_argv): worker.answered = slow\n"
     )
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
-    process = AnalysingProcess(Limits(), 3, 1024 * MIB)
+    process = AnalysingProcess(WorkerSettings(film_s=3, worker_memory_bytes=1024 * MIB))
     assert process.begin()
     usual = len(processes_of("SERVER_MARK_A"))
     answer = process.do(Task("analyse", tmp_path))

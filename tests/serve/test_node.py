@@ -25,7 +25,7 @@ from lunglens.film.dicom import dicom_results, read_source
 from lunglens.film.radiograph import read_radiograph
 from lunglens.serve.settings import Peer
 from lunglens.serve.spool import Spool
-from lunglens.serve.worker import Answer
+from lunglens.serve.task import Answer
 from tests.dicom_files import encoded
 from tests.node_parts import Inside, archive, associate, dataset_of, node, put, put_results, small_film, store
 from tests.support.waiting import free_port, wait_until

@@ -20,14 +20,13 @@ from hypothesis import strategies as st
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.dicom import DicomResults, dicom_results, read_source, refusal_results
 from lunglens.film.radiograph import read_radiograph
-from lunglens.serve.facts import Facts
+from lunglens.serve.facts import Facts, hashed
 from lunglens.serve.logs import plain
 from lunglens.serve.node import MOST_TRIES, Node
-from lunglens.serve.results import hashed
 from lunglens.serve.sender import _is_whole
 from lunglens.serve.settings import MIB
 from lunglens.serve.spool import Spool
-from lunglens.serve.worker import FILM, Answer, Task
+from lunglens.serve.task import FILM, Answer, Task
 from tests.dicom_files import encoded
 from tests.node_parts import Inside, archive, associate, dataset_of, echoes, node, put, put_results, small_film, store
 from tests.support.waiting import free_port, wait_until
@@ -54,7 +53,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
         seen.append((reason, code))
         return refusal_results(source, reason, code)
 
-    monkeypatch.setattr("lunglens.serve.results.refusal_results", seeing)
+    monkeypatch.setattr("lunglens.serve.node_results.refusal_results", seeing)
     return seen
 
 

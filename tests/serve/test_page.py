@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import lunglens
+from lunglens.film.finding import Analyzed
 from tests.serving import Running, server
 
 DROP = """async (files) => {
@@ -63,9 +64,11 @@ def test_a_film_and_a_leg_dropped_are_shown_as_the_library_sees_them(page: Any, 
     page.wait_for_selector("small.refused", timeout=60_000)
     page.wait_for_selector("#list img")
     expected = lunglens.analyze(rg_folder / "RG1_UNCR.dcm")
-    assert expected.covid_probability is not None and expected.left is not None and expected.threshold is not None
+    assert isinstance(expected, Analyzed) and expected.covid_probability is not None
     assert page.inner_text("#probability") == f"{100 * expected.covid_probability:.1f} %"
-    assert page.inner_text("#decision") == f"Decision: {expected.decision} (threshold {100 * expected.threshold:.1f} %)"
+    words = {entry.name: entry.words for entry in expected.classes}[expected.decision]
+    threshold = expected.answer.threshold or 0
+    assert page.inner_text("#decision") == f"Decision: {words} (threshold {100 * threshold:.1f} %)"
     said = page.inner_text("#answer")
     assert f"{expected.left.area_px:,} px" in said
     assert all(warning in said for warning in expected.warnings)

@@ -10,6 +10,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,10 +19,10 @@ from filelock import FileLock
 from PIL import Image
 from rich.console import Console
 
-from lunglens.errors import DataError, OutputError
+from lunglens.errors import ConfigurationError, DataError, OutputError
 from lunglens.film.model_package.package import ModelPackage, load_package, shipped_models
 from lunglens.study import prepare as films
-from lunglens.study.build import curate
+from lunglens.study.build import Order, curate
 from lunglens.study.config import load_config
 from lunglens.study.config.study import StudyConfig
 from lunglens.study.folder import COLUMNS, fingerprint, load_study
@@ -37,12 +38,12 @@ seed = 1
 [[study.classes]]
 name = "covid"
 sources = ["covid-chestxray-dataset"]
-findings = ["COVID-19"]
+diagnoses = ["COVID-19"]
 
 [[study.classes]]
 name = "not"
 sources = ["nih-chestxray14"]
-findings = ["No Finding"]
+diagnoses = ["No Finding"]
 
 [[study.criteria]]
 kind = "modality"
@@ -54,10 +55,10 @@ kind = "view"
 kind = "age"
 
 [[study.criteria]]
-kind = "finding"
+kind = "diagnosis"
 
 [[study.criteria]]
-kind = "exclusion list"
+kind = "exclusion-list"
 
 [[study.criteria]]
 kind = "duplicates"
@@ -93,7 +94,11 @@ def config_of(root: Path) -> StudyConfig:
 
 
 def build(root: Path, out: Path, lungs: ModelPackage) -> Path:
-    curate(root, config_of(root), root, out, lungs, Console(quiet=True))
+    return build_of(root, config_of(root), out, lungs)
+
+
+def build_of(root: Path, config: StudyConfig, out: Path, lungs: ModelPackage, **order: Any) -> Path:
+    curate(Order(root, config, root, lungs, **order), out, Console(quiet=True))
     return out
 
 
@@ -116,7 +121,7 @@ def test_every_film_is_in_the_manifest_or_among_the_dropped_with_a_reason(root: 
     reason = dropped.set_index(dropped["path"].map(lambda path: Path(path).name))["reason"]
     assert reason["covid3.png"] == "marker"
     assert reason["00000002_000.png"] == "cannot be read"
-    assert reason["covid0.png"] == "finding Klebsiella"
+    assert reason["covid0.png"] == "diagnosis Klebsiella"
     assert (kept["class"] == "not").sum() == 8
 
 
@@ -171,7 +176,7 @@ def test_a_finished_study_is_not_built_again_and_another_one_not_over_it(
     assert contents(study) == before
     other = config_of(root).model_copy(update={"seed": 2})
     with pytest.raises(OutputError, match="of another configuration"):
-        curate(root, other, root, study, lungs, Console(quiet=True))
+        build_of(root, other, study, lungs)
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(root: Path, lungs: ModelPackage, tmp_path: Path) -> None:
@@ -181,14 +186,30 @@ def test_a_folder_that_holds_something_else_is_left_alone(root: Path, lungs: Mod
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
-def test_a_source_that_is_missing_leaves_nothing_behind(root: Path, lungs: ModelPackage, tmp_path: Path) -> None:
+def test_a_source_that_is_missing_is_left_out_aloud_where_the_class_has_another(
+    root: Path, lungs: ModelPackage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     rules = config_of(root).classes
-    config = config_of(root).model_copy(
-        update={"classes": (*rules, rules[1].model_copy(update={"sources": ("jsrt",)}))}
-    )
-    with pytest.raises(DataError, match=r"no folder jsrt; .* --without jsrt"):
-        curate(root, config, root, tmp_path / "study", lungs, Console(quiet=True))
-    assert [path.name for path in tmp_path.iterdir()] == [".study.lock"]
+    more = rules[1].model_copy(update={"sources": ("nih-chestxray14", "chexpert")})
+    config = config_of(root).model_copy(update={"classes": (rules[0], more)})
+    record = curate(Order(root, config, root, lungs), tmp_path / "study", Console(width=400))
+    assert "WITHOUT chexpert:" in capsys.readouterr().out
+    assert record.without == ("chexpert",)
+    asked = curate(Order(root, config, root, lungs, without=("chexpert",)), tmp_path / "study", Console(width=400))
+    assert asked == record == load_study(tmp_path / "study").record
+    assert "WITHOUT" not in capsys.readouterr().out
+
+
+def test_a_source_that_no_other_stands_in_for_leaves_nothing_behind(
+    root: Path, lungs: ModelPackage, tmp_path: Path
+) -> None:
+    rules = config_of(root).classes
+    for name, error in (("jsrt", ConfigurationError), ("clinic", DataError)):
+        rule = rules[1].model_copy(update={"sources": (name,)})
+        config = config_of(root).model_copy(update={"classes": (rules[0], rule)})
+        with pytest.raises(error, match=name):
+            build_of(root, config, tmp_path / "study", lungs)
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_data_of_one_s_own_takes_part(root: Path, lungs: ModelPackage, tmp_path: Path) -> None:
@@ -196,16 +217,33 @@ def test_data_of_one_s_own_takes_part(root: Path, lungs: ModelPackage, tmp_path:
     for index in range(3):
         film = (root / "nih-chestxray14" / "images" / f"{index + 4:08d}_000.png").read_bytes()
         (tmp_path / "clinic" / "films" / f"{index}.png").write_bytes(film)
-    (tmp_path / "clinic" / "list.csv").write_text("File,Who,What\n0.png,a,TB\n1.png,b,none\n2.png,c,TB\n")
+    lines = ["File;Who;What;Scanner", "0.png;a;TB;007", "1.png;b;none;", "2.png;c;TB;8"]
+    (tmp_path / "clinic" / "list.csv").write_text("\n".join(lines) + "\n")
     own = {"name": "clinic", "kind": "table", "table": "list.csv"}
-    own |= {"columns": {"image": "File", "patient_id": "Who", "finding": "What"}}
-    study = {"name": "own", "own": [own], "classes": [{"name": "tb", "sources": ["clinic"], "findings": ["tb"]}]}
-    study |= {"criteria": [{"kind": "finding"}, {"kind": "lungs", "min_area_px": 1000}]}
+    own |= {"columns": {"image": "File", "patient_id": "Who", "diagnosis": "What"}}
+    study = {"name": "own", "own": [own], "classes": [{"name": "tb", "sources": ["clinic"], "diagnoses": ["tb"]}]}
+    study |= {"criteria": [{"kind": "diagnosis"}, {"kind": "lungs", "min_area_px": 1000}]}
     config = StudyConfig.model_validate(study)
-    curate(tmp_path, config, tmp_path, tmp_path / "study", lungs, Console(quiet=True))
+    build_of(tmp_path, config, tmp_path / "study", lungs)
     found = load_study(tmp_path / "study").table
     assert list(found["path"]) == ["clinic/films/0.png", "clinic/films/2.png"]
     assert list(found["group_id"]) == ["clinic-a", "clinic-c"]
+    assert list(found.columns) == [*COLUMNS, "scanner"]
+    assert list(found["scanner"]) == ["007", "8"]
+
+
+def test_a_rule_that_fits_no_film_is_one_sentence_with_what_there_is(
+    root: Path, lungs: ModelPackage, tmp_path: Path
+) -> None:
+    rule = {"name": "covid", "sources": ["covid-chestxray-dataset"], "diagnoses": ["COVID19"]}
+    config = StudyConfig.model_validate({"name": "t", "classes": [rule], "criteria": [{"kind": "diagnosis"}]})
+    with pytest.raises(DataError) as caught:
+        build_of(root, config, tmp_path / "study", lungs)
+    assert str(caught.value) == (
+        "no film of a class is left of 36: 36 at 1 diagnosis. covid-chestxray-dataset has diagnoses COVID-19 (24), "
+        "Klebsiella (12) and labels covid (24), pneumonia (12). The class rules want covid: COVID19. class covid: no "
+        'film of covid-chestxray-dataset has "COVID19" among its diagnoses; did you mean "COVID-19"?'
+    )
 
 
 def test_two_at_once_are_refused(root: Path, lungs: ModelPackage, tmp_path: Path) -> None:
@@ -259,9 +297,9 @@ def test_a_full_disk_leaves_no_study_and_says_so(
 def test_no_film_left_is_an_error_that_says_where_they_went(root: Path, lungs: ModelPackage, tmp_path: Path) -> None:
     config = config_of(root)
     strict = [c.model_copy(update={"min_area_px": 300000}) if c.kind == "lungs" else c for c in config.criteria]
-    with pytest.raises(DataError, match="no film passes"):
+    with pytest.raises(DataError, match=r"no film of a class is left of 60: .* at 7 lungs"):
         config = config.model_copy(update={"criteria": tuple(strict)})
-        curate(root, config, root, tmp_path / "study", lungs, Console(quiet=True))
+        build_of(root, config, tmp_path / "study", lungs)
 
 
 def test_folds_of_a_study_are_written_beside_it(study: Path) -> None:
@@ -273,7 +311,7 @@ def test_folds_of_a_study_are_written_beside_it(study: Path) -> None:
     assert len(written) == len(table)
     assert counts["groups"].sum() == written["group_id"].nunique()
     about = json.loads((study / "folds.json").read_text())
-    assert about["split_by_image"] == leaks
+    assert about["split_by_image"] == leaks.model_dump()
     for name in ("folds.csv", "folds.json"):
         (study / name).unlink()
 

@@ -85,7 +85,7 @@ def test_missing_patients_are_refused_unless_one_says_what_they_are() -> None:
     table.loc[:5, "group_id"] = ""
     with pytest.raises(DataError, match=r"6 films have no patient \(a: 3, b: 3\)"):
         make_folds(table, FoldSettings(folds=5))
-    left_out = make_folds(table, FoldSettings(folds=5, missing_patient="leave out"))
+    left_out = make_folds(table, FoldSettings(folds=5, missing_patient="leave-out"))
     assert list(left_out.loc[left_out["group_id"] == "", "fold"]) == [UNUSED] * 6
     alone = make_folds(table, FoldSettings(folds=5, missing_patient="one film one patient"))
     assert alone.loc[:5, "group_id"].nunique() == 6
@@ -124,7 +124,7 @@ def test_the_check_names_a_group_on_both_sides_and_refuses_unknown_ones() -> Non
 
 def test_a_split_by_image_leaks_patients_and_none_where_each_has_one_film() -> None:
     leaks = leaks_of_image_split(study(60, 3), 5, 0)
-    assert leaks["patients"] == 60
-    assert leaks["leaking"] > 50
-    assert leaks["tested_films_with_patient_in_training"] == 3 * leaks["leaking"]
-    assert leaks_of_image_split(study(60, 1), 5, 0)["leaking"] == 0
+    assert leaks.patients == 60
+    assert leaks.leaking > 50
+    assert leaks.tested_films_with_patient_in_training == 3 * leaks.leaking
+    assert leaks_of_image_split(study(60, 1), 5, 0).leaking == 0

@@ -35,9 +35,8 @@ def renamed(study: Study, fingerprint: str, **more: object) -> Study:
     table = study.table.assign(
         image_id="far-" + study.table["image_id"], group_id="far-" + study.table["group_id"], source="far"
     )
-    return replace(
-        study, table=table, description=study.description | {"fingerprint": fingerprint, "name": "far"} | more
-    )
+    record = study.record.model_copy(update={"fingerprint": fingerprint, "name": "far"} | more)
+    return replace(study, table=table, record=record)
 
 
 def test_copies_patients_and_cases_of_the_study_are_dropped_and_nothing_else(tmp_path: Path) -> None:
@@ -71,7 +70,7 @@ def test_copies_patients_and_cases_of_the_study_are_dropped_and_nothing_else(tmp
 def test_every_fold_s_model_is_tested_on_the_unseen_study(tmp_path: Path) -> None:
     study = load_study(study_folder(tmp_path / "study", 6, both=True))
     write_folds(study, FoldSettings(folds=2))
-    unseen = renamed(study, "cd" * 32, apart_from=[study.description["fingerprint"]])
+    unseen = renamed(study, "cd" * 32, apart_from=(study.fingerprint,))
     unseen.table.loc[:5, "group_id"] = ""  # of some, the patient is not known
     out = tmp_path / "run"
     first = crossval_classifier(study, QUICK, out, run_here, CONSOLE)
@@ -98,7 +97,7 @@ def test_a_study_that_was_not_kept_apart_is_refused(tmp_path: Path) -> None:
     write_folds(study, FoldSettings(folds=2))
     with pytest.raises(DataError, match="--apart-from"):
         crossval_classifier(study, QUICK, tmp_path / "run", run_here, CONSOLE, renamed(study, "cd" * 32))
-    others = renamed(study, "cd" * 32, apart_from=[study.description["fingerprint"]], classes=["covid", "tuberculosis"])
+    others = renamed(study, "cd" * 32, apart_from=(study.fingerprint,), classes=("covid", "tuberculosis"))
     with pytest.raises(DataError, match="its classes"):
         crossval_classifier(study, QUICK, tmp_path / "run", run_here, CONSOLE, others)
     assert not (tmp_path / "run").exists()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lunglens.errors import DataError
 from lunglens.study.config.training import Split
-from lunglens.study.manifest import Row, find_images, manifest, split_by_group
+from lunglens.study.manifest import FIELDS, Row, find_images, manifest, split_by_group
 
 
 def rows(groups: int, per_group: int = 2, source: str = "a", label: str | None = "normal") -> list[Row]:
@@ -25,12 +25,12 @@ def test_the_table_has_the_columns_of_a_row_sorted_by_path() -> None:
     table = manifest([Row("b.png", "s", None, "g"), Row("a.png", "s", "1", "h", age_years=40)])
     assert list(table["path"]) == ["a.png", "b.png"]
     assert list(table.index) == [0, 1]
-    assert list(table.columns) == list(Row.__dataclass_fields__)
+    assert list(table.columns) == list(FIELDS)
     assert table["patient_id"].isna().tolist() == [False, True]
 
 
 def test_an_empty_table_keeps_its_columns() -> None:
-    assert list(manifest([]).columns) == list(Row.__dataclass_fields__)
+    assert list(manifest([]).columns) == list(FIELDS)
 
 
 @settings(max_examples=30, deadline=None)
@@ -89,3 +89,11 @@ def test_a_folder_that_is_missing_or_without_images_is_named(tmp_path: Path) -> 
         with pytest.raises(DataError, match="no images here") as caught:
             find_images(folder)
         assert str(folder) in str(caught.value)
+
+
+def test_columns_of_one_s_own_come_last_and_never_in_place_of_ours() -> None:
+    rows = [Row("a.png", "s", None, "", extra={"scanner": "Acme", "sex": "x"}), Row("b.png", "s", None, "", sex="F")]
+    table = manifest(rows)
+    assert list(table.columns) == [*FIELDS, "scanner", "own_sex"]
+    assert table["sex"].fillna("").tolist() == ["", "F"]
+    assert (table["scanner"][0], table["own_sex"][0]) == ("Acme", "x")

@@ -95,7 +95,7 @@ def test_the_same_study_gives_the_same_page_byte_for_byte(study: Path) -> None:
 def test_the_flow_s_numbers_are_those_of_the_counts(text: str, data: dict[str, Any]) -> None:
     flow = {step["kind"]: step for step in data["flow"]}
     assert flow["view"]["classes"]["covid"] == {"kept": 15, "dropped": 7, "by_source": {"here": 15}}
-    assert flow["finding"]["classes"]["none of the classes"]["dropped"] == 4
+    assert flow["diagnosis"]["classes"]["none of the classes"]["dropped"] == 4
     assert (flow["lungs"]["kept"], flow["lungs"]["dropped"], flow["lungs"]["unknown_kept"]) == (24, 3, 1)
     row = Page(text).row("2 view")
     assert row[1:] == ["15 \N{MINUS SIGN}7", "12", "0", "27", "7", "1"]
@@ -248,7 +248,7 @@ def test_nothing_measured_is_no_error(tmp_path: Path) -> None:
         ("counts.json", "[", r"counts\.json: damaged"),
         ("manifest.csv", "image_id,class\n", "another format"),
         ("manifest.csv", ",".join(COLUMNS) + "\n", r"manifest\.csv: holds no film"),
-        ("findings.csv", None, r"findings\.csv: cannot be read"),
+        ("diagnoses.csv", None, r"diagnoses\.csv: cannot be read"),
         ("problems.csv", "file,row\n", r"problems\.csv: lacks the column\(s\) column, message"),
     ],
 )

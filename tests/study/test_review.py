@@ -95,7 +95,7 @@ def test_only_the_page_s_own_script_and_style_may_run(text: str) -> None:
 
 
 def test_hostile_names_are_data_and_text(tmp_path: Path) -> None:
-    folder = study_folder(tmp_path, count=1, finding=f"</script>{HOSTILE}", source=HOSTILE)
+    folder = study_folder(tmp_path, count=1, diagnosis=f"</script>{HOSTILE}", source=HOSTILE)
     text = write_review(folder).read_text(encoding="utf-8")
     assert HOSTILE not in text
     assert HOSTILE in content(text)["images"][0]["about"]

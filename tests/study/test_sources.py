@@ -17,7 +17,7 @@ from lunglens.study.sources.index import COLUMNS, with_index
 from lunglens.study.sources.nih import nih
 from lunglens.study.sources.nlm import montgomery, shenzhen
 from tests.phantom import save_png
-from tests.published import by_name
+from tests.published import by_name, mask_of
 
 COVID_COLUMNS = ["patientid", "sex", "age", "finding", "view", "modality", "filename"]
 NIH_COLUMNS = ["Image Index", "Finding Labels", "Patient ID", "Patient Age", "Patient Gender", "View Position"]
@@ -52,7 +52,7 @@ def test_montgomery_s_films_have_their_masks_and_labels(tmp_path: Path) -> None:
     found = by_name(montgomery(tmp_path / "montgomery", []))
     sick = found["MCUCXR_0104_1.png"]
     assert (sick.label, sick.patient_id, sick.group_id) == ("tuberculosis", "0104", "montgomery-0104")
-    assert sick.mask_path == str(folder / "mask" / "MCUCXR_0104_1.png")
+    assert mask_of(sick) == str(folder / "mask" / "MCUCXR_0104_1.png")
     assert found["MCUCXR_0001_0.png"].label == "normal"
 
 
@@ -61,7 +61,7 @@ def test_shenzhen_s_masks_end_in_mask_and_some_are_missing(tmp_path: Path) -> No
     images(*(folder / "CXR_png" / f"CHNCXR_000{i}_0.png" for i in (1, 2, 3)))
     images(folder / "mask" / "CHNCXR_0001_0_mask.png", folder / "mask" / "CHNCXR_0002_0.png")
     found = by_name(shenzhen(tmp_path / "shenzhen", []))
-    masks = {name: row.mask_path and Path(row.mask_path).name for name, row in found.items()}
+    masks = {name: Path(mask_of(row)).name if row.masks else None for name, row in found.items()}
     assert masks == {
         "CHNCXR_0001_0.png": "CHNCXR_0001_0_mask.png",
         "CHNCXR_0002_0.png": "CHNCXR_0002_0.png",

@@ -31,7 +31,7 @@ def test_actualmed_s_levels_become_labels_and_doubt(tmp_path: Path) -> None:
     )
     problems: Problems = []
     rows = list(actualmed(tmp_path, problems))
-    assert [(row.label, row.finding, row.uncertain) for row in rows] == [
+    assert [(row.label, row.diagnosis, row.uncertain) for row in rows] == [
         ("covid", "COVID-19", None),
         ("normal", "No finding", None),
         ("other", None, "COVID-19"),
@@ -146,8 +146,8 @@ def test_covid_cxnet_s_table_tells_patient_view_and_test(tmp_path: Path) -> None
     }
     row = found["364.JFIF"]
     assert (row.patient_id, row.group_id, row.age_years, row.sex, row.view) == ("55", "covid-cxnet-55", 56, "M", "AP")
-    assert (row.label, row.finding, row.case_url) == ("covid", "COVID-19", "https://example.org/a")
-    assert (found["260.jpg"].view, found["485.png"].finding) == (None, "COVID-19")
+    assert (row.label, row.diagnosis, row.case_url) == ("covid", "COVID-19", "https://example.org/a")
+    assert (found["260.jpg"].view, found["485.png"].diagnosis) == (None, "COVID-19")
     assert problems == []
 
 

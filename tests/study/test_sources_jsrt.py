@@ -7,7 +7,7 @@ import pytest
 from lunglens.errors import DataError
 from lunglens.study.sources.jsrt import jsrt
 from lunglens.study.sources.registry import Problems
-from tests.published import by_stem, files, said, written
+from tests.published import by_stem, files, mask_of, said, written
 
 
 def jsrt_tree(home: Path) -> None:
@@ -34,8 +34,8 @@ def test_jsrt_s_tables_tell_age_sex_and_diagnosis(tmp_path: Path) -> None:
         ("normal", 33, "F", None),
         ("normal", 17, "M", "under 18"),
     ]
-    assert found["JPCLN001"].finding == "nodule|malignant|l.upper lobe|lung cancer"
-    assert found["JPCNN001"].finding == "non-nodule"
+    assert found["JPCLN001"].diagnosis == "nodule|malignant|l.upper lobe|lung cancer"
+    assert found["JPCNN001"].diagnosis == "non-nodule"
     assert found["JPCLN001"].group_id == "jsrt-JPCLN001"
     assert problems == []
 
@@ -45,8 +45,8 @@ def test_jsrt_s_masks_lie_in_two_folds_and_only_lungs_count(tmp_path: Path) -> N
     found = by_stem(jsrt(tmp_path, []))
     for name, fold in (("JPCLN001", "fold1"), ("JPCNN001", "fold2")):
         masks = tmp_path / "scratch" / fold / "masks"
-        assert found[name].mask_path == f"{masks / 'left lung' / name}.gif|{masks / 'right lung' / name}.gif"
-    assert (found["JPCNN075"].mask_path, found["JPCNN075"].mask_rule) == (None, None)
+        assert mask_of(found[name]) == f"{masks / 'left lung' / name}.gif|{masks / 'right lung' / name}.gif"
+    assert (mask_of(found["JPCNN075"]), found["JPCNN075"].mask_rule) == (None, None)
 
 
 def test_converted_films_are_read_and_the_raw_one_is_preferred(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_a_lung_without_the_other_is_noted_and_left_out(tmp_path: Path) -> None:
     lone = tmp_path / "scratch" / "fold2" / "masks" / "right lung" / "JPCNN075.gif"
     files(lone)
     problems: Problems = []
-    assert by_stem(jsrt(tmp_path, problems))["JPCNN075"].mask_path is None
+    assert not by_stem(jsrt(tmp_path, problems))["JPCNN075"].masks
     assert f"{lone}: has no mask of the left lung beside it" in said(problems)
 
 

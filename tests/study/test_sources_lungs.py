@@ -7,7 +7,7 @@ import pytest
 from lunglens.errors import DataError
 from lunglens.study.sources.nlm import montgomery, shenzhen
 from lunglens.study.sources.registry import Problems
-from tests.published import by_stem, files, said, written
+from tests.published import by_stem, files, mask_of, said, written
 
 # --- Montgomery
 
@@ -25,8 +25,8 @@ def test_montgomery_s_readings_give_age_sex_and_finding(tmp_path: Path) -> None:
     problems: Problems = []
     found = by_stem(montgomery(tmp_path, problems))
     healthy, sick = found["MCUCXR_0001_0"], found["MCUCXR_0108_1"]
-    assert (healthy.sex, healthy.age_years, healthy.finding, healthy.label) == ("F", 27, "normal", "normal")
-    assert (sick.sex, sick.age_years, sick.finding) == ("M", 15, "RUL cavity, active TB")
+    assert (healthy.sex, healthy.age_years, healthy.diagnosis, healthy.label) == ("F", 27, "normal", "normal")
+    assert (sick.sex, sick.age_years, sick.diagnosis) == ("M", 15, "RUL cavity, active TB")
     assert (sick.label, sick.exclude, healthy.exclude) == ("tuberculosis", "under 18", None)
     assert problems == []
 
@@ -35,7 +35,7 @@ def test_both_lungs_files_are_one_mask(tmp_path: Path) -> None:
     montgomery_film(tmp_path, "MCUCXR_0001_0", None)
     [row] = montgomery(tmp_path, [])
     sides = [tmp_path / "ManualMask" / side / "MCUCXR_0001_0.png" for side in ("leftMask", "rightMask")]
-    assert row.mask_path == f"{sides[0]}|{sides[1]}"
+    assert mask_of(row) == f"{sides[0]}|{sides[1]}"
     assert row.mask_rule == "lungs"
 
 
@@ -44,7 +44,7 @@ def test_a_film_with_one_lung_s_mask_has_none_and_the_folder_is_named(tmp_path: 
     montgomery_film(tmp_path, "MCUCXR_0002_0", None, sides="leftMask")
     problems: Problems = []
     found = by_stem(montgomery(tmp_path, problems))
-    assert found["MCUCXR_0002_0"].mask_path is None
+    assert mask_of(found["MCUCXR_0002_0"]) is None
     assert found["MCUCXR_0002_0"].mask_rule is None
     assert f"{tmp_path / 'ManualMask' / 'rightMask'}: has no mask of MCUCXR_0002_0" in said(problems)
 
@@ -107,7 +107,7 @@ def test_films_without_a_reading_are_counted(tmp_path: Path) -> None:
     montgomery_film(tmp_path, "MCUCXR_0002_0", None)
     problems: Problems = []
     found = by_stem(montgomery(tmp_path, problems))
-    assert (found["MCUCXR_0002_0"].age_years, found["MCUCXR_0002_0"].finding) == (None, "normal")
+    assert (found["MCUCXR_0002_0"].age_years, found["MCUCXR_0002_0"].diagnosis) == (None, "normal")
     assert "1 of 2 films have no reading here, the first is MCUCXR_0002_0.png" in said(problems)
 
 
@@ -116,7 +116,7 @@ def test_a_copy_without_readings_keeps_label_group_and_united_mask(tmp_path: Pat
     problems: Problems = []
     [row] = montgomery(tmp_path, problems)
     assert (row.label, row.group_id, row.patient_id) == ("tuberculosis", "montgomery-0104", "0104")
-    assert row.mask_path == str(tmp_path / "mask" / "MCUCXR_0104_1.png")
+    assert mask_of(row) == str(tmp_path / "mask" / "MCUCXR_0104_1.png")
     assert said(problems) == f"{tmp_path / 'ClinicalReadings'}: is missing; ages, sexes and findings stay unknown"
 
 
@@ -153,7 +153,7 @@ def test_shenzhen_s_ages_come_in_years_months_and_days(tmp_path: Path) -> None:
         ("F", "under 18"),
     ]
     assert [row.age_years for row in found.values()] == pytest.approx([45, 32, 24, 29, 1.5, 64 / 365.25])
-    assert found["CHNCXR_0004_1"].finding == "bilateral secondary PTB ATB"
+    assert found["CHNCXR_0004_1"].diagnosis == "bilateral secondary PTB ATB"
     assert problems == []
 
 
@@ -170,7 +170,7 @@ def test_shenzhen_s_masks_end_in_mask_or_not_and_some_are_missing(tmp_path: Path
     files(*(tmp_path / "CXR_png" / f"CHNCXR_000{i}_0.png" for i in (1, 2, 3)))
     files(tmp_path / "mask" / "mask" / "CHNCXR_0001_0_mask.png", tmp_path / "mask" / "CHNCXR_0002_0.png")
     found = by_stem(shenzhen(tmp_path, []))
-    assert [row.mask_path and Path(row.mask_path).name for row in found.values()] == [
+    assert [Path(mask_of(row)).name if row.masks else None for row in found.values()] == [
         "CHNCXR_0001_0_mask.png",
         "CHNCXR_0002_0.png",
         None,
@@ -182,7 +182,7 @@ def test_shenzhen_as_nlm_gives_it_has_no_masks_but_is_read(tmp_path: Path) -> No
     files(tmp_path / "CXR_png" / "CHNCXR_0001_0.png", tmp_path / "Annotations" / "masks" / "CHNCXR_0001_0.png")
     problems: Problems = []
     [row] = shenzhen(tmp_path, problems)
-    assert row.mask_path is None
+    assert mask_of(row) is None
     assert f"{tmp_path / 'mask'}: is missing; the lung masks are published apart" in said(problems)
 
 
@@ -208,4 +208,4 @@ def test_the_copies_at_hand_read_as_ever(real_data: Path) -> None:
     for reader, name, films in ((montgomery, "montgomery", 138), (shenzhen, "shenzhen", 566)):
         rows = list(reader(real_data / name, []))
         assert len(rows) == films == len({row.group_id for row in rows})
-        assert all(row.mask_path and Path(row.mask_path).is_file() for row in rows)
+        assert all(row.masks and Path(mask_of(row)).is_file() for row in rows)

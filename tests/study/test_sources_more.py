@@ -53,7 +53,7 @@ def test_chexpert_s_small_release_is_read_from_above_and_from_inside(tmp_path: P
     text(tmp_path / "CheXpert-v1.0-small" / "valid.csv", HEADER, film(valid, "Male,73,Frontal,AP", Pneumonia="0.0"))
     problems: Problems = []
     rows = list(chexpert(tmp_path, problems))
-    assert [(row.view, row.age_years, row.sex, row.label, row.finding, row.exclude) for row in rows] == [
+    assert [(row.view, row.age_years, row.sex, row.label, row.diagnosis, row.exclude) for row in rows] == [
         ("AP", 68, "F", "normal", "No Finding", None),
         ("L", 70, "F", "pneumonia", "Edema|Pneumonia", "view L"),
         ("PA", None, None, "other", None, None),
@@ -68,7 +68,7 @@ def test_chexpert_s_small_release_is_read_from_above_and_from_inside(tmp_path: P
 def test_what_chexpert_calls_uncertain_is_neither_finding_nor_absence(tmp_path: Path) -> None:
     chexpert_tree(tmp_path, film(FIRST, Pneumonia="-1.0", Edema="-1", Cardiomegaly="1", Fracture="0.0"))
     [row] = chexpert(tmp_path, [])
-    assert (row.finding, row.uncertain, row.label) == ("Cardiomegaly", "Edema|Pneumonia", "other")
+    assert (row.diagnosis, row.uncertain, row.label) == ("Cardiomegaly", "Edema|Pneumonia", "other")
 
 
 @pytest.mark.parametrize(("cell", "equipment"), [("1.0", True), ("0.0", False), ("-1.0", None), ("", None)])
@@ -120,7 +120,7 @@ def test_missing_repeated_and_broken_lines_of_chexpert_are_noted_with_their_plac
         stream.write(film(SECOND.replace("00002", "00003")) + "\n")
     problems: Problems = []
     rows = list(chexpert(tmp_path, problems))
-    assert [(row.patient_id, row.age_years, row.sex, row.finding) for row in rows] == [
+    assert [(row.patient_id, row.age_years, row.sex, row.diagnosis) for row in rows] == [
         ("patient00001", 68, "F", None),
         ("patient00002", None, None, None),
     ]
@@ -212,7 +212,7 @@ def test_rsna_s_lines_a_box_are_one_film_with_the_header_s_age_and_the_patient_o
     }
     row = found["b-2"]
     assert (row.age_years, row.sex, row.view, row.modality, row.exclude) == (51, "F", "PA", "X-ray", None)
-    assert row.finding == "No Lung Opacity / Not Normal"
+    assert row.diagnosis == "No Lung Opacity / Not Normal"
     assert problems == []
 
 

@@ -10,13 +10,26 @@ import pytest
 from lunglens.errors import ConfigurationError, DataError
 from lunglens.study.config.study import OwnSource
 from lunglens.study.sources.dicom_header import FilmHeader, read_film_header
-from lunglens.study.sources.own import class_folders, column_map, dicom_folder, own_reader
-from lunglens.study.sources.registry import Problems
+from lunglens.study.sources.own import own_reader
+from lunglens.study.sources.registry import Problems, Reader
+from lunglens.study.sources.words import modality_of, view_of
 from tests.dicom_files import dataset_of, encoded
-from tests.published import by_name, files, said, text
+from tests.published import by_name, files, mask_of, said, text
 
 OURS = {"image": "File", "patient_id": "Patient", "age": "Age", "sex": "Sex", "view": "View", "label": "Class"}
 HEADER = "File,Patient,Age,Sex,View,Class"
+
+
+def class_folders(name: str) -> Reader:
+    return own_reader(OwnSource(name=name, kind="class-folders"))
+
+
+def column_map(name: str, table: str, columns: dict[str, str]) -> Reader:
+    return own_reader(OwnSource(name=name, kind="table", table=table, columns=columns))
+
+
+def dicom_folder(name: str, table: str = "", **columns: str) -> Reader:
+    return own_reader(OwnSource(name=name, kind="dicom-folder", table=table, columns=columns))
 
 
 # --- a folder a class
@@ -27,7 +40,7 @@ def test_a_class_s_folder_is_the_finding_and_nothing_else_is_known(tmp_path: Pat
     files(tmp_path / "normal" / "notes.txt", tmp_path / "normal" / ".hidden.png", tmp_path / "__MACOSX" / "x.png")
     problems: Problems = []
     rows = list(class_folders("mine")(tmp_path, problems))
-    assert [(row.finding, row.label) for row in rows] == [
+    assert [(row.diagnosis, row.label) for row in rows] == [
         ("COVID-19", "covid"),
         ("Viral Pneumonia", None),
         ("normal", "normal"),
@@ -72,7 +85,7 @@ def test_a_table_is_read_through_its_map_and_what_it_leaves_out_is_unknown(tmp_p
         "b.JPG": ("PA", "silicosis", "under 18"),
         "c.png": (None, None, None),
     }
-    assert (found["a.png"].modality, found["a.png"].finding, found["a.png"].mask_path) == (None, None, None)
+    assert (found["a.png"].modality, found["a.png"].diagnosis, mask_of(found["a.png"])) == (None, None, None)
     assert problems == []
 
 
@@ -112,7 +125,7 @@ def test_masks_are_found_and_missing_or_equal_ones_are_noted(tmp_path: Path) -> 
     table = text(tmp_path / "t.csv", "File,Mask", *lines)
     problems: Problems = []
     found = by_name(column_map("mine", "t.csv", {"image": "File", "mask": "Mask"})(tmp_path, problems))
-    assert {name: row.mask_path for name, row in found.items()} == {
+    assert {name: mask_of(row) for name, row in found.items()} == {
         "a.png": str(tmp_path / "masks" / "a.png"),
         "b.png": None,
         "d.png": None,
@@ -145,16 +158,18 @@ def test_a_table_may_be_in_another_encoding(tmp_path: Path, encoding: str, rows_
     files(tmp_path / "a.png")
     text(tmp_path / "t.csv", "File,Befund", "a.png,Überlagerung", encoding=encoding)
     problems: Problems = []
-    [row] = column_map("mine", "t.csv", {"image": "file", "finding": "befund"})(tmp_path, problems)
-    assert row.finding == "Überlagerung"
+    [row] = column_map("mine", "t.csv", {"image": "file", "diagnosis": "befund"})(tmp_path, problems)
+    assert row.diagnosis == "Überlagerung"
     assert [problem.row for problem in problems] == rows_noted
 
 
 def test_a_map_or_a_table_that_does_not_fit_is_an_error_that_says_where(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="columns of mine: no field doctor; the fields are image, "):
         column_map("mine", "t.csv", {"image": "File", "doctor": "Name"})
-    with pytest.raises(ConfigurationError, match="columns of mine: the field 'image' is missing"):
-        column_map("mine", "t.csv", {"label": "Class"})
+    text(tmp_path / "t.csv", "Which,Class", "a.png,covid")
+    with pytest.raises(DataError, match=r"t\.csv: no column for image; it has which, class\. Say which: columns ="):
+        list(column_map("mine", "t.csv", {"label": "Class"})(tmp_path, []))
+    (tmp_path / "t.csv").unlink()
     reader = column_map("mine", "t.csv", OURS)
     with pytest.raises(DataError, match=r"t\.csv: cannot be read \(No such file"):
         list(reader(tmp_path, []))
@@ -195,7 +210,7 @@ def test_dicom_files_of_any_name_tell_what_their_headers_say(tmp_path: Path) -> 
     }
     row = found["IM000001"]
     assert (row.source, row.acquisition) == ("pacs", "Acme, view PA, 5 x 5 mm")
-    assert (row.finding, row.label, row.equipment) == (None, None, None)
+    assert (row.diagnosis, row.label, row.equipment) == ("a", None, None)
     assert problems == []
 
 
@@ -266,15 +281,123 @@ def test_a_folder_without_dicom_is_an_error_that_names_it(tmp_path: Path) -> Non
         list(dicom_folder("pacs")(tmp_path, []))
 
 
+# --- words, delimiters, columns
+
+
+@pytest.mark.parametrize(
+    ("words", "view"),
+    [
+        *((words, "PA") for words in ("pa", "Postero-Anterior", "Posterior Anterior", "PA erect", "frontal PA")),
+        *((words, "AP") for words in ("ap", "AP portable", "antero-posterior", "Anterior/Posterior", "AP (bedside)")),
+        *((words, "L") for words in ("L", "lat", "LL", "left lateral", "Lateral view")),
+        *((words, words) for words in ("Frontal", "Axial", "PA or AP", "AP lordotic", "oblique")),
+        *(("AP supine", "AP Supine"), ("ap erect", "AP Erect")),
+        (None, None),
+    ],
+)
+def test_a_view_has_many_names(words: str | None, view: str | None) -> None:
+    assert view_of(words) == view
+
+
+def test_a_modality_has_many_names() -> None:
+    assert {modality_of(words) for words in ("DX", "cr", "X-Ray", "x ray", "Chest X-ray", "radiograph")} == {"X-ray"}
+    assert [modality_of(words) for words in ("OT", "sc", None, "CT", "Computed Tomography", "US")] == [
+        None,
+        None,
+        None,
+        "CT",
+        "CT",
+        "US",
+    ]
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_a_table_s_delimiter_and_usual_columns_are_found_and_the_others_are_carried(
+    tmp_path: Path, mark: str, encoding: str
+) -> None:
+    files(tmp_path / "a.png", tmp_path / "b.png")
+    header = ["File Name", "Patient-ID", "Age", "Class", "View Position", "Scanner", "Site, or ward"]
+    cells = [["a.png", "007", "61,5", "TB", "Posterior-Anterior", "Acme", "1;2|3,4\t5"]]
+    cells += [["b.png", "8", "40", "NORMAL", "AP portable", "", ""]]
+    lines = [mark.join(f'"{cell}"' if mark in cell else cell for cell in line) for line in [header, *cells]]
+    text(tmp_path / "t.csv", *lines, encoding=encoding)
+    problems: Problems = []
+    found = by_name(column_map("mine", "t.csv", {})(tmp_path, problems))
+    assert {
+        name: (row.patient_id, row.age_years, row.diagnosis, row.label, row.view) for name, row in found.items()
+    } == {
+        "a.png": ("007", 61.5, "TB", None, "PA"),
+        "b.png": ("8", 40, "NORMAL", "normal", "AP"),
+    }
+    assert found["a.png"].extra == {"scanner": "Acme", "site, or ward": "1;2|3,4\t5"}
+    assert problems == []
+
+
+def test_only_the_columns_that_are_named_are_carried_and_mapped_ones_never(tmp_path: Path) -> None:
+    files(tmp_path / "a.png")
+    text(tmp_path / "t.csv", "File,Scanner,Name,Age", "a.png,Acme,Roe,40")
+    source = OwnSource(name="m", kind="table", table="t.csv", columns={"image": "File"}, carry=("Scanner",))
+    [row] = own_reader(source)(tmp_path, [])
+    assert (row.extra, row.age_years) == ({"scanner": "Acme"}, None)
+
+
+# --- DICOM files with a table, or in a folder a class
+
+
+def test_dicom_files_get_their_diagnosis_from_a_table_by_any_key(tmp_path: Path) -> None:
+    elements = {"PatientID": "4711", "AccessionNumber": "A1", "SOPInstanceUID": "1.2.3", "PatientAge": "061Y"}
+    dicom(tmp_path / "in" / "IM1", **elements)
+    dicom(
+        tmp_path / "in" / "IM2",
+        **(elements | {"PatientID": "4712", "AccessionNumber": "A2", "SOPInstanceUID": "1.2.4"}),
+    )
+    for key, cell in (
+        ("PatientID", "4711"),
+        ("Accession Number", "A1"),
+        ("SOPInstanceUID", "1.2.3"),
+        ("file", "in/IM1"),
+    ):
+        text(tmp_path / "t.csv", f"{key};Diagnosis;Ward", f"{cell};TB;7", "9;normal;8")
+        problems: Problems = []
+        found = by_name(dicom_folder("pacs", "t.csv")(tmp_path, problems))
+        about = {name: (row.diagnosis, row.age_years, dict(row.extra)) for name, row in found.items()}
+        assert about == {"IM1": ("TB", 61, {"ward": "7"}), "IM2": (None, 61, {})}, key
+        assert said(problems) == f"{tmp_path / 't.csv'}: has no line of 1 of 2 films; their diagnosis stays unknown"
+        assert "4711" not in "".join(map(repr, found.values()))
+
+
+def test_two_diagnoses_of_one_patient_are_noted_and_a_table_without_a_key_is_an_error(tmp_path: Path) -> None:
+    dicom(tmp_path / "IM1", PatientID="4711")
+    text(tmp_path / "t.csv", "PatientID,Diagnosis", "4711,TB", "4711,normal")
+    problems: Problems = []
+    [row] = dicom_folder("pacs", "t.csv")(tmp_path, problems)
+    assert row.diagnosis == "TB"
+    assert said(problems).endswith("has another diagnosis than row 2; the first is kept")
+    text(tmp_path / "t.csv", "Who,Diagnosis", "4711,TB")
+    with pytest.raises(DataError, match="no column for sop_instance_uid, image, accession_number, patient_id"):
+        list(dicom_folder("pacs", "t.csv")(tmp_path, []))
+
+
+def test_dicom_files_in_a_folder_a_class_have_its_name_as_diagnosis(tmp_path: Path) -> None:
+    dicom(tmp_path / "Normal" / "p1" / "IM1")
+    dicom(tmp_path / "IM2")
+    found = by_name(dicom_folder("pacs")(tmp_path, []))
+    assert {name: (row.diagnosis, row.label) for name, row in found.items()} == {
+        "IM1": ("Normal", "normal"),
+        "IM2": (None, None),
+    }
+
+
 # --- the three, as a configuration names them
 
 
 def test_a_configuration_s_own_sources_are_read_by_their_kind(tmp_path: Path) -> None:
     files(tmp_path / "covid" / "a.png")
     text(tmp_path / "t.csv", "File", "a.png")
-    classes = OwnSource(name="c", kind="class folders")
+    classes = OwnSource(name="c", kind="class folders")  # as version 0.1.0 wrote it
     table = OwnSource(name="t", kind="table", table="t.csv", columns={"image": "File"})
-    assert [(row.source, row.finding) for row in own_reader(classes)(tmp_path, [])] == [("c", "covid")]
-    assert [(row.source, row.finding) for row in own_reader(table)(tmp_path, [])] == [("t", None)]
+    assert [(row.source, row.diagnosis) for row in own_reader(classes)(tmp_path, [])] == [("c", "covid")]
+    assert [(row.source, row.diagnosis) for row in own_reader(table)(tmp_path, [])] == [("t", None)]
     dicom(tmp_path / "film")
-    assert [row.source for row in own_reader(OwnSource(name="d", kind="dicom folder"))(tmp_path, [])] == ["d"]
+    assert [row.source for row in own_reader(OwnSource(name="d", kind="dicom-folder"))(tmp_path, [])] == ["d"]

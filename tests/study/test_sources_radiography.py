@@ -9,7 +9,7 @@ from openpyxl import Workbook
 from lunglens.errors import DataError
 from lunglens.study.sources.radiography import radiography
 from lunglens.study.sources.registry import Problems
-from tests.published import by_name, files, said
+from tests.published import by_name, files, mask_of, said
 
 CLASSES = ("COVID", "Normal", "Viral Pneumonia", "Lung_Opacity")
 KAGGLE = "https://www.kaggle.com/paultimothymooney/chest-xray-pneumonia"
@@ -40,7 +40,7 @@ def test_the_fifth_version_has_images_masks_and_origins(tmp_path: Path) -> None:
     radiography_tree(home)
     problems: Problems = []
     found = by_name(radiography(tmp_path, problems))
-    assert {name: (row.finding, row.label) for name, row in found.items()} == {
+    assert {name: (row.diagnosis, row.label) for name, row in found.items()} == {
         "COVID-1.png": ("COVID", "covid"),
         "Normal-1.png": ("Normal", "normal"),
         "Viral Pneumonia-1.png": ("Viral Pneumonia", "pneumonia"),
@@ -48,14 +48,14 @@ def test_the_fifth_version_has_images_masks_and_origins(tmp_path: Path) -> None:
     }
     row = found["COVID-1.png"]
     assert row.path == str(home / "COVID" / "images" / "COVID-1.png")
-    assert (row.mask_path, row.mask_rule) == (str(home / "COVID" / "masks" / "COVID-1.png"), "lungs")
+    assert (mask_of(row), row.mask_rule) == (str(home / "COVID" / "masks" / "COVID-1.png"), "lungs")
     assert (row.patient_id, row.group_id, row.view, row.acquisition) == (None, "", None, RSNA)
     assert problems == []
 
 
 def test_pictures_that_come_from_the_children_s_set_are_under_18(tmp_path: Path) -> None:
     radiography_tree(tmp_path)
-    assert {row.finding: row.exclude for row in radiography(tmp_path, [])} == {
+    assert {row.diagnosis: row.exclude for row in radiography(tmp_path, [])} == {
         "COVID": None,
         "Normal": None,
         "Viral Pneumonia": "under 18",
@@ -72,7 +72,7 @@ def test_the_first_version_has_other_names_and_no_masks(tmp_path: Path) -> None:
     sheet(tmp_path / "Viral Pneumonia.matadata.xlsx", header, ("Viral Pneumonia(1)", "PNG", "1024*1024", KAGGLE))
     problems: Problems = []
     found = list(radiography(tmp_path, problems))
-    assert {(row.label, row.exclude, row.mask_path, row.mask_rule) for row in found} == {
+    assert {(row.label, row.exclude, mask_of(row), row.mask_rule) for row in found} == {
         ("covid", None, None, None),
         ("normal", "under 18", None, None),
         ("pneumonia", "under 18", None, None),

@@ -40,7 +40,7 @@ def copy(name: Name, to: Annotated[Path, typer.Argument(help="Folder, or the new
 
     study, source = load_config(name).study, config_path(name)
     target = to if to.suffix == ".toml" else to / source.name
-    lists = [criterion.file for criterion in study.criteria if criterion.kind == "exclusion list"] if study else []
+    lists = [criterion.file for criterion in study.criteria if criterion.kind == "exclusion-list"] if study else []
     files = {source: target} | {source.parent / file: target.parent / file for file in lists}
     for path in files.values():
         if path.exists():

@@ -1,8 +1,10 @@
-"""The command line's verbs for films: analyze, segment, verify."""
+"""The command line's verbs for films: analyze, segment, predict, verify."""
 
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -10,7 +12,8 @@ from lunglens.cli.options import Classifier, Films, Lungs, Out, progress
 from lunglens.files import readable
 
 if TYPE_CHECKING:
-    from lunglens.film.batch import Outcome, Writer
+    from lunglens.film.batch import SummaryRow, Writer
+    from lunglens.film.batch.predict import Prediction
 
 app = typer.Typer()
 
@@ -31,7 +34,7 @@ def analyze(  # noqa: PLR0913, PLR0917 - an option each
     ] = False,
     report: Annotated[bool, typer.Option("--report", help="Also a page as HTML and PDF (extra 'serve').")] = False,
     prevalence: Annotated[
-        float, typer.Option(min=0.0001, max=0.9999, help="Share of COVID-19 among your patients, for the report.")
+        float, typer.Option(min=0.0001, max=0.9999, help="Share of the first of two classes among your patients.")
     ] = 0.05,
     retry_failed: RetryFailed = False,
     list_skipped: ListSkipped = False,
@@ -59,9 +62,30 @@ def segment(
     list_skipped: ListSkipped = False,
 ) -> None:
     """Write the lung masks of films, and nothing else."""
-    from lunglens.film.batch import write_segmentation
+    from lunglens.film.batch import LungsWriter
 
-    _run(_films_of(paths, list_skipped), out, write_segmentation, (lungs, None), retry_failed)
+    _run(_films_of(paths, list_skipped), out, LungsWriter(), (lungs, None), retry_failed)
+
+
+@app.command()
+def predict(
+    package: Annotated[Path, typer.Argument(metavar="PACKAGE", help="Classifier package.")],
+    paths: Films,
+    out: Annotated[Path, typer.Option("--out", help="FILE.csv or FILE.parquet (extra 'train'); run again to go on.")],
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Processes that share the films.")] = 1,
+    lungs: Lungs = None,
+) -> None:
+    """What a classifier says of films, as numbers only: a row a film, in their order.
+
+    Exit code 0: all answered, 1: some refused or failed, 2: wrong use.
+    """
+    from lunglens.film.batch.predict import Models
+    from lunglens.film.batch.predict import predict as predict_films
+
+    films, passed_over = _films_of(paths, False)
+    with _bar(len(films)) as on_done:
+        rows = predict_films(films, out, Models(lungs, package), jobs, on_done)
+    _end([row.status for row in rows], out, passed_over)
 
 
 @app.command()
@@ -127,19 +151,31 @@ def _run(
     prepare()
     analyzer = Analyzer.load(*packages)
     analyzer.prepare()
-    with progress() as bar:
-        task = bar.add_task("films", total=len(films))
+    with _bar(len(films)) as on_done:
+        outcomes = run_batch(films, out, analyzer, write, on_done, retry_failed)
+    _end([outcome.status for outcome in outcomes], out / SUMMARY, passed_over)
 
-        def on_done(outcome: "Outcome") -> None:
+
+@contextmanager
+def _bar(films: int) -> Iterator[Callable[["SummaryRow | Prediction"], None]]:
+    """What to call after each film: it moves a bar, and says which film was not analysed and why."""
+    with progress() as bar:
+        task = bar.add_task("films", total=films)
+
+        def on_done(row: "SummaryRow | Prediction") -> None:
             bar.advance(task)
-            if outcome.status != "analyzed":
-                line = readable(f"{outcome.path}: {outcome.status}: {outcome.reason}")
+            if row.status != "analyzed":
+                line = readable(f"{row.path}: {row.status}: {row.reason}")
                 bar.console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
-        outcomes = run_batch(films, out, analyzer, write, on_done, retry_failed)
-    counts = Counter(outcome.status for outcome in outcomes)
+        yield on_done
+
+
+def _end(statuses: list[str], table: Path, passed_over: str) -> NoReturn:
+    """Say what has become of the films, and end the program."""
+    counts = Counter(statuses)
     summary = ", ".join(f"{counts[status]} {status}" for status in ("analyzed", "refused", "failed"))
-    typer.echo(f"{summary}; see {readable(out / SUMMARY)}")
+    typer.echo(f"{summary}; see {readable(table)}")
     if passed_over:
         typer.echo(passed_over)
-    raise typer.Exit(0 if counts["analyzed"] == len(outcomes) else 1)
+    raise typer.Exit(0 if counts["analyzed"] == len(statuses) else 1)

@@ -1,9 +1,11 @@
 """The command line, put together from its groups of verbs."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib.metadata import PackageNotFoundError, requires
 from typing import Annotated, Any
 
 import typer
@@ -16,11 +18,6 @@ from lunglens.cli.study import app as study_app
 from lunglens.cli.train import app as train_app
 from lunglens.files import readable
 from lunglens.film.about import __version__
-
-TRAINING_MODULES = {"httpx2", "jinja2", "kornia", "lightning", "matplotlib", "onnx", "openpyxl", "pandas", "sklearn"}
-TRAINING_MODULES |= {"timm", "torch"}
-SERVING_MODULES = {"fastapi", "h11", "highdicom", "prometheus_client", "pynetdicom", "python_multipart", "reportlab"}
-SERVING_MODULES |= {"starlette", "uvicorn"}
 
 
 class _Group(TyperGroup):
@@ -58,11 +55,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.add_typer(films_app)
-app.add_typer(serve_app)
-app.add_typer(study_app)
-app.add_typer(train_app)
-app.add_typer(config_app, name="config")
+for _panel, _verbs in (("Read films", films_app), ("Serve", serve_app), ("Studies", study_app), ("Train", train_app)):
+    for _verb in _verbs.registered_commands:
+        _verb.rich_help_panel = _panel
+    app.add_typer(_verbs)
+app.add_typer(config_app, name="config", rich_help_panel="Studies")
 
 
 def _version(asked: bool) -> None:
@@ -95,9 +92,18 @@ def main() -> None:
         typer.echo(f"lunglens: {readable(error)}", err=True)
         sys.exit(1 if isinstance(error, OutputError) else 2)
     except ModuleNotFoundError as error:
-        module = (error.name or "").split(".")[0]
-        extra = "serve" if module in SERVING_MODULES else "train" if module in TRAINING_MODULES else None
+        extra = _extra_that_brings((error.name or "").split(".")[0])
         if extra is None:
             raise
         typer.echo(f"lunglens: {error.name} is missing; this needs: pip install 'lunglens[{extra}]'", err=True)
         sys.exit(2)
+
+
+def _extra_that_brings(module: str) -> str | None:
+    """The extra that lists a module's package, by what is installed of LungLens; None where none does."""
+    package = "scikit-learn" if module == "sklearn" else module.replace("_", "-")
+    with suppress(PackageNotFoundError):  # it is run from a copy of the source
+        for extra in ("train", "serve", "cluster"):
+            if any(re.match(rf"{package}[^\w-].*extra == .{extra}\b", line) for line in requires("lunglens") or ()):
+                return extra
+    return None

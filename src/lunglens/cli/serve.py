@@ -5,11 +5,13 @@ from typing import Annotated
 
 import typer
 
+from lunglens.cli.options import Classifier, Lungs
+
 app = typer.Typer()
 
 
 @app.command()
-def serve(
+def serve(  # noqa: PLR0913, PLR0917 - an option each
     host: Annotated[
         str, typer.Option(help="Address to listen on; others than this machine's need a token.")
     ] = "127.0.0.1",
@@ -20,6 +22,8 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Films analysed at a time.")] = 1,
     keep_minutes: Annotated[float, typer.Option(min=0.1, help="How long results are kept.")] = 30,
     most_queued: Annotated[int, typer.Option(min=1, help="Films that may wait.")] = 256,
+    lungs: Lungs = None,
+    classifier: Classifier = None,
 ) -> None:
     """Web page and API on this machine (extra 'serve'): nothing is sent anywhere, uploads are deleted after a while."""
     from lunglens.serve.logs import only_our_log
@@ -27,16 +31,15 @@ def serve(
     from lunglens.serve.settings import ServeSettings, read_token
 
     token = None if token_file is None else read_token(token_file)
-    settings = ServeSettings(host, port, token, workers, most_queued, keep_s=60 * keep_minutes)
-    settings.check()
+    settings = ServeSettings(
+        host, port, token, workers, most_queued, keep_s=60 * keep_minutes, lungs=lungs, classifier=classifier
+    )
     only_our_log()
-    name = f"[{host}]" if ":" in host else host
-    typer.echo(f"LungLens: http://{name}:{port}/ (research use only, not a medical device)", err=True)
     run(settings)
 
 
 @app.command()
-def node(
+def node(  # noqa: PLR0913, PLR0917 - an option each
     send_to: Annotated[str, typer.Option(help="AE@HOST:PORT that gets the results.")],
     spool: Annotated[Path, typer.Option(help="Folder that keeps what is not done; run again to go on.")],
     ae: Annotated[str, typer.Option(help="Our own application entity title.")] = "LUNGLENS",
@@ -46,6 +49,8 @@ def node(
     answer_refused: Annotated[
         bool, typer.Option(help="Send a report that says so of films that are no chest films, or unreadable.")
     ] = True,
+    lungs: Lungs = None,
+    classifier: Classifier = None,
 ) -> None:
     """Take CR and DX films by C-STORE, analyse them, send SEG, SR and Secondary Capture on (extra 'serve')."""
     import signal
@@ -53,7 +58,6 @@ def node(
 
     from lunglens.errors import OutputError
     from lunglens.files import only_one
-    from lunglens.film.radiograph import Limits
     from lunglens.serve.logs import only_our_log
     from lunglens.serve.node import Node
     from lunglens.serve.settings import NodeSettings, Peer
@@ -62,9 +66,11 @@ def node(
 
     only_our_log()
     peer, allowed = Peer.parse(send_to), tuple(allow or ())
-    settings = NodeSettings(ae, peer, host, port, allowed, answer_refused=answer_refused)
-    limits = Limits(settings.most_film_bytes, settings.most_pixels)
-    process = AnalysingProcess(limits, settings.film_s, settings.worker_memory_bytes)
+    settings = NodeSettings(
+        ae, peer, host, port, allowed, answer_refused=answer_refused, lungs=lungs, classifier=classifier
+    )
+    classifier_name = settings.models().classifier.name
+    process = AnalysingProcess(settings)
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
@@ -72,7 +78,7 @@ def node(
         try:
             running = Node(settings, Spool(spool), process)
             running.start()
-            typer.echo(f"{ae} listens on {host}:{running.port}; results go to {send_to}", err=True)
+            typer.echo(f"{ae} listens on {host}:{running.port}, {classifier_name}; results go to {send_to}", err=True)
             stopped.wait()
             running.stop()
         except OSError as error:

@@ -41,13 +41,18 @@ def get(
 
 @app.command()
 def curate(  # noqa: PLR0913, PLR0917 - an option each
-    data: Data,
-    config: Annotated[
-        str,
-        typer.Option("--config", help="TOML file with a \\[study], such as those of `lunglens config list`: paper."),
-    ],
     out: Annotated[Path, typer.Option("--out", help="Study folder to make; run again to go on.")],
-    without: Annotated[list[str] | None, typer.Option(help="Leave out a source that you do not have.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(envvar="LUNGLENS_DATA", help="Folder that holds the data sets, for --config.")
+    ] = None,
+    config: Annotated[
+        str | None,
+        typer.Option(help="TOML file with a \\[study], such as those of `lunglens config list`: paper."),
+    ] = None,
+    own: Annotated[
+        Path | None, typer.Option(help="Or: a folder of your own films, in a folder a class, DICOM, or with a table.")
+    ] = None,
+    without: Annotated[list[str] | None, typer.Option(help="Leave out a source.")] = None,
     apart_from: Annotated[
         list[Path] | None, typer.Option(help="A study whose films and patients are left out, to test its models here.")
     ] = None,
@@ -58,19 +63,26 @@ def curate(  # noqa: PLR0913, PLR0917 - an option each
     """Build a study: read the data sets, apply the criteria one after the other, segment, cut, count."""
     from lunglens.errors import ConfigurationError
     from lunglens.film.model_package.package import load_package, shipped_models
+    from lunglens.study.build import Order
     from lunglens.study.build import curate as build
     from lunglens.study.config import config_path, load_config
-    from lunglens.study.config.study import without_sources
     from lunglens.study.folder import load_study
+    from lunglens.study.own_study import study_of_folder
 
-    study = load_config(config, changes or (), seed).study
-    if study is None:
-        raise ConfigurationError(f"{config}: has no [study]; see lunglens config show paper")
-    study = without_sources(study, tuple(without or ()))
+    if own is not None and config is None and not changes and seed is None:
+        place, data = own.resolve(), own.resolve().parent
+        study = study_of_folder(place)
+    elif config is not None and data is not None and own is None:
+        named = load_config(config, changes or (), seed).study
+        if named is None:
+            raise ConfigurationError(f"{config}: has no [study]; see lunglens config show paper")
+        study, place = named, config_path(config).parent
+    else:
+        raise typer.BadParameter("give --data and --config (with --set and --seed), or --own")
     package = load_package(lungs or shipped_models() / "lungs")
     others = [load_study(folder) for folder in apart_from or ()]
-    found = build(data, study, config_path(config).parent, out, package, console(), others)
-    typer.echo(f"{readable(out)}: study {found['name']}, fingerprint {found['fingerprint'][:16]}")
+    record = build(Order(data, study, place, package, tuple(without or ()), others), out, console())
+    typer.echo(f"{readable(out)}: study {record.name}, fingerprint {record.fingerprint[:16]}")
 
 
 @app.command()
@@ -102,7 +114,7 @@ def folds(
     ] = "patient",
     external: Annotated[list[str] | None, typer.Option(help="A source to test on only.")] = None,
     missing_patient: Annotated[
-        Literal["refuse", "leave out", "one film one patient"], typer.Option(help="Films whose patient is unknown.")
+        Literal["refuse", "leave-out", "one-film-one-patient"], typer.Option(help="Films whose patient is unknown.")
     ] = "refuse",
     seed: int = 0,
 ) -> None:
@@ -110,14 +122,15 @@ def folds(
     from lunglens.study.folder import load_study
     from lunglens.study.folds import FoldSettings, write_folds
 
-    settings = FoldSettings(by, number, tuple(external or ()), missing_patient, seed)
+    settings = FoldSettings(
+        by=by, folds=number, external=tuple(external or ()), missing_patient=missing_patient, seed=seed
+    )
     counts, leaks = write_folds(load_study(study), settings)
     typer.echo(counts.to_string())
-    both, several = leaks["leaking"], leaks["patients"]
-    films, seen = leaks["films"], leaks["tested_films_with_patient_in_training"]
     typer.echo(
-        f"Split by image instead, {both} of {several} patients with several films would be on both sides, and {seen} "
-        f"of {films} films be tested by a model that has seen their patient."
+        f"Split by image instead, {leaks.leaking} of {leaks.patients} patients with several films would be on both "
+        f"sides, and {leaks.tested_films_with_patient_in_training} of {leaks.films} films be tested by a model that "
+        "has seen their patient."
     )
 
 

@@ -1,27 +1,33 @@
 """Film -> finding: gate, lungs, post-processing, classifier, heat-map. No torch."""
 
 import time
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lunglens.film.finding import Finding, Lung
+from lunglens.errors import LungLensError
+from lunglens.film.finding import Analyzed, Answer, Lung, Refused
 from lunglens.film.gate.judge import GateResult
 from lunglens.film.gate.look import Look, look_at
 from lunglens.film.heatmap import heat_on_film, heat_share
+from lunglens.film.inputs import Film, is_several, to_radiograph
 from lunglens.film.lungs.postprocess import lung_mask
 from lunglens.film.model_package.package import ModelPackage, load_package, shipped_models
 from lunglens.film.model_package.record import ClassifierParameters, LungsParameters, OrientationParameters
 from lunglens.film.orientation import AS_STORED
-from lunglens.film.preprocess import Mask, classifier_view, cut_to_lungs, film_square, resize_mask
-from lunglens.film.radiograph import Radiograph, radiograph_from_array, read_radiograph
+from lunglens.film.preprocess import Floats, Mask, classifier_view, cut_to_lungs, film_square, resize_mask
+from lunglens.film.radiograph import Radiograph
 
 # Montgomery's 138 films, whose pixels are known to be 0.0875 mm: masks of 149 to 599 cm2, both lungs, at the detector.
 PLAUSIBLE_CM2 = (100, 800)
 MOST_UNEQUAL = 2.0  # larger : smaller lung; above it 7 of 415 accepted adult films (benchmarks/doubted_films.py)
+
+Spacing = tuple[float, float]  # mm between rows, between columns
+Several = Sequence[Film]
 
 
 @dataclass(frozen=True)
@@ -33,11 +39,11 @@ class Analyzer:
     orientation: ModelPackage[OrientationParameters]
 
     @classmethod
-    def load(cls, lungs: Path | None = None, classifier: Path | None = None) -> "Analyzer":
-        """Load packages; `None` is the one that ships.
+    def load(cls, lungs: str | Path | None = None, classifier: str | Path | None = None) -> "Analyzer":
+        """Load packages from their folders; `None` is the one that ships.
 
         Raises:
-            ModelPackageError: a package is missing, damaged or of the other kind.
+            ModelPackageError: a package is missing, damaged or for another task.
         """
         models = shipped_models()
         return cls(
@@ -55,15 +61,47 @@ class Analyzer:
         for package in (self.lungs, self.classifier, self.orientation):
             package.prepare()
 
-    def analyze(self, film: Radiograph) -> Finding:
-        """The whole answer for one film; a film the gate refuses gives a finding without a probability."""
+    @overload
+    def analyze(self, film: Film, *, spacing_mm: Spacing | None = None) -> Analyzed | Refused: ...  # type: ignore[overload-overlap]
+    @overload
+    def analyze(self, film: Several, *, spacing_mm: Spacing | None = None) -> list[Analyzed | Refused]: ...  # type: ignore[overload-overlap]
+    @overload
+    def analyze(self, film: Iterable[Film], *, spacing_mm: Spacing | None = None) -> Iterator[Analyzed | Refused]: ...
+    def analyze(self, film: Any, *, spacing_mm: Spacing | None = None) -> Any:
+        """The whole answer for a film, or why the gate refuses it; the same for each of several films.
+
+        Args:
+            film: path of a DICOM, PNG, JPEG or TIFF file, its bytes, an open file, a picture of Pillow, a data set of
+                pydicom, an array or tensor (H, W), (1, H, W), (H, W, 1), (H, W, 3) or (H, W, 4), bright = dense, or a
+                `Radiograph`. Or several of them: of what has a length (a list, a column of paths) all answers are given
+                as a list; of any other iterable one after the other, as they are asked for, so that it may be endless.
+            spacing_mm: (row, column) pixel spacing, for arrays.
+
+        Raises:
+            UnreadableImageError: a film cannot be read as one radiograph. Of several the text says which: "film 3: ",
+                counted from 0; those before it have been answered.
+            NotAChestRadiographError: its header says that it is something else.
+        """
+        if not is_several(film):
+            return self._analyze(to_radiograph(film, spacing_mm))
+        answers = self._each(film, spacing_mm)
+        return list(answers) if isinstance(film, Sized) else answers
+
+    def _each(self, films: Iterable[Film], spacing_mm: Spacing | None) -> Iterator[Analyzed | Refused]:
+        for number, film in enumerate(films):
+            try:
+                radiograph = to_radiograph(film, spacing_mm)
+            except LungLensError as error:
+                raise type(error)(f"film {number}: {error}", **vars(error)) from error
+            yield self._analyze(radiograph)
+
+    def _analyze(self, film: Radiograph) -> Analyzed | Refused:
         clock = _Clock()
         look = look_at(film, self.lungs, self.orientation)
         clock.lap("lungs")
         common: dict[str, Any] = {
             "radiograph": film,
-            "reason": look.gate.reason,
-            "reason_code": look.gate.reason_code,
+            "classes": self.classifier.parameters.answer.classes,
             "gate_score": look.gate.frontal_score,
             "inverted": look.inverted,
             "to_display": look.to_display,
@@ -71,85 +109,87 @@ class Analyzer:
             "models": {part: getattr(self, part).name for part in ("lungs", "classifier", "orientation")},
         }
         warnings = _warnings(film, look)
-        if not look.gate.accepted:
-            return Finding(status="refused", warnings=warnings, seconds=clock.laps, **common)
-        answer = self._classify(look)
+        if look.gate.reason is not None:
+            code = look.gate.reason_code or "other"
+            return Refused(reason=look.gate.reason, reason_code=code, warnings=warnings, seconds=clock.laps, **common)
+        seen = self._classify(look)
         clock.lap("classifier")
         left, right = (_lung(side, film) for side in look.sides())
-        settings = self.lungs.parameters.postprocess
-        if look.segmentation.mask.region_area_px < settings.min_area_px:
-            warnings += (f"small lungs: below the paper's quality threshold of {settings.min_area_px} px",)
+        least_px = self.lungs.parameters.postprocess.min_area_px
+        if look.segmentation.mask.region_area_px < least_px:
+            warnings += (f"small lungs: below the paper's quality threshold of {least_px} px",)
         warnings += _doubtful_lungs(left, right)
-        share = answer["heat_share_in_lungs"]
-        if share is not None and share < answer["region_share"]:
+        share = seen["heat_share_in_lungs"]
+        if share is not None and share < seen["region_share"]:
             warnings += (
                 "the heat does not prefer the lungs to their surroundings: the answer may rest on the outline",
             )
-        return Finding(
-            status="analyzed",
-            lungs=look.lungs(),
-            left=left,
-            right=right,
-            warnings=warnings,
-            seconds=clock.laps,
-            **answer,
-            **common,
+        return Analyzed(
+            lungs=look.lungs(), left=left, right=right, warnings=warnings, seconds=clock.laps, **seen, **common
         )
 
-    def segment(self, film: Radiograph) -> tuple[Mask, GateResult]:
+    def segment(self, film: Film) -> tuple[Mask, GateResult]:
         """Only the lungs: (H, W) bool at the film's size and as it is stored, and what the gate says of the film."""
-        look = look_at(film, self.lungs, self.orientation)
+        look = look_at(to_radiograph(film), self.lungs, self.orientation)
         return look.lungs(), look.gate
 
     def _classify(self, look: Look) -> dict[str, Any]:
-        parameters = self.classifier.parameters
-        view = parameters.view
-        pixels = look.pixels
+        """The parts of `Analyzed` that the classifier gives."""
+        parameters, view = self.classifier.parameters, self.classifier.parameters.view
         # The region is the classifier's matter: with the settings that it was trained with.
         mask = look.segmentation.mask
         if parameters.postprocess != self.lungs.parameters.postprocess:
             mask = lung_mask(mask.probability, parameters.postprocess)
         region = resize_mask(mask.region, view.film_size, view.film_size)
-        same_size = view.film_size == self.lungs.input_size
+        same_size, pixels = view.film_size == self.lungs.input_size, look.pixels
         square = look.segmentation.film if same_size else film_square(pixels, view.film_size)
         image, lungs, box = classifier_view(square, region, view)
         seen = cut_to_lungs(image, lungs) if view.cut else image
         outputs = self.classifier.run(seen[None, None])
-        probability, threshold = float(outputs["probability"][0]), float(parameters.answer.threshold or 0)
-        heat = look.displayed(heat_on_film(outputs["heat"][0], box, view.film_size, pixels.shape))
+        answer = Answer.of(parameters.answer, outputs["probability"][0])
+        heat, on_film = _heat_of(outputs, answer), None
+        if heat is not None:
+            on_film = look.to_display.undo(look.displayed(heat_on_film(heat, box, view.film_size, pixels.shape)))
         top, left, bottom, right = (edge / view.film_size for edge in box)
         return {
-            "covid_probability": probability,
-            "threshold": threshold,
-            "decision": "covid" if probability >= threshold else "not covid",
-            "heat": look.to_display.undo(heat),
-            "heat_share_in_lungs": heat_share(outputs["heat"][0], lungs),
+            "answer": answer,
+            "heat": on_film,
+            "heat_share_in_lungs": None if heat is None else heat_share(heat, lungs),
             "region_share": float(lungs.mean()),
             "classifier_view": look.displayed(seen),
             "view_box": (top, 1 - right, bottom, 1 - left) if look.mirrored else (top, left, bottom, right),
         }
 
 
-_SHIPPED: list[Analyzer] = []
+@cache
+def _shipped() -> Analyzer:
+    return Analyzer.load()
 
 
-def analyze(source: str | Path | NDArray[Any], *, spacing_mm: tuple[float, float] | None = None) -> Finding:
-    """Analyse one film with the models that ship.
+@overload
+def analyze(film: Film, *, spacing_mm: Spacing | None = None) -> Analyzed | Refused: ...  # type: ignore[overload-overlap]
+@overload
+def analyze(film: Several, *, spacing_mm: Spacing | None = None) -> list[Analyzed | Refused]: ...  # type: ignore[overload-overlap]
+@overload
+def analyze(film: Iterable[Film], *, spacing_mm: Spacing | None = None) -> Iterator[Analyzed | Refused]: ...
+def analyze(film: Any, *, spacing_mm: Spacing | None = None) -> Any:
+    """`Analyzer.analyze` with the models that ship: a film, or several, of whatever kind.
 
-    Args:
-        source: path of a DICOM, PNG, JPEG or TIFF file, or an array (H, W) or (H, W, 3), bright = dense.
-        spacing_mm: (row, column) pixel spacing, for an array.
-
-    Raises:
-        UnreadableImageError: the file or array cannot be read as one radiograph.
-        NotAChestRadiographError: its header says that it is something else.
+    >>> refused = analyze(np.tile(np.linspace(0, 1, 256), (256, 1)))
+    >>> refused.status, refused.reason_code
+    ('refused', 'no-lungs')
+    >>> [finding.status for finding in analyze([np.eye(64), np.eye(99)])]
+    ['refused', 'refused']
     """
-    if not _SHIPPED:
-        _SHIPPED.append(Analyzer.load())
-    film = (
-        radiograph_from_array(source, spacing_mm) if isinstance(source, np.ndarray) else read_radiograph(Path(source))
-    )
-    return _SHIPPED[0].analyze(film)
+    return _shipped().analyze(film, spacing_mm=spacing_mm)
+
+
+def _heat_of(outputs: dict[str, Floats], answer: Answer) -> Floats | None:
+    """The heat (h, w), >= 0, of the class that it is shown for; None from a network that has no maps."""
+    if "heat" not in outputs:
+        return None
+    heat: Floats = outputs["heat"][0]
+    return heat if answer.threshold is not None else np.asarray(heat[list(answer.probabilities).index(answer.decision)])
 
 
 class _Clock:

@@ -1,15 +1,26 @@
-"""What LungLens says of one film."""
+"""What LungLens says of one film: `Analyzed` or `Refused`, both a `Finding`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lunglens.film.about import NOTICE, __version__
+from lunglens.film.finding_record import (
+    FilmRecord,
+    FindingRecord,
+    GateRecord,
+    LungRecord,
+    LungsRecord,
+    OrientationRecord,
+)
 from lunglens.film.lungs.sides import lung_sides
+from lunglens.film.model_package.record import COVID, AnswerClass, AnswerSettings
 from lunglens.film.orientation import AS_STORED, Orientation
 from lunglens.film.preprocess import Floats, Mask
 from lunglens.film.radiograph import Radiograph
-
-FINDING_FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -21,122 +32,220 @@ class Lung:
     area_cm2: float | None
 
 
-@dataclass(frozen=True, eq=False)
-class Finding:
-    """The answer for one film.
+@dataclass(frozen=True)
+class Answer:
+    """What the classifier says of a film.
 
-    status: "analyzed", or "refused" by the gate; then `reason` says why and there is no probability.
-    reason_code: the reason as a machine word (gate/judge.py).
-    covid_probability: 0..1, at the class balance the model was trained with; not a prevalence-adjusted risk.
-    decision: "covid" or "not covid" at `threshold`.
+    probabilities: 0..1 by class, in the package's order, at the balance of classes in training; no risk of a patient.
+    decision: a class. threshold: of two classes, from which probability it is the first; None where the decision is the
+    most probable of several.
+    """
+
+    probabilities: dict[str, float]
+    decision: str
+    threshold: float | None
+
+    @classmethod
+    def of(cls, settings: AnswerSettings, probability: NDArray[Any]) -> "Answer":
+        """Decide.
+
+        Args:
+            settings: of the classifier.
+            probability: its output for one film: () of the first of two classes, or (K,).
+
+        >>> tuberculosis = {"activation": "sigmoid", "classes": [{"name": "tb"}, {"name": "normal"}], "threshold": 0.4}
+        >>> Answer.of(AnswerSettings.model_validate(tuberculosis), np.float32(0.5))
+        Answer(probabilities={'tb': 0.5, 'normal': 0.5}, decision='tb', threshold=0.4)
+        """
+        names = [entry.name for entry in settings.classes]
+        if settings.threshold is None:
+            values = [float(value) for value in probability]
+            return cls(dict(zip(names, values, strict=True)), names[int(np.argmax(values))], None)
+        positive = float(probability)
+        decision = names[0] if positive >= settings.threshold else names[1]
+        return cls({names[0]: positive, names[1]: 1 - positive}, decision, settings.threshold)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Finding:
+    """What is said of every film.
+
+    classes: what the classifier tells apart, in its package's order; of two, the first is the positive one.
+    gate_score: 0..1, how much the film looks like a frontal chest radiograph.
+    inverted: its polarity was turned before the analysis.
     to_display: how the film's stored pixels are turned into the usual display, by its header or by its pixels.
     mirrored: the heart seems to lie on the wrong side, and the networks saw the displayed film mirrored; left and right
     are named as if it were displayed rightly (dextrocardia).
-    lungs: (H, W) bool at the film's size and as its pixels are stored; None if the film was refused.
+    models: name and version by part. seconds: by stage.
+    """
+
+    status: ClassVar[Literal["analyzed", "refused"]]
+
+    radiograph: Radiograph
+    classes: Sequence[AnswerClass]
+    gate_score: float
+    inverted: bool = False
+    to_display: Orientation = AS_STORED
+    mirrored: bool = False
+    warnings: tuple[str, ...] = ()
+    models: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def covid_probability(self) -> float | None:
+        """The probability of the class "covid", 0..1; None if the film was refused or there is no such class."""
+        return None
+
+    def record(self) -> FindingRecord:
+        """Everything but the pixels."""
+        only_of_covid = {"covid_probability": rounded(self.covid_probability)} if _tells_covid(self.classes) else {}
+        return FindingRecord(
+            format_version=2,
+            notice=NOTICE,
+            status=self.status,
+            **only_of_covid,
+            **self._answer_record(),
+            gate=GateRecord(
+                accepted=self.status == "analyzed",
+                frontal_score=round(float(self.gate_score), 6),
+                polarity_inverted=self.inverted,
+            ),
+            orientation=OrientationRecord(
+                turned_degrees_clockwise=90 * self.to_display.quarter_turns,
+                mirrored=self.to_display.mirrored,
+                stated_by_header=self.radiograph.to_display == self.to_display,
+                heart_on_the_wrong_side=self.mirrored,
+            ),
+            warnings=self.warnings,
+            film=_film_record(self.radiograph),
+            models=self.models,
+            lunglens_version=__version__,
+            seconds={name: round(value, 4) for name, value in self.seconds.items()},
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the pixels, ready for JSON (`FindingRecord`; docs/reference.md describes it)."""
+        return self.record().to_dict()
+
+    def _answer_record(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Analyzed(Finding):
+    """The answer for a film that the gate accepted.
+
+    lungs: (H, W) bool at the film's size and as its pixels are stored.
     left, right: sizes of the patient's lungs.
-    heat: (H, W) float32, 0..1, like `lungs`: where evidence for COVID-19 comes from, 1 at its strongest.
+    heat: (H, W) float32, 0..1, like `lungs`: where evidence for `heat_class` comes from, 1 at its strongest; None where
+    the classifier gives no heat-maps.
     heat_share_in_lungs: share of the heat that lies in the classifier's lung region, 0..1, None where there is no heat.
     region_share: share of the classifier's image which that region covers: what an even spread of heat would give.
     classifier_view: (S, S) float32, 0..1, what the classifier saw, in the usual display.
     view_box: (top, left, bottom, right) of that view on the displayed film, as shares 0..1 of its height and width.
     """
 
-    radiograph: Radiograph
-    status: Literal["analyzed", "refused"]
-    reason: str | None
-    gate_score: float
-    inverted: bool
-    to_display: Orientation = AS_STORED
-    mirrored: bool = False
-    covid_probability: float | None = None
-    threshold: float | None = None
-    decision: Literal["covid", "not covid"] | None = None
-    lungs: Mask | None = None
-    left: Lung | None = None
-    right: Lung | None = None
-    heat: Floats | None = None
-    heat_share_in_lungs: float | None = None
-    region_share: float | None = None
-    classifier_view: Floats | None = None
-    view_box: tuple[float, float, float, float] | None = None
-    warnings: tuple[str, ...] = ()
-    reason_code: str | None = None
-    models: dict[str, str] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
+    status = "analyzed"
+    reason: ClassVar[str | None] = None  # there is one for a refusal alone
+
+    answer: Answer
+    lungs: Mask
+    left: Lung
+    right: Lung
+    heat: Floats | None
+    heat_share_in_lungs: float | None
+    region_share: float
+    classifier_view: Floats
+    view_box: tuple[float, float, float, float]
+
+    @property
+    def probabilities(self) -> dict[str, float]:
+        """0..1 by class, in the package's order."""
+        return self.answer.probabilities
+
+    @property
+    def decision(self) -> str:
+        """The class that is decided for."""
+        return self.answer.decision
+
+    @property
+    def covid_probability(self) -> float | None:
+        """The probability of the class "covid", 0..1; None where there is no such class."""
+        return self.probabilities.get(COVID)
+
+    @property
+    def heat_class(self) -> AnswerClass:
+        """The class whose evidence the heat shows: of two the positive one, of more the one that is decided for."""
+        name = self.decision if self.answer.threshold is None else self.classes[0].name
+        return next(entry for entry in self.classes if entry.name == name)
 
     def sides(self) -> tuple[Mask, Mask]:
-        """The patient's (left, right) lung, (H, W) bool each, as the film's pixels are stored.
-
-        Raises:
-            ValueError: the film was refused, and has no lungs.
-        """
-        if self.lungs is None:
-            raise ValueError("a refused film has no lungs")
+        """The patient's (left, right) lung, (H, W) bool each, as the film's pixels are stored."""
         left, right = lung_sides(self.to_display.apply(self.lungs))
         return self.to_display.undo(left), self.to_display.undo(right)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Everything but the pixels, ready for JSON (format described in docs/reference.md)."""
+    def _answer_record(self) -> dict[str, Any]:
         return {
-            "format_version": FINDING_FORMAT,
-            "notice": NOTICE,
-            "status": self.status,
-            "reason": self.reason,
-            "covid_probability": _rounded(self.covid_probability),
-            "threshold": self.threshold,
+            "reason": None,
+            "probabilities": {name: rounded(value) for name, value in self.probabilities.items()},
+            "threshold": self.answer.threshold,
             "decision": self.decision,
-            "lungs": {
-                "left": _lung(self.left),
-                "right": _lung(self.right),
-                "plane": self.radiograph.spacing_plane if self.left else None,
-            },
-            "heat_share_in_lungs": _rounded(self.heat_share_in_lungs),
-            "lung_region_share_of_view": _rounded(self.region_share),
-            "gate": {
-                "accepted": self.status == "analyzed",
-                "frontal_score": _rounded(self.gate_score),
-                "polarity_inverted": self.inverted,
-            },
-            "orientation": {
-                "turned_degrees_clockwise": 90 * self.to_display.quarter_turns,
-                "mirrored": self.to_display.mirrored,
-                "stated_by_header": self.radiograph.to_display == self.to_display,
-                "heart_on_the_wrong_side": self.mirrored,
-            },
-            "warnings": list(self.warnings),
-            "film": _film(self.radiograph),
-            "models": self.models,
-            "lunglens_version": __version__,
-            "seconds": {name: round(value, 4) for name, value in self.seconds.items()},
+            "lungs": LungsRecord(
+                left=_lung_record(self.left), right=_lung_record(self.right), plane=self.radiograph.spacing_plane
+            ),
+            "heat_share_in_lungs": rounded(self.heat_share_in_lungs),
+            "lung_region_share_of_view": rounded(self.region_share),
         }
 
 
-def _rounded(value: float | None) -> float | None:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Refused(Finding):
+    """A film that the gate refused: why, in words and as a machine word (gate/judge.py). It has no answer."""
+
+    status = "refused"
+
+    reason: str
+    reason_code: str
+
+    def _answer_record(self) -> dict[str, Any]:
+        nothing = dict.fromkeys(("probabilities", "threshold", "decision", "heat_share_in_lungs"))
+        return {
+            "reason": self.reason,
+            **nothing,
+            "lungs": LungsRecord(left=None, right=None, plane=None),
+            "lung_region_share_of_view": None,
+        }
+
+
+def rounded(value: float | None) -> float | None:
+    """As results give probabilities and shares: six places."""
     return None if value is None else round(float(value), 6)
 
 
-def _lung(lung: Lung | None) -> dict[str, float | None] | None:
-    if lung is None:
-        return None
+def _tells_covid(classes: Sequence[AnswerClass]) -> bool:
+    return any(entry.name == COVID for entry in classes)
+
+
+def _lung_record(lung: Lung) -> LungRecord:
     area = None if lung.area_cm2 is None else round(lung.area_cm2, 2)
-    return {"share_of_film": round(lung.share, 4), "area_px": lung.area_px, "area_cm2": area}
+    return LungRecord(share_of_film=round(lung.share, 4), area_px=lung.area_px, area_cm2=area)
 
 
-def _film(film: Radiograph) -> dict[str, Any]:
+def _film_record(film: Radiograph) -> FilmRecord:
     height, width = film.pixels.shape
-    return {
-        "sha256": film.sha256,
-        "format": film.file_format,
-        "height_px": height,
-        "width_px": width,
-        "bits": film.bits,
-        "spacing_mm": list(film.spacing_mm) if film.spacing_mm else None,
-        "spacing_source": film.spacing_source,
-        "modality": film.modality,
-        "view": film.view,
-        "age_years": film.age_years,
-        "sex": film.sex,
-        "body_part": film.body_part,
-        "laterality": film.laterality,
-        "notes": list(film.notes),
-    }
+    return FilmRecord(
+        sha256=film.sha256,
+        format=film.file_format,
+        height_px=height,
+        width_px=width,
+        bits=film.bits,
+        spacing_mm=film.spacing_mm,
+        spacing_source=film.spacing_source,
+        modality=film.modality,
+        view=film.view,
+        age_years=film.age_years,
+        sex=film.sex,
+        body_part=film.body_part,
+        laterality=film.laterality,
+        notes=film.notes,
+    )

@@ -27,7 +27,7 @@ class View(Section):
     """What of the film the classifier sees."""
 
     film_size: int = Field(512, ge=64, description="the film is squashed to this square first")
-    input_size: int = Field(512, ge=64)
+    input_size: int = Field(512, ge=64, description="side of the square that the network sees, px")
     cut: bool = Field(True, description="black outside the processed lung mask")
     crop: bool = Field(False, description="crop to the bounding box of the lung mask")
     crop_margin: float = Field(0.04, ge=0, le=0.5, description="margin as a share of the box's side")

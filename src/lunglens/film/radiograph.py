@@ -7,8 +7,9 @@ import hashlib
 import logging
 import stat
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,8 +75,12 @@ class Radiograph:
     to_display: Orientation | None = None
 
 
-def read_radiograph(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Radiograph:
+def read_radiograph(
+    file: "str | PathLike[str] | bytes | bytearray | memoryview | IO[bytes]", limits: Limits = DEFAULT_LIMITS
+) -> Radiograph:
     """Read a DICOM, PNG, JPEG or TIFF file, or one of the JSRT database (.IMG), as one gray radiograph.
+
+    file: its path, its bytes, or an object open for reading them.
 
     DICOM follows PS3.3 C.11.1 (modality LUT or rescale), C.11.2 (VOI LUT or window; without either, min..max of
     the pixels that are no padding, C.7.5.1.1.2) and then turns MONOCHROME1 round (C.7.6.3.1.2).
@@ -83,29 +88,41 @@ def read_radiograph(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Radiog
     Raises UnreadableImageError where the file cannot be read, and NotAChestRadiographError where its header says
     that it is of another modality, raw detector data, or has several frames. Nothing else, and nothing is printed.
     """
-    file = Path(path)
+    if isinstance(file, str | PathLike):
+        file = Path(file)
+    name = file.name if isinstance(file, Path) else "bytes"
     try:
         with quiet("pydicom"):
             return _decode(_read_bytes(file, limits.max_bytes), limits)
     except LungLensError as error:
-        raise type(error)(f"{file.name}: {error}", **vars(error)) from error.__cause__
+        raise type(error)(f"{name}: {error}", **vars(error)) from error.__cause__
     except Exception as error:  # pydicom can throw anything at damaged data: struct.error, KeyError, RecursionError
         log.debug("%s while reading", type(error).__name__)
         raise UnreadableImageError(
-            f"{file.name}: it is damaged, truncated or of an unsupported kind. Copy or export it again."
+            f"{name}: it is damaged, truncated or of an unsupported kind. Copy or export it again."
         ) from error
 
 
 def radiograph_from_array(array: NDArray[Any], spacing_mm: tuple[float, float] | None = None) -> Radiograph:
-    """Radiograph of an array (H, W) or (H, W, 3) of any numbers, bright = dense, H and W at least 64.
+    """Radiograph of an array of any numbers, signed ones too, bright = dense, H and W at least 64.
 
-    The values are scaled by their least and greatest. Three channels become their luma (ITU-R BT.601). Raises
-    UnreadableImageError for any other shape or type, and for values that are not finite.
+    The values are scaled by their own least and greatest, whatever their type could hold. The shape is (H, W),
+    (1, H, W), (H, W, 1), (H, W, 3), whose channels become their luma (ITU-R BT.601), or (H, W, 4), whose last channel,
+    the opacity, is left out. Raises UnreadableImageError for any other, and for values that are not finite numbers.
+
+    >>> film = radiograph_from_array(np.arange(-4096, 4096).reshape(1, 64, 128))
+    >>> film.pixels.shape, film.pixels.min(), film.pixels.max()
+    ((64, 128), np.float32(0.0), np.float32(1.0))
     """
-    array = np.asarray(array)
+    given = np.asarray(array)
+    array = given[0] if given.ndim == 3 and given.shape[0] == 1 else given
+    array = array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
+    array = array[..., :3] if array.ndim == 3 and array.shape[2] == 4 else array
     notes: tuple[str, ...] = ()
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3):
-        raise UnreadableImageError(f"array: shape {array.shape}; give (H, W) or (H, W, 3).")
+        raise UnreadableImageError(
+            f"array: shape {given.shape}; give (H, W), (1, H, W), (H, W, 1), (H, W, 3) or (H, W, 4), or a list of them."
+        )
     if array.dtype.kind not in "buif":
         raise UnreadableImageError(f"array: type {array.dtype}; give integers or floating point.")
     try:
@@ -119,7 +136,25 @@ def radiograph_from_array(array: NDArray[Any], spacing_mm: tuple[float, float] |
     return Radiograph(pixels, "", "array", 8 * array.dtype.itemsize, spacing_mm, notes=notes)
 
 
-def _read_bytes(file: Path, max_bytes: int) -> bytes:
+def _read_bytes(file: "Path | bytes | bytearray | memoryview | IO[bytes]", max_bytes: int) -> bytes:
+    data = _of_path(file, max_bytes) if isinstance(file, Path) else _of_memory(file, max_bytes)
+    if not data:
+        raise UnreadableImageError("the file is empty. Copy or export it again.")
+    if len(data) > max_bytes:
+        raise UnreadableImageError(f"more than the {max_bytes} bytes allowed. Raise the byte limit if you trust it.")
+    return data
+
+
+def _of_memory(file: "bytes | bytearray | memoryview | IO[bytes]", max_bytes: int) -> bytes:
+    if isinstance(file, bytes | bytearray | memoryview):
+        return bytes(file)
+    data = file.read(max_bytes + 1)
+    if not isinstance(data, bytes):
+        raise UnreadableImageError("the file is open for reading text. Open it for reading bytes (mode 'rb').")
+    return data
+
+
+def _of_path(file: Path, max_bytes: int) -> bytes:
     try:
         if file.is_dir():
             raise UnreadableImageError("this is a folder. Give the image file itself.")
@@ -127,16 +162,11 @@ def _read_bytes(file: Path, max_bytes: int) -> bytes:
             raise UnreadableImageError("this is no regular file. Save the image to a file first.")  # a pipe would hang
         with file.open("rb") as stream:
             # No more than it is long: what is asked for is set aside at once, and counts where memory is limited.
-            data = stream.read(min(file.stat().st_size, max_bytes) + 1)
+            return stream.read(min(file.stat().st_size, max_bytes) + 1)
     except FileNotFoundError as error:
         raise UnreadableImageError("no such file. Check its name and folder.") from error
     except PermissionError as error:
         raise UnreadableImageError("no permission to read it. Change its permissions, or copy it.") from error
-    if not data:
-        raise UnreadableImageError("the file is empty. Copy or export it again.")
-    if len(data) > max_bytes:
-        raise UnreadableImageError(f"more than the {max_bytes} bytes allowed. Raise the byte limit if you trust it.")
-    return data
 
 
 def _decode(data: bytes, limits: Limits) -> Radiograph:

@@ -3,7 +3,7 @@
 from typing import Literal, NamedTuple
 
 from lunglens.film.about import NOTICE
-from lunglens.film.finding import Finding, Lung
+from lunglens.film.finding import Analyzed, Lung, Refused
 from lunglens.film.picture.drawing import plain
 from lunglens.film.radiograph import Radiograph
 
@@ -18,13 +18,13 @@ class Line(NamedTuple):
     text: str
 
 
-def panel_lines(finding: Finding) -> list[Line]:
+def panel_lines(finding: Analyzed | Refused) -> list[Line]:
     """All that the panel says of a finding, in ASCII. A refused finding has no line about a probability."""
-    refused = finding.status == "refused"
     lines = [Line("film", "Film", _film(finding.radiograph))]
-    lines += [Line("refusal", "Refused", _reason(finding))] if refused else _answer(finding)
-    lines.append(Line("fact", "Status", "refused by the gate" if refused else "analyzed"))
-    if not refused:
+    if isinstance(finding, Refused):
+        lines += [Line("refusal", "Refused", finding.reason), Line("fact", "Status", "refused by the gate")]
+    else:
+        lines += [*_answer(finding), Line("fact", "Status", "analyzed")]
         lines += [Line("fact", "Lungs", _lungs(finding)), Line("fact", "Heat", _heat(finding))]
     polarity = "; polarity inverted, corrected" if finding.inverted else ""
     lines.append(Line("fact", "Gate", f"frontal chest film score {finding.gate_score:.3f} of 1{polarity}"))
@@ -32,8 +32,8 @@ def panel_lines(finding: Finding) -> list[Line]:
     lines.append(Line("fact", "Time", _seconds(finding.seconds)))
     lines += [Line("warning", "Warning", text) for text in finding.warnings]
     lines += [Line("note", "Note", text) for text in finding.radiograph.notes]
-    lines += [Line("notice", "", text) for text in ([NOTICE] if refused else [NOTICE, BALANCE])]
-    return [Line(line.kind, line.label, plain(line.text)) for line in lines]
+    lines += [Line("notice", "", text) for text in ([NOTICE] if isinstance(finding, Refused) else [NOTICE, BALANCE])]
+    return [Line(line.kind, plain(line.label), plain(line.text)) for line in lines]
 
 
 def percent(share: float) -> str:
@@ -50,35 +50,34 @@ def area(lung: Lung) -> str:
     return f"{lung.area_px:,} px" if lung.area_cm2 is None else f"{lung.area_cm2:.0f} cm2"
 
 
-def _answer(finding: Finding) -> list[Line]:
-    if finding.covid_probability is None:
-        return []
-    lines = [Line("probability", "COVID-19 probability", percent(finding.covid_probability))]
-    if finding.threshold is not None:
-        side = "at or above" if finding.covid_probability >= finding.threshold else "below"
-        lines.append(Line("decision", "Decision", f"{finding.decision}"))
-        lines.append(Line("decision", "", f"{side} the documented threshold of {percent(finding.threshold)}"))
-    return lines
+def _answer(finding: Analyzed) -> list[Line]:
+    """Of two classes the first one's probability, of more all, the most probable first; then the decision."""
+    answer, words = finding.answer, {entry.name: entry.words for entry in finding.classes}
+    if answer.threshold is None:
+        ranked = sorted(answer.probabilities.items(), key=lambda item: -item[1])
+        lines = [Line("probability", words[name], percent(probability)) for name, probability in ranked]
+        why = f"the most probable of {len(ranked)} classes"
+    else:
+        name, probability = next(iter(answer.probabilities.items()))
+        lines = [Line("probability", f"{words[name]} probability", percent(probability))]
+        side = "at or above" if probability >= answer.threshold else "below"
+        why = f"{side} the documented threshold of {percent(answer.threshold)}"
+    return [*lines, Line("decision", "Decision", answer.decision), Line("decision", "", why)]
 
 
-def _reason(finding: Finding) -> str:
-    return finding.reason or "the gate gave no reason"
-
-
-def _lungs(finding: Finding) -> str:
+def _lungs(finding: Analyzed) -> str:
     sides = (("right", finding.right), ("left", finding.left))
-    known = [f"{name} {area(lung)} ({100 * lung.share:.1f} % of the film)" for name, lung in sides if lung is not None]
-    detector = finding.radiograph.spacing_plane == "detector" and bool(known)
-    return (", ".join(known) or "not measured") + ("; in the detector plane, magnified" if detector else "")
+    areas = ", ".join(f"{name} {area(lung)} ({100 * lung.share:.1f} % of the film)" for name, lung in sides)
+    return areas + ("; in the detector plane, magnified" if finding.radiograph.spacing_plane == "detector" else "")
 
 
-def _heat(finding: Finding) -> str:
+def _heat(finding: Analyzed) -> str:
+    if finding.heat is None:
+        return "this classifier gives no heat-map"
     if finding.heat_share_in_lungs is None:
-        return "no evidence for COVID-19 on this film, so there is no heat"
-    text = f"{100 * finding.heat_share_in_lungs:.0f} % of the heat lies in the lungs"
-    if finding.region_share is None:
-        return text
-    return f"{text}, which cover {100 * finding.region_share:.0f} % of what the classifier saw"
+        return f"no evidence for {finding.heat_class.words} on this film, so there is no heat"
+    inside, covered = 100 * finding.heat_share_in_lungs, 100 * finding.region_share
+    return f"{inside:.0f} % of the heat lies in the lungs, which cover {covered:.0f} % of what the classifier saw"
 
 
 def _seconds(seconds: dict[str, float]) -> str:

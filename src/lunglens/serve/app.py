@@ -17,7 +17,9 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.formparsers import MultiPartParser
 
 from lunglens.film.about import NOTICE, __version__
-from lunglens.film.model_package.package import ModelPackage, load_package, shipped_models
+from lunglens.film.analyzer import Analyzer
+from lunglens.film.model_package.package import ModelPackage
+from lunglens.film.model_package.record import ClassifierParameters
 from lunglens.film.sheet import Sheet, sheet_html, sheet_of, sheet_pdf
 from lunglens.film.sheet.content import PREVALENCE
 from lunglens.film.statements import Line
@@ -26,14 +28,15 @@ from lunglens.serve.metrics import Metrics
 from lunglens.serve.middleware import Guard
 from lunglens.serve.pages import pages, service_of
 from lunglens.serve.queueing import busy, queued
-from lunglens.serve.schema import AboutModel, Accepted, AnalysisModel, ErrorModel, Problem, model_of
+from lunglens.serve.schema import AboutModel, Accepted, AnalysisModel, ClassifierModel, ClassModel, ErrorModel, NotTaken
+from lunglens.serve.server_results import TITLE, lines_of
 from lunglens.serve.service import Analysis, QueueFullError, Service
 from lunglens.serve.settings import ServeSettings
+from lunglens.serve.task import Answer
 from lunglens.serve.uploads import Received, take
-from lunglens.serve.worker import TITLE, Answer, lines_of
 
-PICTURES = ("film", "lungs", "heat", "seen", "panel")
-LONGEST_WAIT_S = 60.0
+_PICTURES = ("film", "lungs", "heat", "seen", "panel")
+_LONGEST_WAIT_S = 60.0
 _POLL_S = 0.02
 _MOST_FIELDS, _MOST_FIELD_BYTES = 10, 64 * 1024  # of a form; they are held in memory
 _SPOOL_BYTES = 64 * 1024  # of an uploaded file; what is larger goes to disk while it comes
@@ -43,8 +46,8 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     code: {"model": ErrorModel} for code in (400, 401, 403, 404, 408, 409, 413, 422, 503)
 }
 
-Wait = Annotated[float, Query(ge=0, le=LONGEST_WAIT_S, description="seconds to wait for the answer")]
-Prevalence = Annotated[float, Query(gt=0, lt=1, description="share of COVID-19 among the reader's patients")]
+Wait = Annotated[float, Query(ge=0, le=_LONGEST_WAIT_S, description="seconds to wait for the answer")]
+Prevalence = Annotated[float, Query(gt=0, lt=1, description="share of the first of two classes among your patients")]
 
 
 def create_app(settings: ServeSettings) -> Any:
@@ -52,10 +55,11 @@ def create_app(settings: ServeSettings) -> Any:
 
     Raises:
         ConfigurationError: it would stand open to others.
+        ModelPackageError: a model package is not fit.
     """
     settings.check()
     metrics = Metrics()
-    packages = {name: load_package(shipped_models() / name) for name in ("lungs", "classifier", "orientation")}
+    models = settings.models()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -87,9 +91,9 @@ def create_app(settings: ServeSettings) -> Any:
         },
     )
     MultiPartParser.spool_max_size = _SPOOL_BYTES
-    app.state.settings, app.state.metrics, app.state.packages = settings, metrics, packages
-    app.add_exception_handler(StarletteHTTPException, _told)
-    app.add_exception_handler(RequestValidationError, _not_valid)
+    app.state.settings, app.state.metrics, app.state.models = settings, metrics, models
+    app.add_exception_handler(StarletteHTTPException, _error_answer)
+    app.add_exception_handler(RequestValidationError, _invalid_answer)
     app.include_router(pages)
     app.include_router(_api)
     app.include_router(dicomweb)
@@ -102,17 +106,34 @@ _api = APIRouter(prefix="/api", tags=["analyses"])
 @_api.get("/about")
 def about(request: Request) -> AboutModel:
     """What answers here, and what may be sent."""
-    packages: dict[str, ModelPackage] = request.app.state.packages
+    models: Analyzer = request.app.state.models
     settings: ServeSettings = request.app.state.settings
+    packages: dict[str, ModelPackage[Any]] = {
+        "lungs": models.lungs,
+        "classifier": models.classifier,
+        "orientation": models.orientation,
+    }
     limits = ("most_request_bytes", "most_film_bytes", "most_films", "most_pixels", "keep_s", "film_s")
     return AboutModel(
         version=__version__,
         notice=NOTICE,
         models={name: package.name for name, package in packages.items()},
         cards={name: package.card for name, package in packages.items()},
-        threshold=packages["classifier"].parameters.answer.threshold,
+        classifier=_classifier(models.classifier),
         limits={name: getattr(settings, name) for name in limits},
         dicom=find_spec("highdicom") is not None,
+    )
+
+
+def _classifier(package: ModelPackage[ClassifierParameters]) -> ClassifierModel:
+    answer = package.parameters.answer
+    return ClassifierModel(
+        name=package.record.name,
+        version=package.record.version,
+        classes=[ClassModel(name=entry.name, words=entry.words) for entry in answer.classes],
+        threshold=answer.threshold,
+        measured=bool(package.record.measured.rows),
+        intended_use=package.intended_use,
     )
 
 
@@ -131,7 +152,7 @@ async def submit(
     except BaseException:
         received.discard()
         raise
-    problems = [Problem(label=label, reason=reason) for label, reason in received.problems]
+    problems = [NotTaken(label=label, reason=reason) for label, reason in received.problems]
     if not received.films:
         raise _Failed(422, "no film among the files", problems)
     analyses = queued(service, received)
@@ -139,7 +160,7 @@ async def submit(
     if wait and all(analysis.is_done for analysis in analyses):
         response.status_code = 200
         if all(analysis.state == "failed" for analysis in analyses):
-            problems += [Problem(label=found.label, reason=found.reason or "") for found in analyses]
+            problems += [NotTaken(label=analysis.label, reason=analysis.reason or "") for analysis in analyses]
             raise _Failed(422, "none of the films could be read", problems)
     return Accepted(analyses=[_model(analysis) for analysis in analyses], problems=problems)
 
@@ -147,7 +168,7 @@ async def submit(
 @_api.get("/analyses/{id_}")
 async def state(request: Request, id_: str, wait: Wait = 0) -> AnalysisModel:
     """An analysis: its state, and the finding when there is one."""
-    analysis = _found(request, id_)
+    analysis = _analysis(request, id_)
     await _until_done([analysis], wait)
     return _model(analysis)
 
@@ -155,14 +176,14 @@ async def state(request: Request, id_: str, wait: Wait = 0) -> AnalysisModel:
 @_api.delete("/analyses/{id_}", status_code=204)
 def forget(request: Request, id_: str) -> None:
     """Delete an analysis, its film and its results now."""
-    service_of(request).forget(_found(request, id_))
+    service_of(request).forget(_analysis(request, id_))
 
 
 @_api.get("/analyses/{id_}/pictures/{name}", response_class=FileResponse)
 def picture(request: Request, id_: str, name: str) -> Response:
     """A PNG: film, lungs (outline), heat (colours with opacity), seen (what the classifier saw), panel."""
     path = _done(request, id_).folder / f"{name}.png"
-    if name not in PICTURES or not path.is_file():
+    if name not in _PICTURES or not path.is_file():
         raise HTTPException(404, "no such picture of this film")
     return FileResponse(path, media_type="image/png")
 
@@ -191,7 +212,7 @@ async def dicom(request: Request, id_: str) -> Response:
             service_of(request).export_dicom(analysis, answers.append)
         except QueueFullError as error:
             raise busy(error) from error
-        deadline = time.monotonic() + LONGEST_WAIT_S
+        deadline = time.monotonic() + _LONGEST_WAIT_S
         while not answers:
             if time.monotonic() > deadline or await request.is_disconnected():
                 raise HTTPException(503, "the export takes too long; try again later", {"retry-after": "5"})
@@ -204,25 +225,25 @@ async def dicom(request: Request, id_: str) -> Response:
 class _Failed(HTTPException):
     """An error with the files that caused it."""
 
-    def __init__(self, status: int, detail: str, problems: list[Problem]) -> None:
+    def __init__(self, status: int, detail: str, problems: list[NotTaken]) -> None:
         super().__init__(status, detail)
         self.problems = problems
 
 
-async def _told(_: Request, error: Exception) -> Response:
+async def _error_answer(_: Request, error: Exception) -> Response:
     """Every error in one form."""
     assert isinstance(error, StarletteHTTPException)  # noqa: S101 - registered for nothing else
     content = ErrorModel(detail=str(error.detail), problems=getattr(error, "problems", []))
     return JSONResponse(content.model_dump(), error.status_code, headers=error.headers)
 
 
-async def _not_valid(_: Request, error: Exception) -> Response:
+async def _invalid_answer(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for nothing else
-    said = "; ".join(f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors()[:5])
-    return JSONResponse(ErrorModel(detail=said).model_dump(), 422)
+    problems = [f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()[:5]]
+    return JSONResponse(ErrorModel(detail="; ".join(problems)).model_dump(), 422)
 
 
-def _found(request: Request, id_: str) -> Analysis:
+def _analysis(request: Request, id_: str) -> Analysis:
     analysis = service_of(request).analyses.get(id_)
     if analysis is None:
         raise HTTPException(404, "no such analysis: it was deleted, or has never been")
@@ -230,7 +251,7 @@ def _found(request: Request, id_: str) -> Analysis:
 
 
 def _done(request: Request, id_: str) -> Analysis:
-    analysis = _found(request, id_)
+    analysis = _analysis(request, id_)
     if analysis.state not in ("analyzed", "refused"):
         raise HTTPException(409, f"there is no result: the analysis is {analysis.state}")
     return analysis
@@ -247,8 +268,16 @@ def _model(analysis: Analysis) -> AnalysisModel:
     path = analysis.folder / "result.json"
     has_result = analysis.state in ("analyzed", "refused") and path.is_file()
     result = json.loads(path.read_text(encoding="utf-8")) if has_result else None
-    pictures = [name for name in PICTURES if (analysis.folder / f"{name}.png").is_file()] if has_result else []
-    return model_of(analysis, result, pictures)
+    pictures = [name for name in _PICTURES if (analysis.folder / f"{name}.png").is_file()] if has_result else []
+    return AnalysisModel(
+        id=analysis.id,
+        label=analysis.label,
+        state=analysis.state,
+        reason=analysis.reason,
+        sha256=analysis.sha256,
+        result=result,
+        pictures=pictures,
+    )
 
 
 def _sheet(request: Request, id_: str, prevalence: float) -> Sheet:
@@ -257,6 +286,6 @@ def _sheet(request: Request, id_: str, prevalence: float) -> Sheet:
         raise HTTPException(409, f"there is no report: {analysis.reason}")
     lines, version = lines_of(analysis.folder)
     panel = (analysis.folder / "panel.png").read_bytes()
-    measured = request.app.state.packages["classifier"].measured
+    classifier = request.app.state.models.classifier.record
     title = analysis.label or TITLE
-    return sheet_of(title, [Line(**line) for line in lines], panel, measured, version, prevalence)  # type: ignore[arg-type]
+    return sheet_of(title, [Line(**line) for line in lines], panel, classifier, version, prevalence)  # type: ignore[arg-type]

@@ -10,7 +10,8 @@ from fastapi.responses import JSONResponse
 from lunglens.serve import stow
 from lunglens.serve.pages import service_of
 from lunglens.serve.queueing import queued
-from lunglens.serve.service import Service, film_of
+from lunglens.serve.service import Service
+from lunglens.serve.task import FILM
 from lunglens.serve.uploads import Received, take
 
 dicomweb = APIRouter(tags=["DICOMweb"])
@@ -55,7 +56,7 @@ class _Stored:
         before = len(self.received.films)
         take(part, "film.dcm", self.service, self.received)
         taken = self.received.films[before:]
-        instance = stow.instance_of(film_of(taken[0][0])) if len(taken) == 1 else None
+        instance = stow.instance_of(taken[0][0] / FILM) if len(taken) == 1 else None
         if instance is not None and self.study in (None, instance["StudyInstanceUID"]):
             self._instances.append(instance)
             return

@@ -1,5 +1,6 @@
 """What the spool knows of a film: enough to follow it in the log, nothing of the patient."""
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ FACTS = "film.json"
 
 @dataclass
 class Facts:
-    """sender: calling title. address: of the sender. instance, study: hashed UIDs (`results.hashed`).
+    """sender: calling title. address: of the sender. instance, study: hashed UIDs (`hashed`).
 
     files: name -> SHA-256 of each result. again: the results were damaged once, and the film was analysed anew;
     delivered: what the receiver had taken before.
@@ -29,11 +30,11 @@ class Facts:
     def read(cls, folder: Path) -> "Facts":
         """Of a film's folder; nothing is known where its file is missing or damaged."""
         try:
-            found = cls(**json.loads((folder / FACTS).read_bytes()))
+            facts = cls(**json.loads((folder / FACTS).read_bytes()))
         except (OSError, ValueError, TypeError, RecursionError):
             return cls()
         kinds = {name: type(value) for name, value in asdict(cls()).items()}
-        return found if all(isinstance(getattr(found, name), kind) for name, kind in kinds.items()) else cls()
+        return facts if all(isinstance(getattr(facts, name), kind) for name, kind in kinds.items()) else cls()
 
     def write(self, folder: Path) -> None:
         """Into a film's folder, whole or not at all."""
@@ -42,3 +43,9 @@ class Facts:
     def __str__(self) -> str:
         """For the log."""
         return f"instance {self.instance}, study {self.study}, from {self.sender} at {self.address}"
+
+
+def hashed(uid: object) -> str:
+    """The first 12 hex digits of the SHA-256 of a UID: who has the UID can find it in the log, who has not cannot."""
+    text = str(uid or "").strip(" \0")
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:12] if text else ""

@@ -17,7 +17,7 @@ def only_our_log() -> None:
     ours.handlers, ours.propagate = [handler], False
     ours.setLevel(logging.INFO)
     # A traceback's last line may hold what could not be read: a birth date, say.
-    threading.excepthook = lambda found: ours.error("a thread has ended: %s", found.exc_type.__name__)
+    threading.excepthook = lambda ended: ours.error("a thread has ended: %s", ended.exc_type.__name__)
 
 
 def plain(text: object, longest: int = 39) -> str:

@@ -30,8 +30,8 @@ class Metrics:
 
     def request(self, method: str, status: int) -> None:
         """Count a request; unknown methods are one."""
-        known = method if method in {"GET", "HEAD", "POST", "DELETE"} else "other"
-        self._requests.labels(known, str(status)).inc()
+        name = method if method in {"GET", "HEAD", "POST", "DELETE"} else "other"
+        self._requests.labels(name, str(status)).inc()
 
     def text(self, service: Service) -> bytes:
         """All of them in the text format."""

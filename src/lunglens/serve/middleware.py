@@ -21,8 +21,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
-OPEN = ("/", "/static/", "/healthz", "/readyz")  # without a token: the page has no data in it
-HEADERS = {
+_OPEN = ("/", "/static/", "/healthz", "/readyz")  # without a token: the page has no data in it
+_HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
@@ -66,8 +66,8 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                known = {name.lower() for name, _ in message.get("headers", [])}
-                more = [(n.encode(), v.encode()) for n, v in HEADERS.items() if n.encode() not in known]
+                given = {name.lower() for name, _ in message.get("headers", [])}
+                more = [(n.encode(), v.encode()) for n, v in _HEADERS.items() if n.encode() not in given]
                 message["headers"] = [*message.get("headers", []), *more]
             await send(message)
 
@@ -81,7 +81,7 @@ class Guard:
             self._in_flight -= held.bytes
             self.metrics.request(scope["method"], status)
             taken = time.monotonic() - started
-            log.info("%s %s %d %.3f s", scope["method"][:10], loggable(scope["path"]), status, taken)
+            log.info("%s %s %d %.3f s", scope["method"][:10], _loggable(scope["path"]), status, taken)
 
     def _check(self, scope: MutableMapping[str, Any], headers: dict[str, str]) -> None:
         host = headers.get("host", "")
@@ -91,7 +91,7 @@ class Guard:
         if origin is not None and origin not in (f"http://{host}", f"https://{host}"):
             raise _Refused(403, "requests from other sites' pages are not served")
         path = scope["path"]
-        is_open = path in OPEN or path.startswith("/static/")
+        is_open = path in _OPEN or path.startswith("/static/")
         if self.settings.token is not None and not is_open and not _shown(headers, self.settings.token):
             raise _Refused(401, "show the token: Authorization: Bearer ...")
         length = headers.get("content-length", "0")
@@ -142,15 +142,15 @@ def _too_much() -> _Refused:
     return _Refused(503, "too much is being sent at a time; try again later", {"retry-after": "10"})
 
 
-def loggable(path: str) -> str:
+def _loggable(path: str) -> str:
     """A path without what a client may have put into it, such as a study's number; our random ids stay."""
     return "/".join(part if part in _WORDS or _ID.fullmatch(part) else "(...)" for part in path[:200].split("/"))
 
 
 def _name_of(host: str) -> str:
     """The name or address in a Host header, without its port and brackets; "" where it is of no such form."""
-    found = re.fullmatch(r"(?:\[([^\]]*)\]|([^:\[\]]*))(?::\d+)?", host)
-    return (found[1] or found[2] or "") if found else ""
+    match = re.fullmatch(r"(?:\[([^\]]*)\]|([^:\[\]]*))(?::\d+)?", host)
+    return (match[1] or match[2] or "") if match else ""
 
 
 def _shown(headers: dict[str, str], token: str) -> bool:

@@ -21,7 +21,7 @@ from lunglens.serve.receiver import Receiver
 from lunglens.serve.sender import Sender
 from lunglens.serve.settings import NodeSettings
 from lunglens.serve.spool import Spool
-from lunglens.serve.worker import Answer, Task
+from lunglens.serve.task import Answer, Task
 
 log = logging.getLogger("lunglens.node")
 

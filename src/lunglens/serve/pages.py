@@ -8,8 +8,8 @@ from fastapi.responses import HTMLResponse, PlainTextResponse
 
 from lunglens.serve.service import Service
 
-STATIC = {"app.js": "text/javascript", "viewer.js": "text/javascript", "app.css": "text/css"}
-STATIC |= {"icon.svg": "image/svg+xml"}
+_STATIC = {"app.js": "text/javascript", "viewer.js": "text/javascript", "app.css": "text/css"}
+_STATIC |= {"icon.svg": "image/svg+xml"}
 
 pages = APIRouter(include_in_schema=False)
 
@@ -23,9 +23,9 @@ def page() -> Response:
 @pages.get("/static/{name}")
 def static(name: str) -> Response:
     """The page's script and style."""
-    if name not in STATIC:
+    if name not in _STATIC:
         raise HTTPException(404, "no such file")
-    return Response(_file(name), media_type=STATIC[name])
+    return Response(_file(name), media_type=_STATIC[name])
 
 
 @pages.get("/healthz")

@@ -29,30 +29,29 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 from pynetdicom.transport import ThreadedAssociationServer
 
-from lunglens.serve.facts import Facts
+from lunglens.serve.facts import Facts, hashed
 from lunglens.serve.logs import plain
-from lunglens.serve.results import hashed
 from lunglens.serve.settings import NodeSettings
 from lunglens.serve.spool import Spool
 
 log = logging.getLogger("lunglens.node")
 
-TAKEN = (ComputedRadiographyImageStorage, DigitalXRayImageStorageForPresentation)
-SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian, RLELossless, JPEGLosslessSV1]
-SYNTAXES += [JPEGLSLossless, JPEG2000Lossless, JPEG2000, JPEGBaseline8Bit]
+_TAKEN = (ComputedRadiographyImageStorage, DigitalXRayImageStorageForPresentation)
+_SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian, RLELossless, JPEGLosslessSV1]
+_SYNTAXES += [JPEGLSLossless, JPEG2000Lossless, JPEG2000, JPEGBaseline8Bit]
 SUCCESS, OUT_OF_RESOURCES, CANNOT_UNDERSTAND = 0x0000, 0xA700, 0xC000
-MOST_PDU_BYTES = 1024**2  # 64 times what we ask for
-MOST_ASSOCIATIONS = 16
-MOST_CONNECTIONS = 64  # with those that have asked for nothing yet
-MOST_COMMAND_BYTES = 1024**2  # what is no film is held in memory
-MOST_UNANSWERED = 16  # requests of one association
+_MOST_PDU_BYTES = 1024**2  # 64 times what we ask for
+_MOST_ASSOCIATIONS = 16
+_MOST_CONNECTIONS = 64  # with those that have asked for nothing yet
+_MOST_COMMAND_BYTES = 1024**2  # what is no film is held in memory
+_MOST_UNANSWERED = 16  # requests of one association
 _LOOK_EVERY_BYTES = 16 * 1024**2
 
 
 class _Server(ThreadedAssociationServer):
     def verify_request(self, *_: object) -> bool:
         """Whether there is room for one more connection: each has two threads."""
-        return len(self.ae.active_associations) < MOST_CONNECTIONS
+        return len(self.ae.active_associations) < _MOST_CONNECTIONS
 
 
 class Receiver:
@@ -66,11 +65,11 @@ class Receiver:
         self._tempdir = tempfile.tempdir
         entity = AE(ae_title=settings.aet)
         entity.add_supported_context(Verification)
-        for kind in TAKEN:
-            entity.add_supported_context(kind, SYNTAXES)
+        for kind in _TAKEN:
+            entity.add_supported_context(kind, _SYNTAXES)
         entity.require_called_aet = True
         entity.require_calling_aet = list(settings.allowed)
-        entity.maximum_associations = MOST_ASSOCIATIONS
+        entity.maximum_associations = _MOST_ASSOCIATIONS
         entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = settings.timeout_s
         handlers: list[Any] = [
             (evt.EVT_C_STORE, self._store),
@@ -148,14 +147,14 @@ class Receiver:
         in_memory = 0 if message is None else message.encoded_command_set.tell() + message.data_set.tell()
         if now > self.settings.most_film_bytes:
             self._break_off(event.assoc, f"it is larger than {self.settings.most_film_bytes:,} bytes")
-        elif in_memory > MOST_COMMAND_BYTES:
+        elif in_memory > _MOST_COMMAND_BYTES:
             self._break_off(event.assoc, "it is a request without end")
         elif now // _LOOK_EVERY_BYTES > before // _LOOK_EVERY_BYTES and self._is_full():
             self._break_off(event.assoc, "the disk is nearly full")
 
     def _complete(self, event: Any) -> None:
         self._coming.pop(event.assoc, None)
-        if event.assoc.dimse.msg_queue.qsize() >= MOST_UNANSWERED:
+        if event.assoc.dimse.msg_queue.qsize() >= _MOST_UNANSWERED:
             self._break_off(event.assoc, "it does not wait for answers")
 
     def _break_off(self, association: Any, reason: str) -> None:
@@ -176,27 +175,27 @@ class Receiver:
         elif self.settings.allowed and sender not in self.settings.allowed:
             reason = "its title is not allowed"
         else:
-            reason = f"more than {MOST_ASSOCIATIONS} at a time"
+            reason = f"more than {_MOST_ASSOCIATIONS} at a time"
         log.warning("an association was rejected, from %s at %s: %s", sender, address, reason)
 
 
 def _read(connection: socket.socket, size: int, seconds: float) -> bytearray:
     """As AssociationSocket.recv, for a size and a time that a PDU may have."""
-    if size > MOST_PDU_BYTES:
+    if size > _MOST_PDU_BYTES:
         raise OSError(f"a PDU of {size} bytes")
-    found, deadline = bytearray(), time.monotonic() + seconds
+    data, deadline = bytearray(), time.monotonic() + seconds
     try:
-        while len(found) < size:
+        while len(data) < size:
             connection.settimeout(max(0.01, deadline - time.monotonic()))
-            part = connection.recv(size - len(found))
+            part = connection.recv(size - len(data))
             if not part:
                 break
-            found += part
+            data += part
             if time.monotonic() > deadline:
                 raise TimeoutError
     finally:
         connection.settimeout(None)
-    return found
+    return data
 
 
 def _names(association: Any) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """Running the application: uvicorn, with patience only where it is deserved."""
 
 import asyncio
+import logging
 import resource
 import signal
 
@@ -11,9 +12,60 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from lunglens.serve.app import create_app
 from lunglens.serve.settings import ServeSettings
 
-MOST_HEADER_BYTES = 16 * 1024
-MOST_CONNECTIONS = 512
-MOST_UNREAD_BYTES = 256 * 1024  # of a connection; whoever takes less in `answer_s` is left
+log = logging.getLogger("lunglens.serve")
+
+_MOST_HEADER_BYTES = 16 * 1024
+_MOST_CONNECTIONS = 512
+_MOST_UNREAD_BYTES = 256 * 1024  # of a connection; whoever takes less in `answer_s` is left
+
+
+class HeaderTimeoutProtocol(H11Protocol):
+    """A client that does not send its request's headers, or does not read its answer, in time is left.
+
+    uvicorn has a limit for neither, only for the pause between two requests. Of its own this uses `conn`, an
+    h11.Connection, and `cycle`, the last request; tests/serve/test_limits.py and test_hostile.py show that it holds.
+    """
+
+    header_s = answer_s = 0.0
+    _headers_since: float | None = None
+    _headers_after: object = None  # the last request before them
+    _unread_since: float | None = None
+    _looking: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        # The next part of an answer is written when all of the last has been taken, and `resume_writing` called.
+        transport.set_write_buffer_limits(high=_MOST_UNREAD_BYTES, low=0)
+        self._look()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+        super().connection_lost(exc)
+
+    def resume_writing(self) -> None:
+        self._unread_since = None
+        super().resume_writing()
+
+    def _look(self) -> None:
+        """Also after the answer is complete, and after uvicorn has closed: what waits then is waited for."""
+        now = self.loop.time()
+        if not self._is_in_headers():
+            self._headers_since = None
+        elif self._headers_since is None or self._headers_after is not self.cycle:
+            self._headers_since, self._headers_after = now, self.cycle
+        if self.transport.get_write_buffer_size() == 0:
+            self._unread_since = None
+        elif self._unread_since is None:
+            self._unread_since = now
+        if now - (self._headers_since or now) > self.header_s or now - (self._unread_since or now) > self.answer_s:
+            self.transport.abort()
+            return
+        self._looking = self.loop.call_later(min(1.0, self.header_s / 4, self.answer_s / 4), self._look)
+
+    def _is_in_headers(self) -> bool:
+        """Whether a request has begun and not all of its headers have come; the first begins with the connection."""
+        return self.conn.their_state is h11.IDLE and (self.cycle is None or bool(self.conn.trailing_data[0]))
 
 
 def run(settings: ServeSettings) -> None:
@@ -21,61 +73,15 @@ def run(settings: ServeSettings) -> None:
 
     Raises:
         ConfigurationError: the server would stand open to others.
+        ModelPackageError: a model package is not fit.
     """
     app = create_app(settings)
 
-    class Impatient(H11Protocol):
-        """A client that does not send its request's headers, or does not read its answer, in time is left."""
+    class Protocol(HeaderTimeoutProtocol):
+        header_s, answer_s = settings.header_s, settings.answer_s
 
-        _headers_due: asyncio.TimerHandle | None = None
-        _looking: asyncio.TimerHandle | None = None
-        _unread_since: float | None = None
-
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            # The next part of an answer is written when all of the last has been taken, and `resume_writing` called.
-            transport.set_write_buffer_limits(high=MOST_UNREAD_BYTES, low=0)
-            self._expect()
-            self._look()
-
-        def data_received(self, data: bytes) -> None:
-            super().data_received(data)
-            self._expect()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._stop_waiting()
-            if self._looking is not None:
-                self._looking.cancel()
-            super().connection_lost(exc)
-
-        def resume_writing(self) -> None:
-            self._unread_since = None
-            super().resume_writing()
-
-        def _look(self) -> None:
-            """Also after the answer is complete, and after uvicorn has closed: what waits then is waited for."""
-            now = self.loop.time()
-            if self.transport.get_write_buffer_size() == 0:
-                self._unread_since = None
-            elif self._unread_since is None:
-                self._unread_since = now
-            elif now - self._unread_since > settings.answer_s:
-                self.transport.abort()
-                return
-            self._looking = self.loop.call_later(min(1.0, settings.answer_s / 4), self._look)
-
-        def _expect(self) -> None:
-            """Between requests uvicorn's own keep-alive time counts, until the first byte of the next one."""
-            if self.conn.their_state is not h11.IDLE:
-                self._stop_waiting()
-            elif self._headers_due is None and (self.cycle is None or self.conn.trailing_data[0]):
-                self._headers_due = self.loop.call_later(settings.header_s, self.transport.abort)
-
-        def _stop_waiting(self) -> None:
-            if self._headers_due is not None:
-                self._headers_due.cancel()
-                self._headers_due = None
-
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    log.info("LungLens: http://%s:%d/ (research use only, not a medical device)", host, settings.port)
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # every uploaded file is one while it comes
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -84,14 +90,14 @@ def run(settings: ServeSettings) -> None:
         app,
         host=settings.host,
         port=settings.port,
-        http=Impatient,
+        http=Protocol,
         ws="none",
         lifespan="on",
         access_log=False,  # our own has no queries
         log_config=None,  # else its own log writes tracebacks
         server_header=False,
-        limit_concurrency=MOST_CONNECTIONS,
-        h11_max_incomplete_event_size=MOST_HEADER_BYTES,
+        limit_concurrency=_MOST_CONNECTIONS,
+        h11_max_incomplete_event_size=_MOST_HEADER_BYTES,
         timeout_keep_alive=15,
         timeout_graceful_shutdown=round(settings.stop_s),
     )

@@ -4,9 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lunglens.serve.service import Analysis
-
-State = Literal["queued", "running", "analyzed", "refused", "failed"]
+_State = Literal["queued", "running", "analyzed", "refused", "failed"]
 _ID = "mGqQJ1kz0yVbO8sT2nE4xw"
 
 
@@ -17,14 +15,14 @@ class AnalysisModel(BaseModel):
 
     id: str = Field(description="random; whoever knows it can read the result")
     label: str = Field(description="the last part of the uploaded file's name, as it was sent")
-    state: State
+    state: _State
     reason: str | None = Field(None, description="why the film was refused, or has failed")
     sha256: str = Field("", description="of the uploaded file, to tell answers apart")
     result: dict[str, Any] | None = Field(None, description="the finding, format_version 1; see the reference")
     pictures: list[str] = Field([], description="names for GET /api/analyses/{id}/pictures/{name}")
 
 
-class Problem(BaseModel):
+class NotTaken(BaseModel):
     """A file that was not taken."""
 
     label: str
@@ -35,14 +33,32 @@ class Accepted(BaseModel):
     """What became of an upload: analyses in the order of its films, and what was no film."""
 
     analyses: list[AnalysisModel]
-    problems: list[Problem] = []
+    problems: list[NotTaken] = []
 
 
 class ErrorModel(BaseModel):
     """Why a request was turned away."""
 
     detail: str
-    problems: list[Problem] = []
+    problems: list[NotTaken] = []
+
+
+class ClassModel(BaseModel):
+    """A class that the classifier tells apart from the others."""
+
+    name: str = Field(description="in results")
+    words: str = Field(description="for people")
+
+
+class ClassifierModel(BaseModel):
+    """What the classifier answers. Of two classes the first is the positive one."""
+
+    name: str
+    version: str
+    classes: list[ClassModel]
+    threshold: float | None = Field(description="of two classes; of more, the most probable one is decided for")
+    measured: bool = Field(description="whether reports reckon with a prevalence, from how it was measured")
+    intended_use: str = Field(description="from the model's card; empty where it does not say")
 
 
 class AboutModel(BaseModel):
@@ -52,19 +68,6 @@ class AboutModel(BaseModel):
     notice: str
     models: dict[str, str]
     cards: dict[str, str] = Field(description="the models' cards, Markdown")
-    threshold: float
+    classifier: ClassifierModel
     limits: dict[str, float]
     dicom: bool = Field(description="whether results of DICOM films can be had as DICOM")
-
-
-def model_of(analysis: Analysis, result: dict[str, Any] | None, pictures: list[str]) -> AnalysisModel:
-    """An analysis as the API tells it."""
-    return AnalysisModel(
-        id=analysis.id,
-        label=analysis.label,
-        state=analysis.state,
-        reason=analysis.reason,
-        sha256=analysis.sha256,
-        result=result,
-        pictures=pictures,
-    )

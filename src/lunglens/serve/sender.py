@@ -27,7 +27,7 @@ log = logging.getLogger("lunglens.node")
 
 SENT = (SegmentationStorage, ComprehensiveSRStorage, SecondaryCaptureImageStorage)
 SUCCESS, PROCESSING_FAILURE, DUPLICATE = 0x0000, 0x0110, 0x0111
-MOST_SENDS = 8  # tries of a file on which the receiver breaks off
+_MOST_SENDS = 8  # tries of a file on which the receiver breaks off
 
 
 class Sender:
@@ -112,10 +112,10 @@ class Sender:
         return None
 
     def _failed(self, file: Path) -> bool:
-        """Count a try that this file may have spoilt; after MOST_SENDS of them it no longer blocks the others."""
+        """Count a try that this file may have spoilt; after _MOST_SENDS of them it no longer blocks the others."""
         self._spoilt[file] += 1
-        if self._spoilt[file] >= MOST_SENDS:
-            self.spool.put_aside(file, f"the receiver has broken off on it {MOST_SENDS} times")
+        if self._spoilt[file] >= _MOST_SENDS:
+            self.spool.put_aside(file, f"the receiver has broken off on it {_MOST_SENDS} times")
             del self._spoilt[file]
         return False
 

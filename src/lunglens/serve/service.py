@@ -19,14 +19,13 @@ from typing import Literal
 
 from filelock import FileLock, Timeout
 
-from lunglens.film.radiograph import Limits
 from lunglens.serve.settings import ServeSettings
-from lunglens.serve.worker import FILM, Answer, Task
+from lunglens.serve.task import Answer, Task
 from lunglens.serve.worker_handle import AnalysingProcess
 
 log = logging.getLogger("lunglens.serve")
-PREFIX = "lunglens-serve-"
-LOCK = ".lock"  # held while the server lives
+_PREFIX = "lunglens-serve-"
+_LOCK = ".lock"  # held while the server lives
 
 
 class QueueFullError(Exception):
@@ -62,7 +61,7 @@ class Analysis:
 
 
 @dataclass(frozen=True, eq=False)
-class _Job:
+class _Order:
     """kind: what to do with the film. done: called with the answer, also where the analysis was deleted before."""
 
     kind: Literal["analyse", "dicom"]
@@ -76,23 +75,21 @@ class Service:
     def __init__(self, settings: ServeSettings, observe: Callable[[str, float], None] = lambda *_: None) -> None:
         """observe: called with the status and seconds of each analysis."""
         self.settings, self._observe = settings, observe
-        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-        self._held = FileLock(self.folder / LOCK)
+        self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        self._held = FileLock(self.folder / _LOCK)
         self._held.acquire()
         self.analyses: dict[str, Analysis] = {}
-        self._queue: queue.Queue[_Job | None] = queue.Queue()
+        self._queue: queue.Queue[_Order | None] = queue.Queue()
         self._lock = threading.RLock()
         self._waiting = 0
         self._stopping = threading.Event()
-        limits = Limits(settings.most_film_bytes, settings.most_pixels)
-        memory = settings.worker_memory_bytes
-        self._processes = [AnalysingProcess(limits, settings.film_s, memory) for _ in range(settings.workers)]
+        self._processes = [AnalysingProcess(settings) for _ in range(settings.workers)]
         self._threads = [threading.Thread(target=self._work, args=(it,), daemon=True) for it in self._processes]
         self._cleaner = threading.Thread(target=self._clean, daemon=True)
 
     def start(self) -> None:
         """Start the processes, and delete what killed servers have left."""
-        delete_leftovers(self.folder.parent)
+        _delete_leftovers(self.folder.parent)
         for thread in (*self._threads, self._cleaner):
             thread.start()
 
@@ -126,12 +123,12 @@ class Service:
         """
         with self._lock:
             self._assert_room(len(films))
-            found = [Analysis(secrets.token_urlsafe(16), folder, label, digest) for folder, label, digest in films]
-            self.analyses |= {analysis.id: analysis for analysis in found}
-            for analysis in found:
-                self._put(_Job("analyse", analysis, self._finish(analysis)))
+            analyses = [Analysis(secrets.token_urlsafe(16), folder, label, digest) for folder, label, digest in films]
+            self.analyses |= {analysis.id: analysis for analysis in analyses}
+            for analysis in analyses:
+                self._put(_Order("analyse", analysis, self._finish(analysis)))
             self._forget_surplus()
-        return found
+        return analyses
 
     def export_dicom(self, analysis: Analysis, done: Callable[[Answer], None]) -> None:
         """Queue the writing of `dicom.zip` into the analysis's folder.
@@ -141,7 +138,7 @@ class Service:
         """
         with self._lock:
             self._assert_room(1)
-            self._put(_Job("dicom", analysis, done))
+            self._put(_Order("dicom", analysis, done))
 
     def forget(self, analysis: Analysis) -> None:
         """Delete an analysis and its files now; where a process is at work on it, as soon as that has ended."""
@@ -173,36 +170,36 @@ class Service:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _work(self, process: AnalysingProcess) -> None:
-        """One thread a process: jobs in their order until the service stops."""
+        """One thread a process: orders in their turn until the service stops."""
         process.begin()
-        while (job := self._queue.get()) is not None:
-            if not self._begin(job):
-                job.done(Answer("failed", "it was deleted before its turn"))
+        while (order := self._queue.get()) is not None:
+            if not self._begin(order):
+                order.done(Answer("failed", "it was deleted before its turn"))
                 continue
-            answer = process.do(Task(job.kind, job.analysis.folder))
+            answer = process.do(Task(order.kind, order.analysis.folder))
             with self._lock:
-                job.analysis.working -= 1
-                job.done(answer)
-                if job.analysis.id not in self.analyses:  # deleted meanwhile
-                    self.forget(job.analysis)
+                order.analysis.working -= 1
+                order.done(answer)
+                if order.analysis.id not in self.analyses:  # deleted meanwhile
+                    self.forget(order.analysis)
 
-    def _begin(self, job: _Job) -> bool:
+    def _begin(self, order: _Order) -> bool:
         with self._lock:
             self._waiting -= 1
-            if job.analysis.id not in self.analyses:
+            if order.analysis.id not in self.analyses:
                 return False
-            job.analysis.working += 1
-            if job.kind == "analyse":
-                job.analysis.state = "running"
+            order.analysis.working += 1
+            if order.kind == "analyse":
+                order.analysis.state = "running"
             return True
 
     def _assert_room(self, more: int) -> None:
         if self._stopping.is_set() or self._waiting + more > self.settings.most_queued:
             raise QueueFullError(max(1, round(self._waiting * 0.3 / len(self._processes))))
 
-    def _put(self, job: _Job) -> None:
+    def _put(self, order: _Order) -> None:
         self._waiting += 1
-        self._queue.put(job)
+        self._queue.put(order)
 
     def _finish(self, analysis: Analysis) -> Callable[[Answer], None]:
         def done(answer: Answer) -> None:
@@ -225,16 +222,11 @@ class Service:
             self.forget(analysis)
 
 
-def delete_leftovers(beside: Path) -> None:
+def _delete_leftovers(beside: Path) -> None:
     """Delete the folders of servers that were killed, whose locks nobody holds: uploads must not outlive them."""
-    for folder in beside.glob(f"{PREFIX}*"):
+    for folder in beside.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError, Timeout):
-            if folder.stat().st_uid != os.getuid() or not (folder / LOCK).exists():
+            if folder.stat().st_uid != os.getuid() or not (folder / _LOCK).exists():
                 continue
-            with FileLock(folder / LOCK, timeout=0):
+            with FileLock(folder / _LOCK, timeout=0):
                 shutil.rmtree(folder, ignore_errors=True)
-
-
-def film_of(folder: Path) -> Path:
-    """Where an upload's film lies in its folder."""
-    return folder / FILM

@@ -2,26 +2,60 @@
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from lunglens.errors import ConfigurationError
+from lunglens.film.analyzer import Analyzer
+from lunglens.film.radiograph import Limits
 
 MIB = 1024**2
-WORKER_MEMORY_BYTES = 4 * 1024 * MIB  # the largest film that is let in takes 2.5 GiB
-MOST_PIXELS = 64_000_000
 _PEER = re.compile(r"(?P<aet>[^@\s\\]{1,16})@(?P<host>[^\s:@]+):(?P<port>\d{1,5})")
 
 
+@dataclass(frozen=True, kw_only=True)
+class WorkerSettings:
+    """With what an analysing process analyses, and what a film may cost it.
+
+    lungs, classifier: model packages; None: those that ship. most_film_bytes, most_pixels: of a film. film_s: time for
+    a film. worker_memory_bytes: of the process.
+    """
+
+    lungs: Path | None = None
+    classifier: Path | None = None
+    most_film_bytes: int = 128 * MIB
+    most_pixels: int = 64_000_000
+    film_s: float = 60
+    worker_memory_bytes: int = 4 * 1024 * MIB  # the largest film that is let in takes 2.5 GiB
+
+    @property
+    def limits(self) -> Limits:
+        """Of a film."""
+        return Limits(self.most_film_bytes, self.most_pixels)
+
+    def of_worker(self) -> "WorkerSettings":
+        """These settings alone: an analysing process needs to know of no token."""
+        return WorkerSettings(**{one.name: getattr(self, one.name) for one in fields(WorkerSettings)})
+
+    def models(self) -> Analyzer:
+        """The models, not yet loaded to run; those that do not ship are tried once, to say now what is wrong with them.
+
+        Raises:
+            ModelPackageError: one is missing, damaged, of another kind, or does not run.
+        """
+        if self.lungs is not None or self.classifier is not None:
+            Analyzer.load(self.lungs, self.classifier).prepare()
+        return Analyzer.load(self.lungs, self.classifier)
+
+
 @dataclass(frozen=True)
-class ServeSettings:
+class ServeSettings(WorkerSettings):
     """Where to listen, who may ask, and what a request may cost.
 
     host, port: where to listen. token: what clients must show; None: nobody is asked. workers: analysing processes.
     most_queued: films that may wait; more are turned away with 503. most_kept: analyses kept at a time, the oldest
-    finished ones go first. keep_s: how long a result is kept. most_request_bytes, most_film_bytes, most_films: of one
-    request, what is packed in it counted unpacked. most_bytes_in_flight: of all requests' bodies together, until they
-    are answered. most_pixels: of a film. film_s: time for a film. worker_memory_bytes: of an analysing process.
+    finished ones go first. keep_s: how long a result is kept. most_request_bytes, most_films: of one request, what is
+    packed in it counted unpacked. most_bytes_in_flight: of all requests' bodies together, until they are answered.
     upload_s: time for a request's body; header_s: for its headers; answer_s: for a client to take any of the answer
     that waits. stop_s: how long a stop waits for queued films.
     """
@@ -34,12 +68,8 @@ class ServeSettings:
     most_kept: int = 1000
     keep_s: float = 1800
     most_request_bytes: int = 512 * MIB
-    most_film_bytes: int = 128 * MIB
     most_bytes_in_flight: int = 1024 * MIB
     most_films: int = 200
-    most_pixels: int = MOST_PIXELS
-    film_s: float = 60
-    worker_memory_bytes: int = WORKER_MEMORY_BYTES
     upload_s: float = 120
     header_s: float = 10
     answer_s: float = 30
@@ -78,21 +108,20 @@ class Peer:
         Raises:
             ConfigurationError: it is not of that form.
         """
-        found = _PEER.fullmatch(text)
-        if found is None or not 0 < int(found["port"]) < 65536:
+        match = _PEER.fullmatch(text)
+        if match is None or not 0 < int(match["port"]) < 65536:
             raise ConfigurationError(f"{text}: not of the form AE@HOST:PORT")
-        return cls(found["aet"], found["host"], int(found["port"]))
+        return cls(match["aet"], match["host"], int(match["port"]))
 
 
 @dataclass(frozen=True)
-class NodeSettings:
+class NodeSettings(WorkerSettings):
     """How the node runs.
 
     aet, host, port: its own title and where it listens (port 0: any free one). allowed: calling titles that may store;
-    empty: all. most_waiting: films in the spool from which on new ones are turned away. most_film_bytes,
-    most_pixels: of a film. least_free_bytes: of the spool's disk; with less, films are turned away. film_s: time
-    for a film. worker_memory_bytes: of the analysing process. answer_refused: whether a film that is not analysed is
-    answered, too. retry_s: first and longest pause between tries to deliver. timeout_s: of the network.
+    empty: all. most_waiting: films in the spool from which on new ones are turned away. least_free_bytes: of the
+    spool's disk; with less, films are turned away. answer_refused: whether a film that is not analysed is answered,
+    too. retry_s: first and longest pause between tries to deliver. timeout_s: of the network.
     """
 
     aet: str
@@ -101,11 +130,8 @@ class NodeSettings:
     port: int = 11112
     allowed: tuple[str, ...] = ()
     most_waiting: int = 1000
-    most_film_bytes: int = 512 * MIB
-    most_pixels: int = MOST_PIXELS
+    most_film_bytes: int = field(default=512 * MIB, kw_only=True)
     least_free_bytes: int = 512 * MIB
-    film_s: float = 60.0
-    worker_memory_bytes: int = WORKER_MEMORY_BYTES
     answer_refused: bool = True
     retry_s: tuple[float, float] = (1.0, 60.0)
     timeout_s: float = 30.0

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from lunglens.files import sha256_of, write_atomically, write_bytes
 from lunglens.serve.facts import FACTS, Facts
-from lunglens.serve.worker import FILM
+from lunglens.serve.task import FILM
 
 log = logging.getLogger("lunglens.node")
 _ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
@@ -74,16 +74,16 @@ class Spool:
 
     def waiting(self) -> list[Path]:
         """Folders of the films to analyse, the oldest first; whatever else lies there is put into quarantine."""
-        found = []
+        films = []
         for path in self._seen(self.incoming):
             if is_id(path.name) and _is_folder(path) and _is_file(path / FILM):
-                found.append(path)
+                films.append(path)
             elif (old := _OLD_FILM.fullmatch(path.name)) and _is_file(path):
                 with suppress(OSError):
-                    found.append(self._adopt(path, old[1]))
+                    films.append(self._adopt(path, old[1]))
             else:
                 self.put_aside(path, _STRAY)
-        return _by_age(found)
+        return _by_age(films)
 
     def count(self) -> int:
         """How many films wait, nearly: it looks at nothing closely."""
@@ -111,22 +111,22 @@ class Spool:
 
     def undelivered(self) -> list[Path]:
         """Files to send, the oldest film's first; whatever else lies there is put into quarantine."""
-        found = []
+        files: list[Path] = []
         for folder in _by_age(self._seen(self.outgoing)):
             if not _is_folder(folder):
                 self.put_aside(folder, _STRAY)
                 continue
-            known, results = Facts.read(folder).files, []
+            listed, results = Facts.read(folder).files, []
             for path in sorted(self._seen(folder)):
-                if path.suffix == ".dcm" and _is_file(path) and (not known or path.name in known):
+                if path.suffix == ".dcm" and _is_file(path) and (not listed or path.name in listed):
                     results.append(path)
                 elif path.name not in (FILM, FACTS):
                     self.put_aside(path, _STRAY)
             if not any(folder.glob("*.dcm")):  # killed between the last file and its folder
                 with suppress(OSError):
                     self.forget(folder)
-            found += results
-        return found
+            files += results
+        return files
 
     def content(self, result: Path) -> bytes:
         """The bytes of a result, as they were written.
@@ -134,8 +134,8 @@ class Spool:
         Raises:
             DamagedResultError: they have changed since.
         """
-        content, known = result.read_bytes(), Facts.read(result.parent).files
-        if known and known.get(result.name) != hashlib.sha256(content).hexdigest():
+        content, sums = result.read_bytes(), Facts.read(result.parent).files
+        if sums and sums.get(result.name) != hashlib.sha256(content).hexdigest():
             raise DamagedResultError
         return content
 

@@ -15,7 +15,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser
 
 CANNOT_UNDERSTAND = 0xC000
-MOST_PARTS = 1000
+_MOST_PARTS = 1000
 
 
 class NotStowError(Exception):
@@ -48,7 +48,7 @@ class Parts:
         """take: called with each complete part, which it may read from its begin; afterwards it is gone."""
         self._take, self._count, self._has_ended = take, 0, False
         self._part = tempfile.TemporaryFile()  # noqa: SIM115 - one for all parts, until `close`
-        with _told():
+        with _as_not_stow():
             self._parser = MultipartParser(
                 boundary,
                 {
@@ -61,12 +61,12 @@ class Parts:
 
     def write(self, chunk: bytes) -> None:
         """Go on with this part of the body."""
-        with _told():
+        with _as_not_stow():
             self._parser.write(chunk)
 
     def finish(self) -> None:
         """The body has come to its end."""
-        with _told():
+        with _as_not_stow():
             self._parser.finalize()
         if not self._count:
             raise NotStowError("the body has no part")
@@ -79,8 +79,8 @@ class Parts:
 
     def _begin(self) -> None:
         self._count += 1
-        if self._count > MOST_PARTS:
-            raise NotStowError(f"more than {MOST_PARTS} parts")
+        if self._count > _MOST_PARTS:
+            raise NotStowError(f"more than {_MOST_PARTS} parts")
         self._part.seek(0)
         self._part.truncate()
 
@@ -96,7 +96,7 @@ class Parts:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _as_not_stow() -> Iterator[None]:
     try:
         yield
     except FormParserError as error:  # a boundary that is too long, too
@@ -115,26 +115,26 @@ def instance_of(path: Path) -> dict[str, Any] | None:
             if read_file_meta_info(path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
                 return None
             dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=names)
-            found = {name: str(dataset.get(name, "")) for name in names}
+            instance = {name: str(dataset.get(name, "")) for name in names}
     except Exception:  # damaged headers raise anything
         return None
-    return found if found["SOPInstanceUID"] else None
+    return instance if instance["SOPInstanceUID"] else None
 
 
 def answer(
     stored: list[tuple[dict[str, Any], str]], failed: list[tuple[dict[str, Any], int]], base: str
 ) -> dict[str, Any]:
     """The Store Instances Response Module (PS3.18 table I.1-1); stored: instance and id of its analysis."""
-    found: dict[str, Any] = {"00081190": {"vr": "UR", "Value": [base]}}
+    module: dict[str, Any] = {"00081190": {"vr": "UR", "Value": [base]}}
     if stored:
         items = [
             _reference(instance) | {"00081190": {"vr": "UR", "Value": [f"{base}/{id_}"]}} for instance, id_ in stored
         ]
-        found["00081199"] = {"vr": "SQ", "Value": items}
+        module["00081199"] = {"vr": "SQ", "Value": items}
     if failed:
         items = [_reference(instance) | {"00081197": {"vr": "US", "Value": [reason]}} for instance, reason in failed]
-        found["00081198"] = {"vr": "SQ", "Value": items}
-    return found
+        module["00081198"] = {"vr": "SQ", "Value": items}
+    return module
 
 
 def _reference(instance: dict[str, Any]) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import IO
 
 from lunglens.film.reading.kinds import HEAD_BYTES, no_film
-from lunglens.serve.service import Service, film_of
+from lunglens.serve.service import Service
 from lunglens.serve.settings import ServeSettings
+from lunglens.serve.task import FILM
 
 _CHUNK = 256 * 1024
 _ZIP = b"PK\x03\x04"
@@ -67,7 +68,7 @@ def _keep(stream: IO[bytes], label: str, service: Service, received: Received) -
         return
     folder = service.new_folder()
     try:
-        digest = _write(stream, film_of(folder), settings, received)
+        digest = _write(stream, folder / FILM, settings, received)
     except (_TooLargeError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         shutil.rmtree(folder, ignore_errors=True)
         too_large = isinstance(error, _TooLargeError)
@@ -76,7 +77,7 @@ def _keep(stream: IO[bytes], label: str, service: Service, received: Received) -
     except BaseException:  # a full disk: nothing of the film stays
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    reason = _not_an_image(film_of(folder))
+    reason = _not_an_image(folder / FILM)
     if reason:
         shutil.rmtree(folder, ignore_errors=True)
         received.problems.append((label, reason))

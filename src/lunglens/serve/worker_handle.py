@@ -9,11 +9,12 @@ import threading
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
-from lunglens.film.radiograph import Limits
-from lunglens.serve.worker import Answer, Task, work
+from lunglens.serve.settings import WorkerSettings
+from lunglens.serve.task import Answer, Task
+from lunglens.serve.worker import work
 
 log = logging.getLogger("lunglens.serve")
-START_S = 60.0
+_START_S = 60.0
 
 
 class AnalysingProcess:
@@ -22,9 +23,8 @@ class AnalysingProcess:
     is_ready: its models are loaded. restarts: how often it was replaced.
     """
 
-    def __init__(self, limits: Limits, film_s: float, memory_bytes: int) -> None:
-        """limits: of a film. film_s: how long a film may take. memory_bytes: what the process may take at most."""
-        self.limits, self.film_s, self.memory_bytes = limits, film_s, memory_bytes
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._settings = settings.of_worker()
         self.is_ready, self.restarts = False, 0
         self._ended = threading.Event()
         self._process: BaseProcess | None = None
@@ -37,10 +37,10 @@ class AnalysingProcess:
         context = multiprocessing.get_context("spawn")
         try:
             self._pipe, theirs = context.Pipe()
-            self._process = context.Process(target=work, args=(theirs, self.limits, self.memory_bytes), daemon=True)
+            self._process = context.Process(target=work, args=(theirs, self._settings), daemon=True)
             self._process.start()
             theirs.close()
-            self.is_ready = self._pipe.poll(START_S) and self._pipe.recv().status == "ready"
+            self.is_ready = self._pipe.poll(_START_S) and self._pipe.recv().status == "ready"
         except (EOFError, OSError, ValueError) as error:
             log.error("an analysing process does not start: %s", type(error).__name__)
             self.is_ready = False
@@ -54,10 +54,10 @@ class AnalysingProcess:
             if self._pipe is None:
                 raise EOFError
             self._pipe.send(task)
-            if self._pipe.poll(self.film_s):
+            if self._pipe.poll(self._settings.film_s):
                 answer: Answer = self._pipe.recv()
                 return answer
-            failed = Answer("failed", f"took more than {self.film_s:g} s", "time")
+            failed = Answer("failed", f"took more than {self._settings.film_s:g} s", "time")
         except (EOFError, OSError):
             reason = "it ended the process that read it: damaged, malicious or too large for the memory"
             failed = Answer("failed", reason, "death")

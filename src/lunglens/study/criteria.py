@@ -1,60 +1,112 @@
 """The criteria that a film's metadata decides, one after the other, with what each drops and why.
 
 A table has a row a film (`lunglens.study.manifest`), its columns `class` ("" where no rule fits) and `image` (its path
-relative to the data folder).
+relative to the data folder). A criterion changes nothing: what it has found stands in its verdict.
 """
 
 import csv
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from rich.console import Console
 
 from lunglens.errors import ConfigurationError
+from lunglens.film.model_package.package import ModelPackage
 from lunglens.study.config.study import (
     AgeCriterion,
     CapCriterion,
     ClassRule,
-    DoubtCriterion,
+    DiagnosisCriterion,
     EquipmentCriterion,
     ExclusionCriterion,
-    FindingCriterion,
     ModalityCriterion,
     SampleCriterion,
     StudyConfig,
+    UnfitCriterion,
     ViewCriterion,
 )
+from lunglens.study.sources.registry import Problem
 
 
 @dataclass(frozen=True)
 class Context:
-    """What criteria need beside the films: the study's seed, and the exclusion lists (image -> reason)."""
+    """What criteria need beside the films.
+
+    seed: of random choices. exclusions: image -> reason. folder: the study in the making, whose `descriptors`, `films`
+    and `masks` are filled on the way. data: the data folder. lungs: segments the films. console: for progress.
+    """
 
     seed: int
-    exclusions: dict[str, str]
+    exclusions: Mapping[str, str]
+    folder: Path
+    data: Path
+    lungs: ModelPackage
+    console: Console
 
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """Of one criterion: why each film is dropped ("" keeps it), and which films are kept although it cannot tell."""
+    """Of one criterion: why each film is dropped ("" keeps it), and which films are kept although it cannot tell.
+
+    ties: whether dropped films still tie others to their patient, as copies and films without lungs do. learned:
+    columns of the films that the criterion has found out. tables: file name -> table for the study folder.
+    """
 
     reasons: pd.Series
     unknown_kept: pd.Series
     words: str
+    ties: bool = False
+    learned: pd.DataFrame | None = None
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
 
 
 def assign_classes(table: pd.DataFrame, rules: Iterable[ClassRule]) -> pd.Series:
     """Each film's class, "" where no rule fits."""
     classes = pd.Series("", index=table.index, dtype=object)
-    parts = table["finding"].fillna("").map(lambda cell: {cell.casefold(), *map(str.strip, cell.casefold().split("|"))})
+    parts = table["diagnosis"].fillna("").map(_parts)
     for rule in rules:
-        wanted = {finding.casefold() for finding in rule.findings}
-        fits = table["label"].isin(rule.labels) | parts.map(lambda found, wanted=wanted: bool(found & wanted))
+        wanted = {name.casefold() for name in rule.diagnoses}
+        fits = table["label"].isin(rule.labels) | parts.map(lambda names, wanted=wanted: bool(names & wanted))
         classes[fits & table["source"].isin(rule.sources) & (classes == "")] = rule.name
     return classes
+
+
+def misspelt(table: pd.DataFrame, rules: Iterable[ClassRule]) -> list[str]:
+    """What a class rule names and no film of its sources has, where it seems misspelt: a sentence each.
+
+    A rule may well name spellings that only some versions of a data set have; so it is told of a name that is near to
+    one of the films', and of a rule that fits no film.
+    """
+    lines = []
+    for rule in rules:
+        column, wanted = ("labels", rule.labels) if rule.labels else ("diagnoses", rule.diagnoses)
+        films = table[table["source"].isin(rule.sources)]
+        names = {name.casefold(): name for name in sorted(_published(films, column))}
+        absent = [name for name in wanted if name.casefold() not in names]
+        for name in absent:
+            near = get_close_matches(name.casefold(), names, n=1, cutoff=0.6 if len(absent) == len(wanted) else 0.8)
+            if near or len(absent) == len(wanted):
+                hint = f'; did you mean "{names[near[0]]}"?' if near else ""
+                where = ", ".join(rule.sources)
+                lines.append(f'class {rule.name}: no film of {where} has "{name}" among its {column}{hint}')
+    return lines
+
+
+def _published(films: pd.DataFrame, column: str) -> set[str]:
+    if column == "labels":
+        return set(films["label"].dropna())
+    cells = films["diagnosis"].dropna()
+    return {part for cell in cells for part in (cell, *map(str.strip, cell.split("|")))}
+
+
+def _parts(cell: str) -> set[str]:
+    return {cell.casefold(), *map(str.strip, cell.casefold().split("|"))}
 
 
 def by_modality(table: pd.DataFrame, criterion: ModalityCriterion, _: Context) -> Verdict:
@@ -76,11 +128,10 @@ def by_age(table: pd.DataFrame, criterion: AgeCriterion, _: Context) -> Verdict:
     return _with_unknown(reasons, unknown, criterion.keep_unknown, "age", f"age at least {criterion.min_years:g}")
 
 
-def by_finding(table: pd.DataFrame, _: FindingCriterion, __: Context) -> Verdict:
+def by_diagnosis(table: pd.DataFrame, _: DiagnosisCriterion, __: Context) -> Verdict:
     """Drops films of none of the classes."""
-    finding = table["finding"].fillna("not stated")
-    reasons = ("finding " + finding).where(table["class"] == "", "")
-    return Verdict(reasons, _none(table), "finding of one of the classes")
+    reasons = ("diagnosis " + table["diagnosis"].fillna("not stated")).where(table["class"] == "", "")
+    return Verdict(reasons, _none(table), "diagnosis of one of the classes")
 
 
 def by_equipment(table: pd.DataFrame, criterion: EquipmentCriterion, _: Context) -> Verdict:
@@ -99,7 +150,7 @@ def by_exclusion_list(table: pd.DataFrame, _: ExclusionCriterion, context: Conte
     return Verdict(reasons.astype(object), _none(table), f"not on the exclusion list ({len(reason_of)} entries)")
 
 
-def by_doubt(table: pd.DataFrame, _: DoubtCriterion, __: Context) -> Verdict:
+def by_unfit(table: pd.DataFrame, _: UnfitCriterion, __: Context) -> Verdict:
     """Drops films of which upstream or the index says why they are not fit."""
     reasons = table["exclude"].fillna("").astype(object)
     return Verdict(reasons, _none(table), "nothing speaks against the label")
@@ -117,17 +168,19 @@ def by_cap(table: pd.DataFrame, criterion: CapCriterion, context: Context) -> Ve
     kept = _draw(table, table["class"], lambda name: criterion.most.get(name, len(table)), context.seed)
     reasons = pd.Series("over the class's limit", index=table.index, dtype=object).where(~kept, "")
     limits = ", ".join(f"{most} {name}" for name, most in criterion.most.items())
-    return Verdict(reasons, _none(table), f"at most {limits}, drawn at random (seed {context.seed})")
+    return Verdict(reasons, _none(table), f"at most {limits}, drawn at random (seed {context.seed})", ties=True)
 
 
-JUDGES: dict[str, Callable[[pd.DataFrame, Any, Context], Verdict]] = {
+Judge = Callable[[pd.DataFrame, Any, Context], Verdict]
+
+BY_METADATA: dict[str, Judge] = {
     "modality": by_modality,
     "view": by_view,
     "age": by_age,
-    "finding": by_finding,
+    "diagnosis": by_diagnosis,
     "equipment": by_equipment,
-    "exclusion list": by_exclusion_list,
-    "doubt": by_doubt,
+    "exclusion-list": by_exclusion_list,
+    "unfit": by_unfit,
     "sample": by_sample,
     "cap": by_cap,
 }
@@ -150,13 +203,10 @@ def read_exclusions(path: Path) -> dict[str, str]:
     return {(row["image"] or "").strip(): (row["reason"] or "").strip() or "excluded by hand" for row in rows}
 
 
-def exclusions_of(config: StudyConfig, beside: Path) -> dict[str, str]:
-    """Entries of every exclusion list that the criteria name, looked up beside the configuration file."""
-    found: dict[str, str] = {}
-    for criterion in config.criteria:
-        if isinstance(criterion, ExclusionCriterion):
-            found |= read_exclusions(beside / criterion.file)
-    return found
+def exclusions_of(config: StudyConfig, config_folder: Path) -> dict[str, str]:
+    """Entries of every exclusion list that the criteria name, looked up in the folder of the configuration file."""
+    lists = [criterion.file for criterion in config.criteria if isinstance(criterion, ExclusionCriterion)]
+    return {image: reason for file in lists for image, reason in read_exclusions(config_folder / file).items()}
 
 
 def _among(values: pd.Series, allowed: tuple[str, ...], keep_unknown: bool, what: str) -> Verdict:

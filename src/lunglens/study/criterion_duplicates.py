@@ -1,35 +1,32 @@
 """The criterion "duplicates": copies and cases tie films into groups; copies can be left out."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
-from rich.console import Console
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from lunglens.study.config.study import DuplicatesCriterion
-from lunglens.study.criteria import Verdict
+from lunglens.study.criteria import Context, Verdict
 from lunglens.study.duplicates import find_duplicates, tie_groups
+from lunglens.study.folder import DESCRIPTORS, below
 
 COPIES = ("exact", "near")
 
 
-def by_copies(
-    table: pd.DataFrame, criterion: DuplicatesCriterion, cache: Path, console: Console
-) -> tuple[Verdict, pd.Series, pd.DataFrame]:
-    """Find duplicates among the films.
-
-    Returns:
-        which films go (none unless `criterion.drop`), every film's group, and the pairs found.
-    """
-    pairs = find_duplicates(table, cache, console)
-    groups = tie_groups(table, pairs)
+def by_copies(table: pd.DataFrame, criterion: DuplicatesCriterion, context: Context) -> Verdict:
+    """Finds duplicates among the films, ties them into groups, and drops copies if the criterion says so."""
+    pairs = find_duplicates(table, context.folder / DESCRIPTORS, context.console)
     copies = pairs[pairs["kind"].isin(COPIES)]
-    reasons = _surplus(table, copies) if criterion.drop else pd.Series("", index=table.index, dtype=object)
     words = f"{len(copies)} pairs of copies, films of a patient or case in one group"
-    words += ", first copy kept" if criterion.drop else ""
-    return Verdict(reasons, pd.Series(False, index=table.index), words), groups, pairs
+    sides = {side: pairs[side].map(lambda name: below(name, context.data)) for side in ("first", "second")}
+    return Verdict(
+        _surplus(table, copies) if criterion.drop else pd.Series("", index=table.index, dtype=object),
+        pd.Series(False, index=table.index),
+        words + (", first copy kept" if criterion.drop else ""),
+        ties=True,
+        learned=tie_groups(table, pairs).to_frame("group_id"),
+        tables={"duplicates.csv": pairs.assign(**sides)},
+    )
 
 
 def _surplus(table: pd.DataFrame, copies: pd.DataFrame) -> pd.Series:

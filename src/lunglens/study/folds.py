@@ -4,20 +4,23 @@ A study's `folds.csv` has a row an image: image_id, class, source, group_id, fol
 (always tested on, never trained on) or "unused".
 """
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import BeforeValidator
+from pydantic.dataclasses import dataclass
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from lunglens.errors import DataError
 from lunglens.evaluate.predictions import EXTERNAL, UNUSED
-from lunglens.files import save_csv, write_json
-from lunglens.study.folder import Study
+from lunglens.files import save_csv
+from lunglens.study.folder import Record, Study, write_record
 
+FORMAT = 2
 VALIDATION_SHARE = 0.1
 COLUMNS = ["image_id", "class", "source", "group_id", "fold"]
+MissingPatient = Literal["refuse", "leave-out", "one-film-one-patient"]
 
 
 @dataclass(frozen=True)
@@ -25,14 +28,37 @@ class FoldSettings:
     """How to fold.
 
     by: "patient" draws `folds` stratified folds of whole groups, "source" holds out one source after the other.
-    external: sources that are only tested on. missing_patient: what to do with films whose patient is unknown.
+    external: sources that are only tested on. missing_patient: what to do with films whose patient is unknown; version
+    0.1.0 wrote its values with blanks.
     """
 
     by: Literal["patient", "source"] = "patient"
     folds: int = 10
     external: tuple[str, ...] = ()
-    missing_patient: Literal["refuse", "leave out", "one film one patient"] = "refuse"
+    missing_patient: Annotated[MissingPatient, BeforeValidator(lambda words: str(words).replace(" ", "-"))] = "refuse"
     seed: int = 0
+
+
+class Leaks(Record):
+    """What folds drawn by image, as is often done, would leak on the same films.
+
+    patients: groups of two or more films. leaking: those of them that a split by image puts on both sides of some fold.
+    tested_films_with_patient_in_training: films tested by a model that has seen their patient.
+    """
+
+    patients: int
+    leaking: int
+    films: int
+    tested_films_with_patient_in_training: int
+
+
+class FoldsRecord(Record):
+    """`folds.json`; `study` is the study's fingerprint."""
+
+    format: int = 1
+    study: str
+    settings: FoldSettings
+    split_by_image: Leaks
 
 
 def make_folds(table: pd.DataFrame, settings: FoldSettings) -> pd.DataFrame:
@@ -121,13 +147,8 @@ def assert_apart(training: pd.Series, held_out: pd.Series) -> None:
         raise DataError(f"group {both[0]} and {len(both) - 1} more are on both sides of the split")
 
 
-def leaks_of_image_split(table: pd.DataFrame, folds: int, seed: int) -> dict[str, Any]:
-    """What folds drawn by image, as is often done, would leak on the same films.
-
-    Returns:
-        `patients`: groups of two or more films; `leaking`: those of them that a split by image puts on both sides
-        of some fold; `tested_films_with_patient_in_training`: films tested by a model that has seen their patient.
-    """
+def leaks_of_image_split(table: pd.DataFrame, folds: int, seed: int) -> Leaks:
+    """What folds drawn by image would leak on the same films."""
     known = table[table["group_id"] != ""]
     folds = min(folds, int(known["class"].value_counts().min()))
     number = pd.Series(-1, index=known.index)
@@ -136,12 +157,12 @@ def leaks_of_image_split(table: pd.DataFrame, folds: int, seed: int) -> dict[str
         number.iloc[tested] = fold
     sides = number.groupby(known["group_id"]).transform("nunique")
     size = known.groupby("group_id").size()
-    return {
-        "patients": int((size > 1).sum()),
-        "leaking": int(known.loc[sides > 1, "group_id"].nunique()),
-        "films": len(known),
-        "tested_films_with_patient_in_training": int((sides > 1).sum()),
-    }
+    return Leaks(
+        patients=int((size > 1).sum()),
+        leaking=int(known.loc[sides > 1, "group_id"].nunique()),
+        films=len(known),
+        tested_films_with_patient_in_training=int((sides > 1).sum()),
+    )
 
 
 def _with_groups(table: pd.DataFrame, missing: str) -> pd.DataFrame:
@@ -151,10 +172,10 @@ def _with_groups(table: pd.DataFrame, missing: str) -> pd.DataFrame:
         where = ", ".join(f"{source}: {n}" for source, n in found.loc[unknown, "source"].value_counts().items())
         raise DataError(
             f"{int(unknown.sum())} films have no patient ({where}); folds would leak. Leave them out "
-            "(--missing-patient 'leave out') or, if you know it to be so, count each as a patient of its own "
-            "(--missing-patient 'one film one patient')"
+            "(--missing-patient leave-out) or, if you know it to be so, count each as a patient of its own "
+            "(--missing-patient one-film-one-patient)"
         )
-    if missing == "one film one patient":
+    if missing == "one-film-one-patient":
         found.loc[unknown, "group_id"] = "film-" + found.loc[unknown, "image_id"]
     return found
 
@@ -187,7 +208,7 @@ def _names(sources: pd.Series) -> str:
     return ", ".join(sorted(set(sources))) or "none"
 
 
-def write_folds(study: Study, settings: FoldSettings) -> tuple[pd.DataFrame, dict[str, Any]]:
+def write_folds(study: Study, settings: FoldSettings) -> tuple[pd.DataFrame, Leaks]:
     """Fold a study into its `folds.csv`, with the settings and the leaks of a split by image in `folds.json`.
 
     Returns:
@@ -196,8 +217,8 @@ def write_folds(study: Study, settings: FoldSettings) -> tuple[pd.DataFrame, dic
     found = make_folds(study.table, settings)
     leaks = leaks_of_image_split(found, settings.folds, settings.seed)
     save_csv(found, study.folder / "folds.csv")
-    about = {"study": study.description["fingerprint"], "settings": asdict(settings), "split_by_image": leaks}
-    write_json(study.folder / "folds.json", about)
+    record = FoldsRecord(format=FORMAT, study=study.fingerprint, settings=settings, split_by_image=leaks)
+    write_record(study.folder / "folds.json", record)
     return fold_counts(found), leaks
 
 

@@ -31,7 +31,7 @@ def by_apart(table: pd.DataFrame, studies: Sequence[Study], cache: Path, console
     tied = groups[: len(table)].isin(known).to_numpy()
     reasons = pd.Series("", index=table.index, dtype=object)
     reasons[tied] = "tied to a film of another study"
-    names = ", ".join(str(study.description["name"]) for study in studies)
+    names = ", ".join(str(study.name) for study in studies)
     words = f"no copy, patient or case of the study {names} ({len(theirs)} films); of unknown patients, no copy"
     unknown = (table["group_id"].fillna("") == "") & (reasons == "")
     return Verdict(reasons, unknown, words)

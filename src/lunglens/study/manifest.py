@@ -1,13 +1,14 @@
 """The one table that describes a data set: a row an image. Unknown stays unknown (None), never a default."""
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from lunglens.errors import DataError
+from lunglens.film.lungs.published_masks import MaskPart, masks_text
 from lunglens.study.config.training import Split
 
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".dcm", ".tif", ".tiff")  # of films as data sets are published
@@ -18,8 +19,9 @@ class Row:
     """One image of a data set.
 
     `group_id` ties images of one patient (and verified duplicates): splits go by it; "" where upstream names no
-    patient, which no split accepts. What upstream says of the film stays as published (`finding`, `acquisition`);
-    `label` is our reading of it: covid, pneumonia, normal, tuberculosis or other.
+    patient, which no split accepts. What upstream says of the film stays as published (`diagnosis`, `acquisition`);
+    `label` is our reading of it: covid, pneumonia, normal, tuberculosis or other. `extra` holds what else a table of
+    one's own says, column -> cell.
     """
 
     path: str  # absolute
@@ -30,11 +32,11 @@ class Row:
     modality: str | None = None  # X-ray or CT
     age_years: float | None = None
     sex: str | None = None  # F or M
-    finding: str | None = None  # several joined by "|"
-    uncertain: str | None = None  # findings that upstream calls uncertain, joined by "|"
+    diagnosis: str | None = None  # several joined by "|"
+    uncertain: str | None = None  # diagnoses that upstream calls uncertain, joined by "|"
     label: str | None = None
     equipment: bool | None = None  # medical devices in the picture
-    mask_path: str | None = None
+    masks: tuple[MaskPart, ...] = ()  # their union is the lung mask
     mask_rule: str | None = None  # "lungs", or "lungs and heart" where the heart's shadow is part of the mask
     case_url: str | None = None  # the published case that the film belongs to
     original_width_px: int | None = None  # before the publisher scaled it
@@ -43,12 +45,33 @@ class Row:
     licence: str | None = None
     citation: str | None = None
     exclude: str | None = None  # why the image is not fit for training, as far as metadata can tell
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+FIELDS = tuple(item.name for item in fields(Row) if item.name != "extra")
+# Columns of tables that are made of a manifest; their names are taken too.
+RESERVED = {*FIELDS, "image", "image_id", "class", "film", "mask", "cut", "fold"}
+RESERVED |= {"width_px", "height_px", "bits", "border_px", "lung_px", "sha256"}
 
 
 def manifest(rows: Iterable[Row]) -> pd.DataFrame:
-    """Rows -> a table with the columns of `Row`, sorted by path; an image that upstream lists twice is one row."""
-    table = pd.DataFrame([asdict(row) for row in rows], columns=[field.name for field in fields(Row)])
+    """Rows -> a table sorted by path; an image that upstream lists twice is one row.
+
+    Its columns are the fields of `Row`, masks as text (`masks_of` reads it), then those of every `extra`.
+    """
+    cells = [_cells(row) for row in rows]
+    table = pd.DataFrame(cells, columns=list(dict.fromkeys([*FIELDS, *(name for row in cells for name in row)])))
     return table.drop_duplicates("path").sort_values("path", ignore_index=True)
+
+
+def _cells(row: Row) -> dict[str, object]:
+    own = {name: getattr(row, name) for name in FIELDS}
+    return own | {"masks": masks_text(row.masks)} | {own_name(name): cell for name, cell in row.extra.items()}
+
+
+def own_name(column: str) -> str:
+    """The manifest's name for a column of one's own, which must not take the place of one of the manifest's."""
+    return f"own_{column}" if column in RESERVED else column
 
 
 def find_images(folder: Path) -> dict[str, Path]:

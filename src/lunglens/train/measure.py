@@ -51,7 +51,7 @@ def measure_package(
     table = study.table[["image_id", "class", "source", "group_id"]].assign(fold=EXTERNAL)
     table = table.assign(**{f"p_{name}": column for name, column in zip(names, np.array(scores).T, strict=True)})
     save_csv(table, out / "predictions.csv")
-    metrics = metrics_of(table, names).to_json() | {"package": package.name, "study": study.description["fingerprint"]}
+    metrics = metrics_of(table, names).to_json() | {"package": package.name, "study": study.fingerprint}
     if answer.threshold is not None:
         rows = operating_points(external_tables(table, names), names, answer.threshold)
         metrics["at_threshold"] = {"threshold": answer.threshold, "rows": rows}

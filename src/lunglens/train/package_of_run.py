@@ -43,16 +43,17 @@ class Exported:
     def measured_on(self) -> str:
         """What the predictions are of, in words."""
         if self.folds == [VALIDATION]:
-            return "validation patients, who chose the weights to keep and the threshold: the numbers flatter"
+            return "validation patients, who chose the weights to keep: the numbers flatter"
         if len(self.folds) == 1:
-            return f"the films of fold {self.folds[0]}, which this model has not seen; they chose the threshold"
-        return "all films out of fold, each by the members that have not seen its patient; they chose the threshold"
+            return f"the films of fold {self.folds[0]}, which this model has not seen"
+        return "all films out of fold, each by the members that have not seen its patient"
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
         """Words -> rows of predictions: all, each source, and what was never trained on."""
         inside = cross_validated(self.predictions)
-        found = {"all": inside} | {str(source): rows for source, rows in inside.groupby("source", sort=True)}
+        sources = {str(source): rows for source, rows in inside.groupby("source", sort=True)}
+        found = {"all": inside} | (sources if len(sources) > 1 else {})
         unseen = external_tables(self.predictions[self.predictions["fold"] == EXTERNAL], self.run.classes)
         return found | {f"never trained on: {words}": rows for words, rows in unseen.items()}
 

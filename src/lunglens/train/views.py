@@ -31,7 +31,7 @@ def write_views(study: Study, image_ids: Sequence[str], view: View, out: Path) -
     """
     stamp = out / "views.txt"
     films = hashlib.sha256("\n".join(image_ids).encode()).hexdigest()
-    key = f"{study.description['fingerprint']} {films} {view.model_copy(update={'cut': True}).model_dump_json()}"
+    key = f"{study.fingerprint} {films} {view.model_copy(update={'cut': True}).model_dump_json()}"
     if stamp.exists() and stamp.read_text() == key:
         return
     stamp.unlink(missing_ok=True)

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from lunglens.errors import DataError, LungLensError
 from lunglens.files import write_atomically
-from lunglens.film.lungs.published_masks import read_mask
+from lunglens.film.lungs.published_masks import masks_of, read_masks
 from lunglens.film.picture.colours import AMBER, BACKGROUND, MUTED, OUTLINE, TEXT, Colour, blend, gray_colours
 from lunglens.film.picture.drawing import clip_middle, font, outline_alpha, plain
 from lunglens.film.preprocess import Floats, Mask, film_square
@@ -78,7 +78,7 @@ def outlined(film: Floats, masks: list[tuple[Mask, Colour]]) -> Image.Image:
 
 
 def _true(mask_path: str, root: Path) -> Mask:
-    return read_mask("|".join(str(root / part) for part in mask_path.split("|")))
+    return read_masks(masks_of(mask_path, root))
 
 
 def _read(path: Path) -> Mask:

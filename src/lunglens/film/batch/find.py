@@ -9,7 +9,8 @@ from lunglens.errors import LungLensError
 from lunglens.files import readable
 from lunglens.film.batch.journal import JOURNAL, unmarked_files
 from lunglens.film.batch.names import same_name
-from lunglens.film.reading.kinds import FILM_ENDINGS, HEAD_BYTES, no_film
+from lunglens.film.reading.facts import FILM_ENDINGS
+from lunglens.film.reading.kinds import HEAD_BYTES, no_film
 
 OnPassedOver = Callable[[str, str], None]
 # A file of these kinds is never a film, whatever it is called.

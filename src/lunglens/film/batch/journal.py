@@ -12,7 +12,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from lunglens import files
 from lunglens.film.batch.names import SUFFIXES, same_name
-from lunglens.film.batch.outcome import Outcome
+from lunglens.film.batch.summary import SummaryRow
 
 JOURNAL = ".lunglens-journal.jsonl"
 
@@ -24,7 +24,7 @@ class _Name(BaseModel):
 
 class _Done(BaseModel):
     done: str
-    outcome: Outcome
+    outcome: SummaryRow
 
 
 _LINE: TypeAdapter[_Name | _Done] = TypeAdapter(_Name | _Done)
@@ -44,7 +44,7 @@ class Journal:
             OSError: it is there and cannot be read.
         """
         self._file = files.Journal(out / JOURNAL)
-        self.outcomes: dict[str, Outcome] = {}
+        self.outcomes: dict[str, SummaryRow] = {}
         self.names: dict[str, str] = {}
         self.unmarked: set[str] = set()
         for line in self._file.entries:
@@ -67,7 +67,7 @@ class Journal:
         self._file.append(*({"name": name, "film": film} for name, film in new.items()))
         self.names.update(new)
 
-    def done(self, key: str, outcome: Outcome) -> None:
+    def done(self, key: str, outcome: SummaryRow) -> None:
         """Note a film's outcome."""
         self._file.append({"done": key, "outcome": asdict(outcome)})
         self.outcomes[key] = outcome

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from lunglens.files import readable, storable
 from lunglens.film.dicom import DICOM_FILES
-from lunglens.film.reading.kinds import FILM_ENDINGS
+from lunglens.film.reading.facts import FILM_ENDINGS, JSRT_ENDING
 
 SUFFIXES = (".json", ".panel.png", ".lungs.png", ".report.html", ".report.pdf", *(f".{name}" for name in DICOM_FILES))
 _MOST_BYTES = 255  # of a file name on all usual file systems
-_DROPPED = FILM_ENDINGS | {".img"}  # of the JSRT database
+_DROPPED = FILM_ENDINGS | {JSRT_ENDING}
 _ROOM = 32  # for the longest of SUFFIXES, and to spare
 # Devices, whatever follows their name (Windows), and what its file systems do not take.
 _DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3])\s*(\.|$)", re.IGNORECASE)
@@ -64,6 +64,15 @@ def result_names(
 def identity(film: Path) -> str:
     """A film's absolute path, as text that a journal can hold."""
     return storable(os.path.abspath(film))  # noqa: PTH100 - Path.absolute() leaves ".." in
+
+
+def state_of(film: Path) -> str:
+    """Size and time of change: another state is another film to do."""
+    try:
+        stat = film.stat()
+    except OSError:
+        return "unreadable"
+    return f"{stat.st_size} {stat.st_mtime_ns}"
 
 
 def same_name(name: str) -> str:

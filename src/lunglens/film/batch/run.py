@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from lunglens.errors import LungLensError, NotAChestRadiographError, OutputError
+from lunglens.errors import OutputError
 from lunglens.files import LEFTOVER, only_one, readable, write_bytes, writing
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.batch.errors_log import note_error
 from lunglens.film.batch.journal import Journal
-from lunglens.film.batch.names import SUFFIXES, identity, result_names, short_hash
-from lunglens.film.batch.outcome import SUMMARY, Job, Outcome, summary_csv
-from lunglens.film.batch.write import AnalysisWriter
+from lunglens.film.batch.names import SUFFIXES, identity, result_names, short_hash, state_of
+from lunglens.film.batch.summary import SUMMARY, FilmTask, SummaryRow, summary_csv
+from lunglens.film.batch.write import Writer
+from lunglens.film.failure import failure_of
 
-Writer = Callable[[Job, Path, Analyzer], Outcome]
 _LOCK = ".lunglens.lock"
 _IN_THE_WAY = "{} is where its results belong, and not of LungLens; move it away, or choose another --out"
 _SUMMARY_BEGINNING = b"path,status,"  # of every version
@@ -25,27 +25,28 @@ def run_batch(
     films: list[Path],
     out: Path,
     analyzer: Analyzer,
-    write: Writer,
-    on_done: Callable[[Outcome], None],
+    writer: Writer,
+    on_done: Callable[[SummaryRow], None],
     retry_failed: bool = False,
-) -> list[Outcome]:
+) -> list[SummaryRow]:
     """Do every film that an earlier, killed run in `out` has not done, then write `summary.csv` for all of them.
 
     Args:
         films: from `find_films`.
         out: folder of the results; locked while the batch runs. No file that is there and not ours is written over.
         analyzer: the models.
-        write: what to do with one film: `AnalysisWriter` or `write_segmentation`.
+        writer: what to do with one film: `AnalysisWriter` or `LungsWriter`.
         on_done: called after each film (also for those found done).
         retry_failed: do those again that have failed before.
 
     Raises:
         OutputError: the folder is in use by another batch, or cannot be written.
     """
+    classes = [entry.name for entry in analyzer.classifier.parameters.answer.classes]
     with only_one(out / _LOCK, out, "batch"):
-        outcomes = list(_work_off(films, out, analyzer, write, on_done, retry_failed))
+        outcomes = list(_work_off(films, out, analyzer, writer, on_done, retry_failed))
         with writing(out):
-            write_bytes(out / SUMMARY, summary_csv(outcomes).encode())
+            write_bytes(out / SUMMARY, summary_csv(outcomes, classes).encode())
         return outcomes
 
 
@@ -53,24 +54,24 @@ def _work_off(
     films: list[Path],
     out: Path,
     analyzer: Analyzer,
-    write: Writer,
-    on_done: Callable[[Outcome], None],
+    writer: Writer,
+    on_done: Callable[[SummaryRow], None],
     retry_failed: bool,
-) -> Iterator[Outcome]:
+) -> Iterator[SummaryRow]:
     with writing(out):
         journal = Journal(out)
         names = _names(films, out, journal)
     for film, name in zip(films, names, strict=True):
-        job = Job(film, name, _key(film, name, analyzer, write))
-        outcome = journal.outcomes.get(job.key)
+        task = FilmTask(film, name, _key(film, name, analyzer, writer))
+        outcome = journal.outcomes.get(task.key)
         if outcome is None or _is_to_redo(outcome, out, retry_failed):
             foreign = None if name in journal.unmarked else _foreign_file(out, name)
             if foreign is not None:  # it came after the name was given; once it is away, the film is done
-                outcome = Outcome(readable(film), "failed", reason=_IN_THE_WAY.format(readable(foreign)))
+                outcome = SummaryRow(readable(film), "failed", reason=_IN_THE_WAY.format(readable(foreign)))
             else:
-                outcome = _do(job, out, analyzer, write)
+                outcome = _do(task, out, analyzer, writer)
                 with writing(out):
-                    journal.done(job.key, outcome)
+                    journal.done(task.key, outcome)
         on_done(outcome)
         yield outcome
 
@@ -118,37 +119,25 @@ def _foreign_file(out: Path, name: str) -> str | None:
     return None
 
 
-def _is_to_redo(outcome: Outcome, out: Path, retry_failed: bool) -> bool:
+def _is_to_redo(outcome: SummaryRow, out: Path, retry_failed: bool) -> bool:
     was_deleted = not os.path.exists(out / outcome.result)  # noqa: PTH110 - never raises
     return was_deleted or (retry_failed and outcome.status == "failed")
 
 
-def _do(job: Job, out: Path, analyzer: Analyzer, write: Writer) -> Outcome:
+def _do(task: FilmTask, out: Path, analyzer: Analyzer, writer: Writer) -> SummaryRow:
     """One film; whatever goes wrong is its own failure, but for results that cannot be written."""
-    path, start = readable(job.path), time.perf_counter()
+    path, start = readable(task.path), time.perf_counter()
     try:
-        outcome = write(job, out, analyzer)
+        outcome = writer.write(task, out, analyzer)
     except OutputError:
         raise
-    except NotAChestRadiographError as error:
-        outcome = Outcome(path, "refused", reason=readable(error))
-    except LungLensError as error:
-        outcome = Outcome(path, "failed", reason=readable(error))
-    except MemoryError:
-        outcome = Outcome(path, "failed", reason="not enough memory for this image")
     except Exception as error:
         with writing(out):
-            reason = note_error(error, out)
-        outcome = Outcome(path, "failed", reason=reason)
+            status, reason = failure_of(error) or ("failed", note_error(error, out))
+        outcome = SummaryRow(path, status, reason=reason)
     return replace(outcome, seconds=round(time.perf_counter() - start, 3))
 
 
-def _key(film: Path, name: str, analyzer: Analyzer, write: Writer) -> str:
-    try:
-        stat = film.stat()
-        state = f"{stat.st_size} {stat.st_mtime_ns}"
-    except OSError:
-        state = "unreadable"
+def _key(film: Path, name: str, analyzer: Analyzer, writer: Writer) -> str:
     models = [package.fingerprint for package in (analyzer.lungs, analyzer.classifier, analyzer.orientation)]
-    kind = write.key() if isinstance(write, AnalysisWriter) else write.__name__
-    return short_hash(f"{identity(film)} {name} {state} {models} {kind}", 24)
+    return short_hash(f"{identity(film)} {name} {state_of(film)} {models} {writer.key()}", 24)

@@ -1,11 +1,16 @@
-"""LungLens's private codes (99LUNGLENS): all of them, each with one meaning, for what DICOM, SNOMED CT and UCUM lack.
+"""LungLens's private codes (99LUNGLENS), each with one meaning, for what DICOM, SNOMED CT and UCUM lack.
 
 A code value never changes its meaning, and has at most 16 characters (longer ones would be Long Code Values, which many
 consumers do not read). What differs from film to film (reasons, warnings, numbers) is never in a code.
 """
 
+import hashlib
+
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
+
+from lunglens.film.dicom.text import description
+from lunglens.film.model_package.record import COVID, AnswerClass
 
 SCHEME, SCHEME_VERSION = "99LUNGLENS", "2"
 
@@ -20,6 +25,7 @@ _MEANINGS = {
     "limits": "Limits of the probability",
     "covid-prob": "Probability of COVID-19 at the balance of training",
     "threshold": "Threshold of the decision",
+    "most-probable": "Most probable class",
     "heat-in-lungs": "Share of the heat inside the lung region",
     "result-lungs": "Segmentation of the lungs made from this film",
     "result-heat": "Heat-map of the classifier made from this film",
@@ -54,9 +60,26 @@ def private(value: str) -> Code:
     return Code(value, SCHEME, _MEANINGS[value])
 
 
-def refusal(reason_code: str | None) -> Code:
+def class_code(entry: AnswerClass) -> Code:
+    """A class of the classifier: the code that its package gives, else a private one made of its words."""
+    if entry.code is not None:
+        return Code(entry.code.value, entry.code.scheme, entry.code.meaning)
+    return _of_words("class", entry.words)
+
+
+def probability_code(entry: AnswerClass) -> Code:
+    """What the probability of a class is called."""
+    return private("covid-prob") if entry.name == COVID else _of_words("prob", f"Probability of {entry.words}")
+
+
+def _of_words(kind: str, words: str) -> Code:
+    """A private code whose value follows from its meaning, so that it can never get another one."""
+    return Code(f"{kind}-{hashlib.sha256(words.encode()).hexdigest()[:10]}", SCHEME, description(words))
+
+
+def refusal(reason_code: str) -> Code:
     """The answer "refused" for a reason's machine word; one that the table does not know is "refused-other"."""
-    value, meaning = _REFUSALS.get(reason_code or "", _OTHER)
+    value, meaning = _REFUSALS.get(reason_code, _OTHER)
     return Code(value, SCHEME, meaning)
 
 

@@ -11,7 +11,7 @@ from pydicom.uid import generate_uid
 
 from lunglens.film.about import NOTICE, __version__
 from lunglens.film.dicom.tidy import Source
-from lunglens.film.finding import Finding
+from lunglens.film.finding import Analyzed, Refused
 
 MANUFACTURER = "LungLens"
 MODEL = "LungLens"
@@ -56,14 +56,14 @@ class Stem:
         }
 
 
-def stem_of_finding(source: Source, finding: Finding) -> Stem:
+def stem_of_finding(source: Source, finding: Analyzed | Refused) -> Stem:
     """The stem of an analysed or gate-refused film's results; the time that the analysis took is no part of it."""
-    film = finding.radiograph
-    said = finding.to_dict()
-    said.pop("seconds")
-    said["film"].pop("sha256")  # another encoding of the same film and header has the same results
-    parts = [array for array in (film.pixels, finding.lungs, finding.heat) if array is not None]
-    return _stem(source, json.dumps(said, sort_keys=True).encode(), *(array.tobytes() for array in parts))
+    content = finding.to_dict()
+    content.pop("seconds")
+    content["film"].pop("sha256")  # another encoding of the same film and header has the same results
+    drawn = (finding.lungs, finding.heat) if isinstance(finding, Analyzed) else ()
+    parts = [array.tobytes() for array in (finding.radiograph.pixels, *drawn) if array is not None]
+    return _stem(source, json.dumps(content, sort_keys=True).encode(), *parts)
 
 
 def stem_of_refusal(source: Source, reason: str, code: str) -> Stem:

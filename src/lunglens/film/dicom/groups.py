@@ -22,30 +22,29 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from lunglens.film.about import NOTICE, __version__
-from lunglens.film.dicom.codes import private, refusal
+from lunglens.film.dicom.codes import class_code, private, probability_code, refusal
 from lunglens.film.dicom.common import CLASSIFIER, FILM, LEFT, LEFT_LUNG, RIGHT, RIGHT_LUNG, Stem
 from lunglens.film.dicom.text import printable
 from lunglens.film.dicom.tidy import Source
-from lunglens.film.finding import Finding, Lung
+from lunglens.film.finding import Analyzed, Finding, Lung, Refused
 from lunglens.film.statements import BALANCE
 
 Group = MeasurementsAndQualitativeEvaluations | PlanarROIMeasurementsAndQualitativeEvaluations
 
-COVID_19 = Code("840539006", "SCT", "COVID-19")
 # CID 242 of PS3.16. Indeterminate (82334004, SCT) waits for a model that can say so.
-PRESENCE = {"covid": Code("52101004", "SCT", "Present"), "not covid": Code("2667000", "SCT", "Absent")}
+_PRESENT, _ABSENT = Code("52101004", "SCT", "Present"), Code("2667000", "SCT", "Absent")
 _PIXELS = Code("{pixels}", "UCUM", "pixels")
 
 
-def groups(source: Source, finding: Finding, stem: Stem, results: dict[str, Dataset]) -> list[Group]:
+def groups(source: Source, finding: Analyzed | Refused, stem: Stem, results: dict[str, Dataset]) -> list[Group]:
     """All that the report says of an analysed or gate-refused film; `results` are its segmentations, by name."""
     film = _film_of(source, finding, stem)
-    if finding.status == "refused":
+    if isinstance(finding, Refused):
         return [film]
-    found: list[Group] = [film, _classifier(source, finding, stem, results["heat.seg"])]
+    found: list[Group] = [film, _classifier(source, finding, stem, results.get("heat.seg"))]
     for lung, what, site in ((finding.left, LEFT, LEFT_LUNG), (finding.right, RIGHT, RIGHT_LUNG)):
         segment = _segment_of(results["lungs.seg"], site, source)
-        if lung is not None and segment is not None:
+        if segment is not None:
             found.append(_lung(finding, lung, site, stem.tracking(what), segment))
     return found
 
@@ -67,15 +66,14 @@ def film_group(
     return group
 
 
-def _film_of(source: Source, finding: Finding, stem: Stem) -> Group:
-    refused = finding.status == "refused"
-    texts = [("reason", finding.reason or "the gate gave no reason")] if refused else []
+def _film_of(source: Source, finding: Analyzed | Refused, stem: Stem) -> Group:
+    texts = [("reason", finding.reason)] if isinstance(finding, Refused) else []
     texts += [("warning", warning) for warning in finding.warnings]
     texts += [("note", note) for note in finding.radiograph.notes]
     score = Measurement(private("frontal-score"), round(float(finding.gate_score), 4), codes.UCUM.NoUnits)
     return film_group(
         source,
-        refusal(finding.reason_code) if refused else private("accepted"),
+        refusal(finding.reason_code) if isinstance(finding, Refused) else private("accepted"),
         texts,
         stem.tracking(FILM),
         algorithm_id=_algorithm(finding, "lungs"),
@@ -83,30 +81,44 @@ def _film_of(source: Source, finding: Finding, stem: Stem) -> Group:
     )
 
 
-def _classifier(source: Source, finding: Finding, stem: Stem, heat: Dataset) -> Group:
-    """The question COVID-19 with its coded answer; no item "Finding", which would stand for "present"."""
-    assert finding.covid_probability is not None and finding.decision is not None  # noqa: S101 - analysed
-    numbers = [("covid-prob", round(finding.covid_probability, 6)), ("threshold", float(finding.threshold or 0))]
+def _classifier(source: Source, finding: Analyzed, stem: Stem, heat: Dataset | None) -> Group:
+    """The classifier's question with its coded answer; no item "Finding", which would stand for "present"."""
+    numbers, answer = _answer(finding)
     if finding.heat_share_in_lungs is not None:
-        numbers.append(("heat-in-lungs", round(finding.heat_share_in_lungs, 4)))
+        numbers.append((private("heat-in-lungs"), round(finding.heat_share_in_lungs, 4)))
     group = MeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(**stem.tracking(CLASSIFIER)),
         algorithm_id=_algorithm(finding, "classifier"),
         finding_sites=[FindingSite(codes.SCT.Lung)],
-        measurements=[Measurement(private(name), value, codes.UCUM.NoUnits) for name, value in numbers],
-        qualitative_evaluations=[QualitativeEvaluation(COVID_19, PRESENCE[finding.decision])],
+        measurements=[Measurement(name, value, codes.UCUM.NoUnits) for name, value in numbers],
+        qualitative_evaluations=[answer],
         source_images=[SourceImageForMeasurementGroup(source.SOPClassUID, source.SOPInstanceUID)],
     )
-    explained = ImageContentItem(
-        codes.DCM.VisualExplanation,
-        heat.SOPClassUID,
-        heat.SOPInstanceUID,
-        referenced_segment_numbers=1,
-        relationship_type=RelationshipTypeValues.CONTAINS,
-    )
-    group[0].ContentSequence.append(explained)
+    if heat is not None:
+        explained = ImageContentItem(
+            codes.DCM.VisualExplanation,
+            heat.SOPClassUID,
+            heat.SOPInstanceUID,
+            referenced_segment_numbers=1,
+            relationship_type=RelationshipTypeValues.CONTAINS,
+        )
+        group[0].ContentSequence.append(explained)
     _say(group, [("limits", BALANCE), ("intended-use", NOTICE)])
     return group
+
+
+def _answer(finding: Analyzed) -> tuple[list[tuple[Code, float]], QualitativeEvaluation]:
+    """Numbers and what they mean: of two classes whether the first one is present, of more which is most probable."""
+    of = finding.probabilities
+    if finding.answer.threshold is None:
+        decided = next(entry for entry in finding.classes if entry.name == finding.decision)
+        numbers = [(probability_code(entry), round(of[entry.name], 6)) for entry in finding.classes]
+        return numbers, QualitativeEvaluation(private("most-probable"), class_code(decided))
+    positive = finding.classes[0]
+    numbers = [(probability_code(positive), round(of[positive.name], 6))]
+    numbers.append((private("threshold"), finding.answer.threshold))
+    presence = _PRESENT if finding.decision == positive.name else _ABSENT
+    return numbers, QualitativeEvaluation(class_code(positive), presence)
 
 
 def _lung(

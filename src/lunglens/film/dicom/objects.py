@@ -14,7 +14,7 @@ from pydicom.uid import ComputedRadiographyImageStorage
 from lunglens.errors import LungLensError
 from lunglens.film.dicom.common import Stem, stem_of_finding, stem_of_refusal
 from lunglens.film.dicom.tidy import COPIED, Source, raw_value, tidied
-from lunglens.film.finding import Finding
+from lunglens.film.finding import Analyzed, Refused
 from lunglens.film.reading.kinds import looks_like_dicom
 from lunglens.film.reading.quiet import quiet
 
@@ -58,7 +58,7 @@ def read_source(path: Path) -> Source:
         raise NoDicomSourceError(f"{path.name}: no DICOM results: the film's header is damaged") from error
 
 
-def dicom_results(source: Source, finding: Finding) -> DicomResults:
+def dicom_results(source: Source, finding: Analyzed | Refused) -> DicomResults:
     """Segmentations of lungs and heat (if the film was not refused), the panel, the structured report.
 
     The same film, header, models and version give the same objects, byte for byte.
@@ -86,16 +86,17 @@ def refusal_results(source: Source, reason: str, code: str = "not-a-chest-radiog
     return _made(source, lambda film: _refusal(film, reason, code, stem))
 
 
-def _objects(source: Source, finding: Finding, stem: Stem) -> dict[str, Dataset]:
+def _objects(source: Source, finding: Analyzed | Refused, stem: Stem) -> dict[str, Dataset]:
     # highdicom takes half a second to import, and comes with the extra `serve`.
     from lunglens.film.dicom.sc import panel_capture
     from lunglens.film.dicom.seg import heat_segmentation, lungs_segmentation
     from lunglens.film.dicom.sr import report
 
     found: dict[str, Dataset] = {}
-    if finding.status == "analyzed":
+    if isinstance(finding, Analyzed):
         found["lungs.seg"] = lungs_segmentation(source, finding, stem)
-        found["heat.seg"] = heat_segmentation(source, finding, stem)
+        if finding.heat is not None:
+            found["heat.seg"] = heat_segmentation(source, finding, finding.heat, stem)
     found["panel.sc"] = panel_capture(source, finding, stem)
     found["report.sr"] = report(source, finding, stem, dict(found))
     return found

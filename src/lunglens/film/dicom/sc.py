@@ -8,13 +8,13 @@ from highdicom.sc import SCImage
 
 from lunglens.film.dicom.common import MANUFACTURER, Stem, finish
 from lunglens.film.dicom.tidy import Source
-from lunglens.film.finding import Finding
+from lunglens.film.finding import Analyzed, Refused
 from lunglens.film.picture.panel import draw_panel
 
 TITLE = "LungLens"  # never the file's name, which may hold the patient's
 
 
-def panel_capture(source: Source, finding: Finding, stem: Stem) -> SCImage:
+def panel_capture(source: Source, finding: Analyzed | Refused, stem: Stem) -> SCImage:
     """The panel as a picture that any viewer shows; without the seconds, so that a repeat is the same picture."""
     pixels = np.asarray(draw_panel(replace(finding, seconds={}), TITLE).convert("RGB"), np.uint8)
     found = SCImage.from_ref_dataset(
@@ -29,7 +29,7 @@ def panel_capture(source: Source, finding: Finding, stem: Stem) -> SCImage:
         **stem.instance("panel"),
     )
     found.copy_patient_and_study_information(source)
-    if finding.status == "refused":
+    if isinstance(finding, Refused):
         found.PatientOrientation, found.Laterality = [], ""  # types 2C: nobody knows
     else:
         found.BodyPartExamined = "CHEST"  # unpaired, so there is no Laterality

@@ -17,20 +17,17 @@ from pydicom.sr.codedict import codes
 from lunglens.film.about import __version__
 from lunglens.film.dicom.common import CLASSIFIER, LEFT, LEFT_LUNG, RIGHT, RIGHT_LUNG, SERIAL, Stem, finish, made_by
 from lunglens.film.dicom.tidy import Source
-from lunglens.film.finding import Finding
+from lunglens.film.finding import Analyzed
 from lunglens.film.picture import colours
 from lunglens.film.picture.colours import Colour
+from lunglens.film.preprocess import Floats
 
 STEPS = 255  # of the fractional segment
 _HEAT: Colour = (0xED, 0x69, 0x25)  # of the panel's heat scale
 
 
-def lungs_segmentation(source: Source, finding: Finding, stem: Stem) -> Segmentation:
-    """The lungs as the network saw them: segment 1 the patient's left, segment 2 the right, each if it was found.
-
-    Raises:
-        ValueError: the finding has no lungs: its film was refused.
-    """
+def lungs_segmentation(source: Source, finding: Analyzed, stem: Stem) -> Segmentation:
+    """The lungs as the network saw them: segment 1 the patient's left, segment 2 the right, each if it was found."""
     left, right = finding.sides()
     sides = ((left, LEFT, LEFT_LUNG, colours.OUTLINE), (right, RIGHT, RIGHT_LUNG, colours.AMBER))
     found = [side for side in sides if side[0].any()]
@@ -50,14 +47,11 @@ def lungs_segmentation(source: Source, finding: Finding, stem: Stem) -> Segmenta
     return _segmentation(source, finding, stem, "lungs", pixels, segments, SegmentationTypeValues.BINARY)
 
 
-def heat_segmentation(source: Source, finding: Finding, stem: Stem) -> Segmentation:
+def heat_segmentation(source: Source, finding: Analyzed, heat: Floats, stem: Stem) -> Segmentation:
     """What the classifier's answer rests on, relative to the strongest place on this film: no probability, no finding.
 
-    Raises:
-        ValueError: the finding has no heat-map: its film was refused.
+    heat: (H, W), 0..1, of the finding.
     """
-    if finding.heat is None:
-        raise ValueError("a refused film has no heat-map to write")
     segment = _segment(
         1,
         "Heat-map of the classifier, relative",  # names no disease: negative films have one too
@@ -72,7 +66,7 @@ def heat_segmentation(source: Source, finding: Finding, stem: Stem) -> Segmentat
         finding,
         stem,
         "heat",
-        finding.heat[None, :, :, None].astype(np.float32),
+        heat[None, :, :, None].astype(np.float32),
         [segment],
         SegmentationTypeValues.FRACTIONAL,
         # The standard offers PROBABILITY and OCCUPANCY; a share of the strongest evidence is nearer to the latter.
@@ -95,7 +89,7 @@ def _segment(number: int, label: str, colour: Colour, tracking: dict[str, str], 
 
 def _segmentation(
     source: Source,
-    finding: Finding,
+    finding: Analyzed,
     stem: Stem,
     kind: str,
     pixels: np.ndarray,
@@ -136,7 +130,7 @@ def _mend(found: Segmentation, source: Source) -> None:
         )  # of patient-relative coordinates alone (A.51.5); the film it lies on has its own
 
 
-def _algorithm(finding: Finding, model: str) -> AlgorithmIdentificationSequence:
+def _algorithm(finding: Analyzed, model: str) -> AlgorithmIdentificationSequence:
     return AlgorithmIdentificationSequence(
         name=f"LungLens {finding.models[model]}",
         family=codes.DCM.ArtificialIntelligence,

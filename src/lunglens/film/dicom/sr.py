@@ -26,7 +26,7 @@ from lunglens.film.dicom.codes import private, refusal, scheme_identification
 from lunglens.film.dicom.common import FILM, MANUFACTURER, MODEL, Stem, finish
 from lunglens.film.dicom.groups import Group, film_group, groups
 from lunglens.film.dicom.tidy import Source
-from lunglens.film.finding import Finding
+from lunglens.film.finding import Analyzed, Refused
 
 _CHEST_FILM = Code("399208008", "SCT", "Plain chest X-ray")
 _ANY_IMAGING = Code("363679005", "SCT", "Imaging")  # of a refused film nobody knows what was taken
@@ -36,12 +36,12 @@ _CHILD = RelationshipTypeValues.CONTAINS
 _ABOUT = RelationshipTypeValues.HAS_ACQ_CONTEXT
 
 
-def report(source: Source, finding: Finding, stem: Stem, results: dict[str, Dataset]) -> ComprehensiveSR:
-    """The finding as a structured report; of a refused film it says the reason, and nothing of COVID-19.
+def report(source: Source, finding: Analyzed | Refused, stem: Stem, results: dict[str, Dataset]) -> ComprehensiveSR:
+    """The finding as a structured report; of a refused film it says the reason, and nothing of any class.
 
     results: the other objects of this film, by name, to which the report refers.
     """
-    procedure = _ANY_IMAGING if finding.status == "refused" else _CHEST_FILM
+    procedure = _ANY_IMAGING if isinstance(finding, Refused) else _CHEST_FILM
     return _document(source, stem, groups(source, finding, stem, results), procedure, results)
 
 

@@ -1,11 +1,8 @@
-"""Published lung masks -> one boolean image, whether drawn as pictures, one file a lung, or as polygons.
-
-A `mask_path` names one or several files, joined by "|"; their union is the mask. A picture that was cut to the lung's
-box says where it lies: `lung.png#40,12@800x600` is at column 40, row 12 of a film 800 px wide and 600 px high.
-"""
+"""Published lung masks -> one boolean image, whether drawn as pictures, one file a lung, or as polygons."""
 
 import json
-import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,18 +10,56 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
+from pydantic import TypeAdapter, ValidationError
 
 from lunglens.errors import DataError, LungLensError
 from lunglens.film.radiograph import read_radiograph
 
-SEPARATOR = "|"
-_PLACE = re.compile(r"(?P<file>.+)#(?P<left>\d+),(?P<top>\d+)@(?P<width>\d+)x(?P<height>\d+)")
-
 Mask = NDArray[np.bool_]
 
 
-def read_mask(mask_path: str) -> Mask:
-    """The lungs as bool (H, W): the union of the files that `mask_path` names.
+@dataclass(frozen=True)
+class MaskPart:
+    """A file of a lung mask; one that was cut to the lung's box says where it lies.
+
+    left, top: column and row of the picture's corner in a film of width x height px; without these, it is whole.
+    """
+
+    path: str
+    left: int = 0
+    top: int = 0
+    width: int | None = None
+    height: int | None = None
+
+
+_PARTS = TypeAdapter(tuple[MaskPart, ...])
+
+
+def mask_files(*paths: Path | None) -> tuple[MaskPart, ...]:
+    """Whole pictures as a mask; none where one of the files is missing."""
+    return tuple(MaskPart(str(path)) for path in paths) if all(paths) else ()
+
+
+def masks_text(masks: Sequence[MaskPart]) -> str | None:
+    """A mask's parts as the text of a table's cell (JSON); None where there are none."""
+    return _PARTS.dump_json(tuple(masks), exclude_defaults=True).decode() if masks else None
+
+
+def masks_of(text: str, root: Path = Path()) -> tuple[MaskPart, ...]:
+    """The parts that a cell names, with their paths below `root`; version 0.1.0 wrote `left.png|right.png`.
+
+    Raises:
+        DataError: the text is neither.
+    """
+    try:
+        parts = _PARTS.validate_json(text) if text.startswith("[") else tuple(map(MaskPart, text.split("|")))
+    except ValidationError as error:
+        raise DataError(f"{text}: names no lung masks ({error.errors()[0]['msg']}); make the table again") from error
+    return tuple(replace(part, path=str(root / part.path)) for part in parts)
+
+
+def read_masks(masks: Sequence[MaskPart]) -> Mask:
+    """The lungs as bool (H, W): the union of all parts.
 
     Pictures (PNG, JPEG, TIFF, GIF) count as lung above half of their full scale; a `.json` file is read as an
     annotation of V7 Darwin, of which the polygons named Lung count, without those named Ignore.
@@ -32,36 +67,29 @@ def read_mask(mask_path: str) -> Mask:
     Raises:
         DataError: a file cannot be read, or the files are of different sizes; the message names the file.
     """
-    first, *others = mask_path.split(SEPARATOR)
+    first, *others = masks
     union = _read_part(first)
     for part in others:
         mask = _read_part(part)
         if mask.shape != union.shape:
-            sizes = f"{mask.shape[1]} x {mask.shape[0]} px, {first}: {union.shape[1]} x {union.shape[0]} px"
-            raise DataError(f"{part}: {sizes}; both lungs' masks must be of one size, fetch them again")
+            sizes = f"{mask.shape[1]} x {mask.shape[0]} px, {first.path}: {union.shape[1]} x {union.shape[0]} px"
+            raise DataError(f"{part.path}: {sizes}; both lungs' masks must be of one size, fetch them again")
         union = union | mask
     return union
 
 
-def placed(path: Path, left_top: tuple[int, int], film_size: tuple[int, int]) -> str:
-    """The `mask_path` of a picture that was cut to the lung's box: its left and top, the film's width and height."""
-    return f"{path}#{left_top[0]},{left_top[1]}@{film_size[0]}x{film_size[1]}"
-
-
-def _read_part(part: str) -> Mask:
-    place = _PLACE.fullmatch(part)
-    file = Path(place["file"] if place else part)
+def _read_part(part: MaskPart) -> Mask:
+    file = Path(part.path)
     try:
         mask = _read_file(file)
     except LungLensError as error:
         raise DataError(f"{file.parent}/{error}") from error  # it begins with the file's name
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise DataError(f"{file}: cannot be read as a lung mask ({error!r}); fetch it again") from error
-    if not place:
+    if part.width is None or part.height is None:
         return mask
-    left, top, width, height = (int(place[name]) for name in ("left", "top", "width", "height"))
-    whole = np.zeros((height, width), bool)
-    window = whole[top : top + mask.shape[0], left : left + mask.shape[1]]
+    whole = np.zeros((part.height, part.width), bool)
+    window = whole[part.top : part.top + mask.shape[0], part.left : part.left + mask.shape[1]]
     window |= mask[: window.shape[0], : window.shape[1]]
     return whole
 

@@ -6,6 +6,7 @@ The checksums show damage and mix-ups, not who made a package: whoever can chang
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,7 +25,6 @@ from lunglens.film.model_package.record import (
     GRAPH,
     ClassifierParameters,
     LungsParameters,
-    MeasuredRow,
     OrientationParameters,
     P,
     Record,
@@ -66,11 +66,6 @@ class ModelPackage(Generic[P]):
         return self.record.parameters
 
     @property
-    def measured(self) -> list[MeasuredRow]:
-        """Sensitivity and specificity at the threshold, for packages that say so."""
-        return self.record.measured.rows
-
-    @property
     def description(self) -> dict[str, Any]:
         """`package.json` of format 2, to be changed and written again by `write_description`."""
         return self.record.model_dump(mode="json", exclude_unset=True)
@@ -87,6 +82,14 @@ class ModelPackage(Generic[P]):
         """The model card, Markdown; "" where there is none."""
         path = self.folder / "README.md"
         return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+    @property
+    def intended_use(self) -> str:
+        """What the card says below "Intended use", Markdown; "" where it has no such part."""
+        part = re.search(
+            r"^#+ *intended use[^\n]*\n(.*?)(?=^#|\Z)", self.card, re.DOTALL | re.IGNORECASE | re.MULTILINE
+        )
+        return part[1].strip() if part else ""
 
     @cached_property
     def _session(self) -> Any:

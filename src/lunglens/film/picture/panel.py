@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from lunglens.film.about import __version__
-from lunglens.film.finding import Finding, Lung
+from lunglens.film.finding import Analyzed, Answer, Lung, Refused
 from lunglens.film.picture import colours
 from lunglens.film.picture.colours import Colour
 from lunglens.film.picture.drawing import clip_middle, fit_items, font, outline_alpha, plain, wrap
@@ -23,6 +23,7 @@ REMARKS_LEFT = FACTS_LEFT + FACTS_WIDTH + GAP
 SMALL, BODY, LINE_HEIGHT = 14, 15, 21
 FACT_LINES = 8
 LABEL_WIDTH = 70
+RANKED, RANKED_HEIGHT = 4, 31  # classes beside the decision, and their px
 
 
 class Box(NamedTuple):
@@ -34,7 +35,7 @@ class Box(NamedTuple):
     height: int
 
 
-def draw_panel(finding: Finding, title: str) -> Image.Image:
+def draw_panel(finding: Analyzed | Refused, title: str) -> Image.Image:
     """The panel of one finding: RGB, WIDTH x HEIGHT px, whatever the film's shape. `title` is the film's name."""
     panel = Image.new("RGB", (WIDTH, HEIGHT), colours.BACKGROUND)
     draw = ImageDraw.Draw(panel)
@@ -42,11 +43,11 @@ def draw_panel(finding: Finding, title: str) -> Image.Image:
     _header(draw, title, lines)
     film = _fitted(finding.to_display.apply(finding.radiograph.pixels))
     _tile(panel, 0, ("Film", finding.to_display.words or "contrast stretched"), colours.gray_colours(stretch(film)))
-    if finding.status == "refused":
+    if isinstance(finding, Refused):
         _refusal(draw, lines)
     else:
         _views(panel, finding, stretch(1 - film if finding.inverted else film))
-        _answer(draw, finding, lines)
+        _answer(draw, finding.answer, lines)
     _facts(draw, lines)
     _remarks(draw, lines)
     _footer(draw, lines)
@@ -98,41 +99,38 @@ def _tile(panel: Image.Image, column: int, caption: tuple[str, str], pixels: Flo
     panel.paste(Image.fromarray(np.rint(pixels).clip(0, 255).astype(np.uint8)), (at.left, at.top))
 
 
-def _views(panel: Image.Image, finding: Finding, film: Floats) -> None:
+def _views(panel: Image.Image, finding: Analyzed, film: Floats) -> None:
     """Tiles 2 to 4. film: (h, w), 0..1, at the size it has in a tile, bright = dense."""
     draw = ImageDraw.Draw(panel)
     height, width = film.shape
     base = colours.gray_colours(film)
-    nothing = np.zeros((height, width), np.float32)
-    lungs = None if finding.lungs is None else finding.to_display.apply(finding.lungs)
-    line = nothing if lungs is None else outline_alpha(lungs, height, width, 2)
+    lungs = finding.to_display.apply(finding.lungs)
+    line = outline_alpha(lungs, height, width, 2)
     polarity = "polarity corrected; " if finding.inverted else ""
     named = "R and L may be swapped" if finding.mirrored else "R and L as usually displayed"
     _tile(panel, 1, ("Lungs", f"{polarity}{named}"), colours.blend(base, colours.OUTLINE, line))
     _lung_labels(draw, finding.right, finding.left)
-    heat = nothing if finding.heat is None else resize(finding.to_display.apply(finding.heat), height, width)
-    faint = nothing if lungs is None else outline_alpha(lungs, height, width, 1) * np.float32(0.5)
-    hot = colours.blend(colours.heat_colours(base, heat), colours.OUTLINE, faint)
-    _tile(panel, 2, ("Evidence for COVID-19", "heat-map"), hot)
-    _colour_bar(panel)
-    seen, size = np.zeros((TILE, TILE), np.float32), ""
-    if finding.classifier_view is not None:
-        seen = _fitted(finding.classifier_view)
-        size = "{1} x {0} px".format(*finding.classifier_view.shape)
-    _tile(panel, 3, ("What the classifier saw", size), colours.gray_colours(seen))
+    faint = outline_alpha(lungs, height, width, 1) * np.float32(0.5)
+    if finding.heat is None:
+        _tile(panel, 2, ("No heat-map", "this classifier gives none"), colours.blend(base, colours.OUTLINE, faint))
+    else:
+        hot = colours.heat_colours(base, resize(finding.to_display.apply(finding.heat), height, width))
+        caption = clip_middle(f"Evidence for {plain(finding.heat_class.words)}", BODY, TILE - 80)
+        _tile(panel, 2, (caption, "heat-map"), colours.blend(hot, colours.OUTLINE, faint))
+        _colour_bar(panel)
+    size = "{1} x {0} px".format(*finding.classifier_view.shape)
+    _tile(panel, 3, ("What the classifier saw", size), colours.gray_colours(_fitted(finding.classifier_view)))
 
 
-def _lung_labels(draw: ImageDraw.ImageDraw, right: Lung | None, left: Lung | None) -> None:
+def _lung_labels(draw: ImageDraw.ImageDraw, right: Lung, left: Lung) -> None:
     """R and L in the lower corners of tile 2, and the areas below it: the patient's right is on the image's left."""
     start, end, bottom = FACTS_LEFT, FACTS_LEFT + TILE, TILE_TOP + TILE
     for letter, corner in (("R", start + 10), ("L", end - 36)):
         draw.rounded_rectangle((corner, bottom - 35, corner + 25, bottom - 10), 5, fill=colours.BACKGROUND)
         draw.text((corner + 13, bottom - 22), letter, fill=colours.OUTLINE, font=font(18), anchor="mm")
     below = bottom + 8
-    if right is not None:
-        _text(draw, (start, below), f"Right {area(right)}", SMALL, colours.MUTED)
-    if left is not None:
-        _text_right(draw, (end, below), f"Left {area(left)}", SMALL, colours.MUTED)
+    _text(draw, (start, below), f"Right {area(right)}", SMALL, colours.MUTED)
+    _text_right(draw, (end, below), f"Left {area(left)}", SMALL, colours.MUTED)
 
 
 def _colour_bar(panel: Image.Image) -> None:
@@ -162,29 +160,45 @@ def _refusal(draw: ImageDraw.ImageDraw, lines: list[Line]) -> None:
     _text(draw, (FACTS_LEFT + 48, top + 38 * len(said) + 12), rest, 16, colours.MUTED)
 
 
-def _answer(draw: ImageDraw.ImageDraw, finding: Finding, lines: list[Line]) -> None:
-    """The probability, its place between 0 and 100 % beside the threshold, and the decision."""
-    top = FACTS_TOP
-    for line in (line for line in lines if line.kind == "probability"):
-        _text(draw, (MARGIN, top), line.label, BODY, colours.MUTED)
-        _text(draw, (MARGIN - 1, top + 17), line.text, 46, colours.TEXT)
-    if finding.covid_probability is not None:
-        _probability_bar(draw, top + 80, finding.covid_probability, finding.threshold)
+def _answer(draw: ImageDraw.ImageDraw, answer: Answer, lines: list[Line]) -> None:
+    """The probability of two classes' first, or those of all classes; below it the decision."""
+    probabilities = [line for line in lines if line.kind == "probability"]
+    if answer.threshold is None:
+        _ranking(draw, probabilities, sorted(answer.probabilities.values(), reverse=True))
+    else:
+        _text(draw, (MARGIN, FACTS_TOP), clip_middle(probabilities[0].label, BODY, TILE), BODY, colours.MUTED)
+        _text(draw, (MARGIN - 1, FACTS_TOP + 17), probabilities[0].text, 46, colours.TEXT)
+        _probability_bar(draw, FACTS_TOP + 80, next(iter(answer.probabilities.values())), answer.threshold)
     for number, line in enumerate(line for line in lines if line.kind == "decision"):
-        said, colour = (f"{line.label}: {line.text}", colours.TEXT) if line.label else (line.text, colours.MUTED)
-        _text(draw, (MARGIN, top + 124 + 24 * number), said, BODY + 2 * bool(line.label), colour)
+        text, colour = (f"{line.label}: {line.text}", colours.TEXT) if line.label else (line.text, colours.MUTED)
+        size = BODY + 2 * bool(line.label)
+        _text(draw, (MARGIN, FACTS_TOP + 124 + 24 * number), clip_middle(text, size, TILE), size, colour)
 
 
-def _probability_bar(draw: ImageDraw.ImageDraw, top: int, probability: float, threshold: float | None) -> None:
+def _ranking(draw: ImageDraw.ImageDraw, lines: list[Line], probabilities: list[float]) -> None:
+    """A bar a class, the most probable first; where there are more than fit, the last line counts them."""
+    shown = len(lines) if len(lines) <= RANKED else RANKED - 1
+    for number, (line, probability) in enumerate(zip(lines[:shown], probabilities, strict=False)):
+        top, first = FACTS_TOP + RANKED_HEIGHT * number, number == 0
+        _text(draw, (MARGIN, top), clip_middle(line.label, SMALL, TILE - 70), SMALL, colours.TEXT)
+        _text_right(draw, (MARGIN + TILE, top), line.text, SMALL, colours.TEXT)
+        _bar(draw, top + 19, 5, probability, colours.AMBER if first else colours.BLUE)
+    if shown < len(lines):
+        top = FACTS_TOP + RANKED_HEIGHT * shown
+        _text(draw, (MARGIN, top), f"and {len(lines) - shown} more classes", SMALL, colours.MUTED)
+
+
+def _bar(draw: ImageDraw.ImageDraw, top: int, height: int, probability: float, colour: Colour) -> None:
+    draw.rectangle((MARGIN, top, MARGIN + TILE - 1, top + height), fill=colours.TRACK)
+    draw.rectangle((MARGIN, top, MARGIN + round(probability * (TILE - 1)), top + height), fill=colour)
+
+
+def _probability_bar(draw: ImageDraw.ImageDraw, top: int, probability: float, threshold: float) -> None:
+    """Its place between 0 and 100 %, beside the threshold."""
     end = MARGIN + TILE - 1
-    above = threshold is not None and probability >= threshold
-    draw.rectangle((MARGIN, top, end, top + 11), fill=colours.TRACK)
-    fill_end = MARGIN + round(probability * (TILE - 1))
-    draw.rectangle((MARGIN, top, fill_end, top + 11), fill=colours.AMBER if above else colours.BLUE)
+    _bar(draw, top, 11, probability, colours.AMBER if probability >= threshold else colours.BLUE)
     _text(draw, (MARGIN, top + 18), "0 %", SMALL, colours.MUTED)
     _text_right(draw, (end + 1, top + 18), "100 %", SMALL, colours.MUTED)
-    if threshold is None:
-        return
     at = MARGIN + round(threshold * (TILE - 1))
     draw.rectangle((max(at - 1, MARGIN), top - 6, min(at, end), top + 17), fill=colours.TEXT)
     text = f"threshold {percent(threshold)}"

@@ -13,8 +13,8 @@ from typing import Any, Literal
 from lunglens.film.reading.body_part import is_chest, is_not_frontal, is_silent, readable
 from lunglens.film.reading.dicom_file import number, value
 from lunglens.film.reading.dicom_kind import doubted_kind
+from lunglens.film.reading.facts import ADULT_YEARS, UNDER_AGE, UNITS_PER_YEAR
 
-ADULT_YEARS = 18
 OLDEST_YEARS = 120
 FILM_SIDE_MM = (50.0, 600.0)  # a premature baby's film cut to the chest, and more than the largest detector's 430 mm
 MOST_MAGNIFIED = 2.0
@@ -56,7 +56,7 @@ def read_header(dataset: Any, notes: list[str]) -> Header:
     spacing, source, plane = _spacing(dataset, notes, warnings)
     doubt = _doubt(dataset, part, view)
     if age is not None and age < ADULT_YEARS:
-        warnings.append(f"patient under {ADULT_YEARS}: the models were trained on adults")
+        warnings.append(f"patient {UNDER_AGE}: the models were trained on adults")
     return Header(
         spacing_mm=spacing,
         spacing_source=source,
@@ -140,8 +140,9 @@ def _age_years(dataset: Any, notes: list[str]) -> float | None:
     text = _raw(dataset, "PatientAge").strip(b"\0 ").upper()
     match = re.fullmatch(rb"0*(\d{1,3})\s*([DWMY]?)", text)
     if match:
-        years = int(match[1]) / {b"D": 365.25, b"W": 52.18, b"M": 12.0}.get(match[2], 1.0)
-        if 0 < years <= OLDEST_YEARS or (years == 0 and match[2] in (b"D", b"W", b"M")):
+        unit = match[2].decode() or "Y"
+        years = int(match[1]) / UNITS_PER_YEAR[unit]
+        if 0 < years <= OLDEST_YEARS or (years == 0 and unit != "Y"):
             return years
     if text:
         notes.append("PatientAge is not usable and was ignored")

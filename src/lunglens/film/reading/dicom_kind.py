@@ -5,11 +5,12 @@ from typing import Any, Literal
 
 from lunglens.errors import NotAChestRadiographError
 from lunglens.film.reading.dicom_file import integer, value
+from lunglens.film.reading.facts import PLAIN_RADIOGRAPHY
 
 Kind = Literal["radiograph", "projection", "other"]
 
 # PS3.3 C.7.3.1.1.1. What is in neither list says nothing of the image: OT, SC, HC, and words of no standard.
-_RADIOGRAPHY = {"CR", "DX", "RG", "DR", "XR", "RF", "XA", "PX"}
+_RADIOGRAPHY = PLAIN_RADIOGRAPHY | {"RF", "XA", "PX"}
 _OTHER_PROJECTIONS = {"MG", "IO", "RTIMAGE", "BMD"}
 _NO_PROJECTION = """
     CT MR US NM PT OPT SM ES GM OP OPM OPR OPV OPTBSV OPTENF OCT OAM OSS IVUS IVOCT BI BDUS CFM DMS ST TG DG EC CP FA LP

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Literal
 
+from lunglens.film.reading.facts import ZIP_SIGNATURES
+
 HEAD_BYTES = 1024  # what the functions below need of a file
-# A file so called was meant for a film: where its bytes are none, somebody has to be told.
-FILM_ENDINGS = {".dcm", ".dicom", ".ima", ".dc3", ".acr", ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff"}
 
 RasterFormat = Literal["PNG", "JPEG", "TIFF"]
 NoFilm = Literal[
@@ -39,8 +39,7 @@ _RASTER: dict[bytes, RasterFormat] = {
 }
 # Where in the file, what stands there, and what such a file is.
 _OTHERS: tuple[tuple[int, bytes, NoFilm], ...] = (
-    (0, b"PK\x03\x04", "archive"),
-    (0, b"PK\x05\x06", "archive"),
+    *((0, signature, "archive") for signature in ZIP_SIGNATURES),
     (0, b"\x1f\x8b", "archive"),
     (0, b"7z\xbc\xaf\x27\x1c", "archive"),
     (0, b"Rar!\x1a\x07", "archive"),

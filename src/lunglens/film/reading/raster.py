@@ -31,7 +31,7 @@ def decode_picture(data: bytes, how: dict[str, Any]) -> tuple[NDArray[Any], dict
     file_format, notes = how["format"], list[str]()
     with _open(data, file_format) as image:
         check_size(image.height, image.width, how["max_pixels"])
-        bits, orientation = _stored_bits(data, image), _orientation(image, notes)
+        bits, orientation = _stored_bits(data, image), orientation_of(image, notes)
         inverted = file_format == "TIFF" and image.mode == "I;16" and _tiff_tag(image, 262, 1) == 0
         _refuse_pages(data, file_format)
         if file_format == "PNG":
@@ -45,7 +45,7 @@ def decode_picture(data: bytes, how: dict[str, Any]) -> tuple[NDArray[Any], dict
         if orientation != 1:
             notes.append(f"EXIF orientation {orientation} applied")
         deep = _deep_colour(data, file_format, notes)
-        values = _gray_values(upright, notes) if deep is None else deep
+        values = gray_values(upright, notes) if deep is None else deep
     if file_format == "TIFF":
         values = _with_its_sign(values, image)
     if inverted:  # Pillow turns WhiteIsZero round at 8 bits, but not at 16
@@ -86,7 +86,8 @@ def _tiff_tag(image: "Image", tag: int, default: int) -> int:
     return int(found[0] if isinstance(found, tuple) else found)
 
 
-def _orientation(image: "Image", notes: list[str]) -> int:
+def orientation_of(image: "Image", notes: list[str]) -> int:
+    """EXIF's number for how the picture is turned, 1 to 8 (1: not at all)."""
     try:
         orientation = image.getexif().get(0x0112, 1)
     except Exception:  # EXIF is parsed apart from the pixels: its damage need not cost the image
@@ -152,7 +153,8 @@ def _on_black(gray: NDArray[np.float32], opacity: NDArray[Any], notes: list[str]
     return np.asarray(gray * (opacity / 65535), np.float32)
 
 
-def _gray_values(image: "Image", notes: list[str]) -> NDArray[Any]:
+def gray_values(image: "Image", notes: list[str]) -> NDArray[Any]:
+    """A picture of any mode -> its gray values (H, W); what is transparent is black."""
     from PIL import Image
 
     if image.mode in _GRAY_MODES:

@@ -1,9 +1,8 @@
 """What the page says, before it is HTML or PDF; nothing of it names the patient."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lunglens.film.model_package.record import MeasuredRow
+from lunglens.film.model_package.record import ClassifierParameters, MeasuredRow, Record
 from lunglens.film.statements import Line, percent
 
 PREVALENCE = 0.05  # where the reader has not set one
@@ -13,7 +12,8 @@ PREVALENCE = 0.05  # where the reader has not set one
 class Meaning:
     """What a positive and a negative answer are worth at a prevalence, by one measurement of the model.
 
-    films: what it was measured on. n: COVID and other films. sensitivity, specificity: with 95 % intervals.
+    films: what it was measured on. n: how many of the positive class, and others.
+    sensitivity, specificity: with 95 % intervals.
     ppv, npv: by Bayes' theorem, in percent; "-" where nobody would be called so.
     """
 
@@ -29,13 +29,16 @@ class Meaning:
 class Sheet:
     """The page's parts.
 
-    title: a name for the film. lines: the finding in words. panel: PNG. prevalence: 0..1. meanings: none if refused.
+    title: a name for the film. lines: the finding in words. panel: PNG. prevalence: 0..1, of the positive class.
+    positive: its words. decisions: the names of both classes. meanings: none if refused, or of more than two classes.
     """
 
     title: str
     lines: list[Line]
     panel: bytes
     prevalence: float
+    positive: str
+    decisions: tuple[str, str]
     meanings: list[Meaning]
     version: str
 
@@ -48,7 +51,7 @@ def sheet_of(
     title: str,
     lines: list[Line],
     panel: bytes,
-    measured: Sequence[MeasuredRow],
+    classifier: Record[ClassifierParameters],
     version: str,
     prevalence: float = PREVALENCE,
 ) -> Sheet:
@@ -58,18 +61,19 @@ def sheet_of(
         title: a name for the film.
         lines: from `panel_lines`; a refused film's get no meanings, for it has no answer.
         panel: the panel as PNG.
-        measured: `ModelPackage.measured` of the classifier.
+        classifier: what its package says: its classes, and how it was measured.
         version: of LungLens.
-        prevalence: share of COVID-19 among the reader's patients, above 0 and below 1.
+        prevalence: share of the positive class among the reader's patients, above 0 and below 1.
 
     Raises:
         ValueError: the prevalence is no such share.
     """
     if not 0 < prevalence < 1:
         raise ValueError(f"a prevalence of {prevalence} is not between 0 and 1")
-    answered = any(line.kind == "probability" for line in lines)
-    meanings = [_meaning(row, prevalence) for row in measured] if answered else []
-    return Sheet(title, lines, panel, prevalence, meanings, version)
+    positive, other = classifier.parameters.answer.classes[:2]
+    has_meaning = classifier.parameters.answer.is_binary and any(line.kind == "probability" for line in lines)
+    meanings = [_meaning(row, prevalence) for row in classifier.measured.rows] if has_meaning else []
+    return Sheet(title, lines, panel, prevalence, positive.words, (positive.name, other.name), meanings, version)
 
 
 def predictive_values(sensitivity: float, specificity: float, prevalence: float) -> tuple[float | None, float | None]:

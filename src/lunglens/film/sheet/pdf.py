@@ -4,6 +4,7 @@ import io
 from typing import Any
 from xml.sax.saxutils import escape
 
+from lunglens.film.picture.panel import HEIGHT, WIDTH
 from lunglens.film.sheet.content import Sheet
 
 _INK, _MUTED, _AMBER, _RULE = "#1c2733", "#55626f", "#8a4a12", "#d9dfe6"
@@ -32,7 +33,7 @@ def sheet_pdf(sheet: Sheet) -> bytes:
     width = A4[0] - 2 * margin
     parts: list[Any] = [Paragraph(escape(sheet.title), styles["title"])]
     parts += [Paragraph(escape(line.text), styles["notice"]) for line in sheet.of("notice")]
-    parts += [Spacer(1, 3 * mm), Image(io.BytesIO(sheet.panel), width, width * 784 / 1600), Spacer(1, 3 * mm)]
+    parts += [Spacer(1, 3 * mm), Image(io.BytesIO(sheet.panel), width, width * HEIGHT / WIDTH), Spacer(1, 3 * mm)]
     for line in sheet.of("film", "refusal", "probability", "decision", "fact"):
         label = f'<font color="{_MUTED}">{escape(line.label)}:</font> ' if line.label else ""
         parts.append(Paragraph(label + escape(line.text), styles["body"]))
@@ -57,11 +58,10 @@ def _meanings(sheet: Sheet, width: float, styles: dict[str, Any]) -> list[Any]:
 
     head = [
         "Measured on",
-        "COVID : other",
+        f"{sheet.positive} : other",
         "Sensitivity (95 %)",
         "Specificity (95 %)",
-        '"covid" right in',
-        '"not covid" right in',
+        *(f'"{name}" right in' for name in sheet.decisions),
     ]
     rows = [head] + [
         [row.films, f"{row.n[0]} : {row.n[1]}", row.sensitivity, row.specificity, row.ppv, row.npv]
@@ -73,7 +73,7 @@ def _meanings(sheet: Sheet, width: float, styles: dict[str, Any]) -> list[Any]:
     grid.setStyle([("LINEBELOW", (0, 0), (-1, -1), 0.5, HexColor(_RULE)), ("VALIGN", (0, 0), (-1, -1), "TOP")])
     percent = f"{100 * sheet.prevalence:.3g}"
     return [
-        Paragraph(f"What the answer is worth where {percent} % of the patients have COVID-19", styles["head"]),
+        Paragraph(f"What the answer is worth where {percent} % of the patients have {sheet.positive}", styles["head"]),
         grid,
         Paragraph(
             "By Bayes' theorem from how the model was measured; which line comes nearer to your patients, nobody has "

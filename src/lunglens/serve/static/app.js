@@ -33,6 +33,11 @@ function askForToken() {
   }, { once: true }));
 }
 
+// What the classifier tells apart, in words; of two classes the first is the positive one, of more the decided one counts.
+const wordsOf = (name) => about.classifier.classes.find((one) => one.name === name).words;
+const isBinary = () => about.classifier.classes.length === 2;
+const shownClass = (result) => isBinary() ? about.classifier.classes[0].name : result.decision;
+const headline = (result) => `${wordsOf(shownClass(result))} ${percent(result.probabilities[shownClass(result)])}`;
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
 const say = (text) => { $("status").textContent = text; };
 
@@ -41,12 +46,13 @@ const say = (text) => { $("status").textContent = text; };
 async function send(files) {
   const kept = [...files].filter((file) => !file.name.startsWith("."));
   if (!kept.length) return;
+  await ready;
   say(`Sending ${kept.length} file${kept.length > 1 ? "s" : ""} ...`);
   const problems = [];
-  const most = about ? about.limits.most_films : 100;
-  for (let at = 0; at < kept.length; at += Math.min(20, most)) {
+  const most = Math.min(20, about.limits.most_films);
+  for (let at = 0; at < kept.length; at += most) {
     const form = new FormData();
-    for (const file of kept.slice(at, at + Math.min(20, most))) form.append("files", file, file.name);
+    for (const file of kept.slice(at, at + most)) form.append("files", file, file.name);
     problems.push(...await sendSome(form));
   }
   say(problems.length ? problems.map(({ label, reason }) => `${label}: ${reason}`).join("; ") : "");
@@ -109,7 +115,7 @@ function addToList(analysis) {
 function showInList({ id, state, result, reason }) {
   const small = $(`film-${id}`).querySelector("small");
   small.className = state;
-  small.textContent = state === "analyzed" ? `COVID-19 ${percent(result.covid_probability)}` : state;
+  small.textContent = state === "analyzed" ? headline(result) : state;
   small.title = reason || "";
 }
 
@@ -155,7 +161,7 @@ async function choose(id, focus = false) {
 
 function showFinding(analysis) {
   const { result, state, reason } = analysis;
-  $("spoken").textContent = `${analysis.label}: ${state === "analyzed" ? `COVID-19 ${percent(result.covid_probability)}, ${result.decision}` : state}`;
+  $("spoken").textContent = `${analysis.label}: ${state === "analyzed" ? `${headline(result)}, decision: ${wordsOf(result.decision)}` : state}`;
   const parts = [];
   if (state === "refused" || state === "failed") {
     const box = element("div", undefined, { class: "box" });
@@ -172,18 +178,37 @@ function showFinding(analysis) {
 }
 
 function answerOf(result) {
-  const meter = element("div", undefined, { class: result.decision === "covid" ? "meter over" : "meter", "aria-hidden": "true" });
-  const fill = element("i"), mark = element("b"), text = element("span", `threshold ${percent(result.threshold)}`);
-  fill.style.width = `${100 * result.covid_probability}%`;
-  mark.style.left = text.style.left = `${100 * result.threshold}%`;
-  meter.append(fill, mark, text);
+  const { decision, probabilities, threshold } = result, first = about.classifier.classes[0].name;
+  const how = threshold === null ? "the most probable class" : `threshold ${percent(threshold)}`;
   return [
-    element("p", "COVID-19 probability", { class: "muted" }),
-    element("p", percent(result.covid_probability), { class: "big", id: "probability" }),
-    meter,
-    element("p", `Decision: ${result.decision} (threshold ${percent(result.threshold)})`, { id: "decision" }),
-    element("p", "It holds where half of the films are COVID-19, not for your patients.", { class: "muted" }),
+    ...(isBinary() ? oneProbability(first, probabilities[first], threshold, decision === first) : allProbabilities(result)),
+    element("p", `Decision: ${wordsOf(decision)} (${how})`, { id: "decision" }),
+    element("p", "It holds for the balance of classes in training, not for your patients.", { class: "muted" }),
   ];
+}
+
+function meterOf(share, isOver) {
+  const meter = element("div", undefined, { class: isOver ? "meter over" : "meter", "aria-hidden": "true" }), fill = element("i");
+  fill.style.width = `${100 * share}%`;
+  meter.append(fill);
+  return meter;
+}
+
+function oneProbability(name, probability, threshold, isOver) {
+  const meter = meterOf(probability, isOver), mark = element("b"), text = element("span", `threshold ${percent(threshold)}`);
+  mark.style.left = text.style.left = `${100 * threshold}%`;
+  meter.append(mark, text);
+  return [element("p", `Probability of ${wordsOf(name)}`, { class: "muted" }), element("p", percent(probability), { class: "big", id: "probability" }), meter];
+}
+
+function allProbabilities({ decision, probabilities }) {
+  const list = element("ul", undefined, { class: "classes", id: "probabilities", "aria-label": "Probabilities" });
+  for (const { name, words } of about.classifier.classes) {
+    const item = element("li", undefined, name === decision ? { class: "decided" } : {});
+    item.append(element("span", words), element("b", percent(probabilities[name])), meterOf(probabilities[name], name === decision));
+    list.append(item);
+  }
+  return [list];
 }
 
 function factsOf(result) {
@@ -193,7 +218,7 @@ function factsOf(result) {
   add("Right lung", lung(result.lungs.right));
   add("Left lung", lung(result.lungs.left));
   if (result.lungs.plane === "detector") add("Areas", "in the detector plane, magnified");
-  if (result.heat_share_in_lungs !== null) add("Heat in lungs", `${percent(result.heat_share_in_lungs)}; even would be ${percent(result.lung_region_share_of_view)}`);
+  if (result.heat_share_in_lungs !== null) add("Heat in lungs", `${percent(result.heat_share_in_lungs)} of that for ${wordsOf(shownClass(result))}; even would be ${percent(result.lung_region_share_of_view)}`);
   add("Gate", `score ${result.gate.frontal_score.toFixed(3)}${result.gate.polarity_inverted ? ", polarity corrected" : ""}`);
   const film = result.film;
   add("Film", [film.format, `${film.width_px} x ${film.height_px} px`, `${film.bits} bit`, film.view && `view ${film.view}`].filter(Boolean).join(", "));
@@ -216,11 +241,13 @@ function factsOf(result) {
 function exportsOf(analysis) {
   const parts = [element("h3", "Report and export")], row = element("div", undefined, { class: "row" });
   if (analysis.result) {
-    const label = element("label", "Prevalence of COVID-19 among your patients, % "), input = element("input", undefined, { type: "number", id: "prevalence", min: "0.1", max: "99.9", step: "any", value: prevalence });
-    input.addEventListener("input", () => { prevalence = input.value; });
-    label.append(input);
-    parts.push(label);
-    const share = () => Math.min(0.999, Math.max(0.001, Number(input.value) / 100 || 0.05));
+    if (about.classifier.measured) {  // a report reckons with it
+      const label = element("label", `Prevalence of ${about.classifier.classes[0].words} among your patients, % `), input = element("input", undefined, { type: "number", id: "prevalence", min: "0.1", max: "99.9", step: "any", value: prevalence });
+      input.addEventListener("input", () => { prevalence = input.value; });
+      label.append(input);
+      parts.push(label);
+    }
+    const share = () => Math.min(0.999, Math.max(0.001, Number(prevalence) / 100 || 0.05));
     const offer = (text, path, name) => { const button = element("button", text, { type: "button" }); button.addEventListener("click", () => save(path(), name)); row.append(button); };
     const base = `/api/analyses/${analysis.id}`;
     const open = element("button", "Open report", { type: "button", id: "open-report" });
@@ -231,7 +258,7 @@ function exportsOf(analysis) {
     offer("PDF", () => `${base}/report.pdf?prevalence=${share()}`, "report.pdf");
     offer("PNG", () => `${base}/pictures/panel`, "panel.png");
     offer("JSON", () => base, "result.json");
-    if (about && about.dicom && analysis.result.film.format === "DICOM") offer("DICOM", () => `${base}/dicom.zip`, "dicom.zip");
+    if (about.dicom && analysis.result.film.format === "DICOM") offer("DICOM", () => `${base}/dicom.zip`, "dicom.zip");
   }
   const remove = element("button", "Delete now", { type: "button" });
   remove.addEventListener("click", () => forget(analysis.id));
@@ -311,9 +338,13 @@ document.addEventListener("drop", async (event) => {
   send(entries.length ? (await Promise.all(entries.map(filesOf))).flat() : event.dataTransfer.files);
 });
 
-(async () => {
+const ready = (async () => {
   about = await (await ask("/api/about")).json();
   $("notice").textContent = about.notice;
+  const { name, version, classes, threshold, intended_use } = about.classifier;
+  const decides = threshold === null ? "" : `, decided at ${percent(threshold)}`;
+  $("model").textContent = `Told apart: ${classes.map(({ words }) => words).join(", ")}${decides}. Model: ${name} ${version}.`;
+  $("use").textContent = intended_use || "The model's card does not say what it is for.";
   for (const [name, card] of Object.entries(about.cards)) {
     const details = element("details");
     details.append(element("summary", about.models[name]), element("pre", card));

@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from lunglens.files import markdown_table
+
 _Schema = dict[str, Any]
 _TYPES = {
     "integer": "whole number",
@@ -53,11 +55,9 @@ def markdown(model: type[BaseModel]) -> str:
         "does not say it then takes from that table of NAME.",
     ]
     for table in tables_of(model):
-        lines += ["", f"## {table.name}", "", table.meaning, "", "| key | type | default | meaning |"]
-        lines += ["| --- | --- | --- | --- |"]
-        for key in table.keys:
-            cells = (f"`{key.name}`", key.type, f"`{key.default}`" if key.default else "", key.meaning)
-            lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+        rows = [(f"`{key.name}`", key.type, f"`{key.default}`" * bool(key.default), key.meaning) for key in table.keys]
+        lines += ["", f"## {table.name}", "", table.meaning, ""]
+        lines += markdown_table(("key", "type", "default", "meaning"), rows)
     return "\n".join(lines) + "\n"
 
 

@@ -62,18 +62,18 @@ class Optimization(Section):
 class Split(Section):
     """Shares of the groups (patients) that are held out."""
 
-    validation: float = Field(0.1, gt=0, lt=0.5)
-    test: float = Field(0.1, ge=0, lt=0.9)
-    seed: int = 0
+    validation: float = Field(0.1, gt=0, lt=0.5, description="share that chooses the weights")
+    test: float = Field(0.1, ge=0, lt=0.9, description="share that is measured")
+    seed: int = Field(0, description="of the draw")
 
 
 class LungsConfig(Section):
     """`lunglens train lungs`: the UNet of table 4 trained by algorithm 1."""
 
-    input_size: int = Field(512, ge=64, multiple_of=16)
-    base_channels: int = Field(32, ge=4)
+    input_size: int = Field(512, ge=64, multiple_of=16, description="side of the square that the network sees, px")
+    base_channels: int = Field(32, ge=4, description="channels of the first level; each level has twice as many")
     batch_norm: bool = Field(False, description="not in the paper")
-    sources: tuple[str, ...] = ("montgomery", "shenzhen")
+    sources: tuple[str, ...] = Field(("montgomery", "shenzhen"), description="data sets with lung masks")
     augment: Augment = Augment()
     optimization: Optimization = Optimization(optimizer="adamw", learning_rate=0.005, weight_decay=0.0)
     split: Split = Split()

@@ -184,11 +184,11 @@ def _sizes(rows: pd.DataFrame, prefix: str) -> Numbers:
 
 
 def _findings(study: StudyTables) -> Numbers:
-    """The paper's figure 2: findings as published, of all that was read of the positive class's largest source."""
+    """The paper's figure 2: diagnoses as published, of all that was read of the positive class's largest source."""
     positive = study.images[study.images["class"] == study.classes[0]]
     source = str(positive["source"].value_counts().index[0]) if len(positive) else str(study.images["source"].iloc[0])
-    rows = study.findings[study.findings["source"] == source].fillna({"finding": "not stated", "modality": UNKNOWN})
-    table = rows.pivot_table(index="finding", columns="modality", values="n", aggfunc="sum", fill_value=0)
+    rows = study.diagnoses[study.diagnoses["source"] == source].fillna({"diagnosis": "not stated", "modality": UNKNOWN})
+    table = rows.pivot_table(index="diagnosis", columns="modality", values="n", aggfunc="sum", fill_value=0)
     order = table.sum(axis=1).sort_values(ascending=False, kind="stable").index
     found = [
         {

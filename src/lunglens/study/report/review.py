@@ -75,7 +75,7 @@ def _films(study: StudyTables) -> Iterator[dict[str, Any]]:
 def _about(row: dict[Any, Any]) -> str:
     """What is known of a film, in a line."""
     age = None if pd.isna(row["age_years"]) else f"{row['age_years']:.0f} years"
-    known = [row["view"] and f"view {row['view']}", age, row["sex"], row["finding"]]
+    known = [row["view"] and f"view {row['view']}", age, row["sex"], row["diagnosis"]]
     return ", ".join(text for text in known if text)
 
 

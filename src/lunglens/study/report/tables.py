@@ -7,8 +7,7 @@ from typing import Any
 import pandas as pd
 
 from lunglens.errors import DataError
-from lunglens.files import read_json
-from lunglens.study.folder import load_study
+from lunglens.study.folder import load_study, read_steps
 
 NUMBERS = ["age_years", "original_width_px", "original_height_px", "width_px", "height_px", "bits", "border_px"]
 NUMBERS += ["lung_px"]
@@ -20,7 +19,7 @@ class StudyTables:
     """What a study folder says of its films.
 
     about: `study.json`. images: `manifest.csv`, empty cells None (texts) or NaN (numbers). counts: the steps of
-    `counts.json`. findings: source, finding, modality, view, n of all that was read. problems: file, row, column,
+    `counts.json`. diagnoses: source, diagnosis, modality, view, n of all that was read. problems: file, row, column,
     message.
     """
 
@@ -28,7 +27,7 @@ class StudyTables:
     about: dict[str, Any]
     images: pd.DataFrame
     counts: list[dict[str, Any]]
-    findings: pd.DataFrame
+    diagnoses: pd.DataFrame
     problems: pd.DataFrame
 
     @property
@@ -53,19 +52,24 @@ def read_tables(folder: Path) -> StudyTables:
             images[name] = pd.to_numeric(images[name]).astype(float)
         except ValueError as error:
             raise DataError(f"{folder / 'manifest.csv'}: column {name}: {error}; {AGAIN}") from error
-    findings = _table(folder / "findings.csv", ["source", "finding", "modality", "view", "n"])
+    diagnoses = _diagnoses(folder)
     problems = _table(folder / "problems.csv", ["file", "row", "column", "message"])
-    counts = _counts(folder / "counts.json")
-    return StudyTables(folder, study.description, images, counts, findings.astype({"n": int}), problems)
+    counts = [step.model_dump() for step in read_steps(folder)]
+    return StudyTables(
+        folder, study.record.model_dump(mode="json"), images, counts, diagnoses.astype({"n": int}), problems
+    )
 
 
-def _counts(path: Path) -> list[dict[str, Any]]:
-    return list(read_json(path, AGAIN))
+def _diagnoses(folder: Path) -> pd.DataFrame:
+    if (folder / "findings.csv").exists():  # format 1
+        old = _table(folder / "findings.csv", ["source", "finding", "modality", "view", "n"])
+        return old.rename(columns={"finding": "diagnosis"})
+    return _table(folder / "diagnoses.csv", ["source", "diagnosis", "modality", "view", "n"])
 
 
 def _table(path: Path, columns: list[str]) -> pd.DataFrame:
     try:
-        # A finding may be called "None" or "NA" by its publisher; only an empty cell is unknown.
+        # A diagnosis may be called "None" or "NA" by its publisher; only an empty cell is unknown.
         table = pd.read_csv(path, dtype=object, keep_default_na=False, na_values=[""], encoding="utf-8")
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read ({error}); {AGAIN}") from error

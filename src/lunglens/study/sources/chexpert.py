@@ -60,7 +60,7 @@ def _row(line: Line, path: Path) -> Row:
         modality="X-ray",
         age_years=years,
         sex=line.sex("Sex"),
-        finding="|".join(positive) or None,
+        diagnosis="|".join(positive) or None,
         uncertain="|".join(uncertain) or None,
         label=_label(line, positive),
         equipment=_equipment(line),

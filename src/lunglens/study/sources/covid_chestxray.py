@@ -32,7 +32,7 @@ def covid_chestxray(folder: Path, problems: Problems) -> Iterator[Row]:
             modality=modality,
             age_years=years,
             sex=line.sex("sex"),
-            finding=line["finding"] or None,
+            diagnosis=line["finding"] or None,
             label=label_of(line["finding"] or None),
             case_url=line.text("url"),
             acquisition=line.text("location"),
@@ -41,14 +41,14 @@ def covid_chestxray(folder: Path, problems: Problems) -> Iterator[Row]:
         )
 
 
-def label_of(finding: str | None) -> str:
-    """Published finding -> covid, normal, pneumonia (another named cause) or other (not labelled, cause not named)."""
-    if finding is None or finding.lower() in UNLABELLED | CAUSE_NOT_NAMED:
+def label_of(diagnosis: str | None) -> str:
+    """Published diagnosis -> covid, normal, pneumonia (another named cause) or other (cause not named, no label)."""
+    if diagnosis is None or diagnosis.lower() in UNLABELLED | CAUSE_NOT_NAMED:
         return "other"
     # Later versions of the table write the path of causes: "Pneumonia/Viral/COVID-19".
-    if any(cause.strip().startswith("COVID-19") for cause in finding.upper().split("/")):
+    if any(cause.strip().startswith("COVID-19") for cause in diagnosis.upper().split("/")):
         return "covid"
-    return "normal" if finding == "No Finding" else "pneumonia"
+    return "normal" if diagnosis == "No Finding" else "pneumonia"
 
 
 def exclusion(view: str | None, modality: str | None, years: float | None) -> str | None:

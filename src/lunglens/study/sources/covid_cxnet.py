@@ -46,7 +46,7 @@ def _row(key: str, path: Path, line: Line) -> Row:
         modality="X-ray",
         age_years=years,
         sex=line.sex("sex"),
-        finding=line.text("label") or "COVID-19",
+        diagnosis=line.text("label") or "COVID-19",
         label="covid",
         case_url=line.text("url"),
         acquisition=line.text("location"),

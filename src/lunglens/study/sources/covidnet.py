@@ -36,7 +36,7 @@ def figure1(folder: Path, problems: Problems) -> Iterator[Row]:
 def _row(source: str, line: Line, path: Path, patient: str | None, uncertain: str | None) -> Row:
     years, view = line.age("age"), line.text("view")
     view = VIEWS.get(view.casefold(), view) if view else None
-    finding = line.text("finding")
+    diagnosis = line.text("finding")
     return Row(
         path=str(path),
         source=source,
@@ -46,9 +46,9 @@ def _row(source: str, line: Line, path: Path, patient: str | None, uncertain: st
         modality=line.text("modality"),
         age_years=years,
         sex=line.sex("sex"),
-        finding=finding,
+        diagnosis=diagnosis,
         uncertain=uncertain,
-        label=LABELS.get(finding.casefold(), "other") if finding else "other",
+        label=LABELS.get(diagnosis.casefold(), "other") if diagnosis else "other",
         acquisition=line.text("artifacts/distortion"),
         exclude="under 18" if years is not None and years < 18 else "view L" if view == "L" else None,
     )

@@ -12,23 +12,24 @@ from lunglens.film.reading.dicom_header import Header, read_header
 from lunglens.film.reading.dicom_kind import refuse_other_kinds
 from lunglens.film.reading.kinds import HEAD_BYTES, looks_like_dicom
 from lunglens.study.sources.registry import Problem, Problems, unfit
-from lunglens.study.sources.table import SEXES, UNKNOWN, years_of
+from lunglens.study.sources.table import years_of
+from lunglens.study.sources.words import SEXES, UNKNOWN, modality_of, view_of
 
 ELEMENTS = ["Modality", "Manufacturer", "ManufacturerModelName", "PatientID", "PatientSex", "PatientAge"]
+ELEMENTS += ["SOPInstanceUID", "AccessionNumber"]
 ELEMENTS += ["ViewPosition", "ViewCodeSequence", "Rows", "Columns", "PixelSpacing", "ImagerPixelSpacing"]
 ELEMENTS += ["SOPClassUID", "BodyPartExamined", "AnatomicRegionSequence", "NumberOfFrames", "PresentationIntentType"]
-UNSTATED_MODALITY = {"OT", "SC"}  # "other" and "secondary capture": how the file came to be, not what it shows
 # De-identified files often share one of these, which would make all their patients one.
 NO_PATIENT = UNKNOWN | {"anonymous", "anonymized", "anonymised", "anon"}
-RADIOGRAPHY = {"CR", "DX", "DR", "RG", "XR", "X-RAY", "XRAY"}
-VIEWS = dict.fromkeys(("ll", "rl", "l", "lat", "lateral"), "L") | {"pa": "PA", "ap": "AP"}
 
 
 @dataclass(frozen=True)
 class FilmHeader:
     """One film; None where the header is silent or makes no sense."""
 
-    patient: str | None = None  # SHA-256 prefix of the patient's number
+    patient: str | None = None  # code of the patient's number (`code_of`)
+    instance: str | None = None  # of the file's SOPInstanceUID
+    accession: str | None = None  # of the examination's AccessionNumber
     view: str | None = None
     modality: str | None = None
     age_years: float | None = None
@@ -62,21 +63,9 @@ def read_film_header(path: Path, problems: Problems) -> FilmHeader | None:
     return None
 
 
-def patient_code(number: str) -> str:
-    """First 16 hex digits of the SHA-256 of a patient's number."""
-    return hashlib.sha256(number.encode()).hexdigest()[:16]
-
-
-def modality_of(code: str | None) -> str | None:
-    """ "X-ray" for the codes and names of plain radiography, None for DICOM's "other", others as they are."""
-    if code is None or code.upper() in UNSTATED_MODALITY:
-        return None
-    return "X-ray" if code.upper() in RADIOGRAPHY else code
-
-
-def view_of(code: str | None) -> str | None:
-    """PA, AP or L for the usual codes and names of a projection, others as they are."""
-    return VIEWS.get(code.lower(), code) if code else code
+def code_of(number: str) -> str:
+    """First 16 hex digits of the SHA-256 of a patient's, an examination's or a file's number."""
+    return hashlib.sha256(number.strip().encode()).hexdigest()[:16]
 
 
 def _dataset(path: Path) -> Any:
@@ -106,7 +95,9 @@ def _film(dataset: Any, path: Path, problems: Problems) -> FilmHeader:
         f"{header.spacing_mm[0]:g} x {header.spacing_mm[1]:g} mm" if header.spacing_mm else None,
     )
     return FilmHeader(
-        patient=patient_code(patient) if patient and patient.casefold() not in NO_PATIENT else None,
+        patient=code_of(patient) if patient and patient.casefold() not in NO_PATIENT else None,
+        instance=_code(dataset, "SOPInstanceUID"),
+        accession=_code(dataset, "AccessionNumber"),
         view=view,
         modality=modality,
         age_years=years,
@@ -123,6 +114,11 @@ def _other_kind(dataset: Any, header: Header) -> str | None:
     except NotAChestRadiographError as error:
         return str(error).split(". ")[0]
     return header.doubt
+
+
+def _code(dataset: Any, keyword: str) -> str | None:
+    text = _text(dataset, keyword)
+    return code_of(text) if text else None
 
 
 def _text(dataset: Any, keyword: str) -> str | None:

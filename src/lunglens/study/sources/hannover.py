@@ -29,7 +29,7 @@ def hannover(folder: Path, problems: Problems) -> Iterator[Row]:
             modality="X-ray",
             age_years=line.age("age"),
             sex=line.sex("sex"),
-            finding="COVID-19",
+            diagnosis="COVID-19",
             label="covid",
             acquisition=line.text("modality"),
         )

@@ -54,7 +54,7 @@ def _row(image: str, line: Line) -> Row:
         modality=line.text("modality"),
         age_years=line.age("age"),
         sex=line.text("sex"),
-        finding=line.text("finding"),
+        diagnosis=line.text("finding"),
         label=line.text("label"),
         exclude=_doubt(line),
     )

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from lunglens.errors import DataError
-from lunglens.film.lungs.published_masks import SEPARATOR
+from lunglens.film.lungs.published_masks import mask_files
 from lunglens.study.manifest import Row
 from lunglens.study.sources.registry import Problem, Problems, Source, unfit
 from lunglens.study.sources.table import Line, files_below, group
@@ -35,7 +35,7 @@ def jsrt(folder: Path, problems: Problems) -> Iterator[Row]:
     for stem, path in films.items():
         line = lines.get(stem)
         years = line.age("age") if line else None
-        mask = SEPARATOR.join((str(left[stem]), str(right[stem]))) if stem in left and stem in right else None
+        mask = mask_files(left.get(stem), right.get(stem))
         yield Row(
             path=str(path),
             source=NAME,
@@ -45,9 +45,9 @@ def jsrt(folder: Path, problems: Problems) -> Iterator[Row]:
             modality="X-ray",
             age_years=years,
             sex=line.sex("sex") if line else None,
-            finding=_finding(stem, line),
+            diagnosis=_finding(stem, line),
             label="normal" if stem.startswith("jpcnn") else "other",
-            mask_path=mask,
+            masks=mask,
             mask_rule="lungs" if mask else None,
             original_width_px=2048,
             original_height_px=2048,

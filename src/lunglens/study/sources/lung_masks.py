@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lunglens.errors import DataError
-from lunglens.film.lungs.published_masks import SEPARATOR, placed
+from lunglens.film.lungs.published_masks import MaskPart, mask_files
 from lunglens.study.manifest import Row, find_images
 from lunglens.study.sources.registry import Download, Problem, Problems, Source
 from lunglens.study.sources.table import Line, files_below, read_table, stem_of
@@ -19,6 +19,8 @@ from lunglens.study.sources.table import Line, files_below, read_table, stem_of
 RULE = "lungs and heart"
 COLUMNS = ["Class", "Filename", "Mask", "Resolution", "Top", "Left"]
 LUNGS = {"covid-19 left lung", "covid-19 right lung"}
+
+Masks = dict[str, tuple[MaskPart, ...]]
 
 
 def with_masks(rows: Iterable[Row], folder: Path, problems: Problems | None = None) -> Iterator[Row]:
@@ -39,24 +41,24 @@ def with_masks(rows: Iterable[Row], folder: Path, problems: Problems | None = No
     for row in rows:
         mask = masks.get(Path(row.path).stem.lower())
         used |= mask is not None
-        yield replace(row, mask_path=mask, mask_rule=RULE) if mask else row
+        yield replace(row, masks=mask, mask_rule=RULE) if mask else row
     if masks and not used:
         text = f"none of its {len(masks)} masks is named as a film; V7's numbers need its annotations (all-images.zip)"
         noted.append(Problem(str(folder), None, None, text))
 
 
-def _masks(folder: Path, problems: Problems) -> dict[str, str]:
+def _masks(folder: Path, problems: Problems) -> Masks:
     if (folder / "structure.csv").is_file():
         return _general_blockchain(folder, problems)
     annotations = [Path(path) for path in files_below(folder) if path.lower().endswith(".json")]
     if annotations:
         return _darwin(annotations, folder, problems)
-    return {stem: str(path) for stem, path in find_images(folder).items()}
+    return {stem: mask_files(path) for stem, path in find_images(folder).items()}
 
 
-def _general_blockchain(folder: Path, problems: Problems) -> dict[str, str]:
+def _general_blockchain(folder: Path, problems: Problems) -> Masks:
     """Every lung is a picture cut to its box; films of which one lung was drawn get no mask."""
-    lungs: dict[str, dict[str, str]] = {}
+    lungs: dict[str, dict[str, MaskPart]] = {}
     for line in read_table(folder / "structure.csv", COLUMNS, problems):
         side = line["Class"].casefold()
         if side not in LUNGS or not line["Mask"]:
@@ -70,12 +72,10 @@ def _general_blockchain(folder: Path, problems: Problems) -> dict[str, str]:
         if len(drawn) < len(LUNGS):
             text = f"{stem} has no mask of {', '.join(sorted(LUNGS - drawn.keys()))}; left without a mask"
             problems.append(Problem(str(folder / "structure.csv"), None, "Class", text))
-    return {
-        stem: SEPARATOR.join(drawn[side] for side in sorted(drawn)) for stem, drawn in lungs.items() if len(drawn) == 2
-    }
+    return {stem: tuple(drawn[side] for side in sorted(drawn)) for stem, drawn in lungs.items() if len(drawn) == 2}
 
 
-def _piece(line: Line, folder: Path) -> str | None:
+def _piece(line: Line, folder: Path) -> MaskPart | None:
     width, _, height = line["Resolution"].casefold().partition("x")
     left, top = line.number("Left"), line.number("Top")
     path = folder / line["Mask"]
@@ -84,14 +84,14 @@ def _piece(line: Line, folder: Path) -> str | None:
     elif not (width.isdecimal() and height.isdecimal()):
         line.problem("Resolution", f"{line['Resolution']!r} is not like 943x751")
     elif left is not None and top is not None:
-        return placed(path, (int(left), int(top)), (int(width), int(height)))
+        return MaskPart(str(path), int(left), int(top), int(width), int(height))
     return None
 
 
-def _darwin(annotations: list[Path], folder: Path, problems: Problems) -> dict[str, str]:
+def _darwin(annotations: list[Path], folder: Path, problems: Problems) -> Masks:
     """An annotation names its film; the mask drawn from it, if there, has the annotation's own name (1676192.png)."""
-    drawn = {path.stem: str(path) for path in folder.rglob("*semantic-masks/*.png")}
-    masks: dict[str, str] = {}
+    drawn = {path.stem: path for path in folder.rglob("*semantic-masks/*.png")}
+    masks: Masks = {}
     for path in annotations:
         try:
             annotation: dict[str, Any] = json.loads(path.read_text("utf-8"))
@@ -102,7 +102,7 @@ def _darwin(annotations: list[Path], folder: Path, problems: Problems) -> dict[s
             problems.append(Problem(str(path), None, None, f"is no annotation of Darwin ({error!r}); left out"))
             continue
         if "lung" in names:  # lateral films and CT slices have none
-            masks[stem_of(film)] = drawn.get(path.stem, str(path))
+            masks[stem_of(film)] = mask_files(drawn.get(path.stem, path))
     if not masks:
         raise DataError(f"{folder}: none of its annotations has lungs; V7's export for chest X-rays is expected")
     return masks

@@ -23,8 +23,8 @@ def nih(folder: Path, problems: Problems) -> Iterator[Row]:
         raise DataError(f"{folder}: Data_Entry_2017*.csv is missing; it comes with the data set")
     lines = read_table(tables[0], COLUMNS, problems)
     for line, path in listed(lines, "Image Index", find_images(folder)):
-        patient, years, finding = line.text("Patient ID"), line.age("Patient Age"), line.text("Finding Labels")
-        findings = set((finding or "").split("|"))
+        patient, years, diagnosis = line.text("Patient ID"), line.age("Patient Age"), line.text("Finding Labels")
+        diagnoses = set((diagnosis or "").split("|"))
         width, height = _original_size(line)
         yield Row(
             path=str(path),
@@ -35,8 +35,8 @@ def nih(folder: Path, problems: Problems) -> Iterator[Row]:
             modality="X-ray",
             age_years=years,
             sex=line.sex("Patient Gender"),
-            finding=finding,
-            label="normal" if findings == {"No Finding"} else "pneumonia" if "Pneumonia" in findings else "other",
+            diagnosis=diagnosis,
+            label="normal" if diagnoses == {"No Finding"} else "pneumonia" if "Pneumonia" in diagnoses else "other",
             original_width_px=width,
             original_height_px=height,
             exclude="under 18" if years is not None and years < 18 else None,

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lunglens.errors import DataError
-from lunglens.film.lungs.published_masks import SEPARATOR
+from lunglens.film.lungs.published_masks import MaskPart, mask_files
 from lunglens.study.manifest import Row, find_images
 from lunglens.study.sources.addresses import montgomery_download, shenzhen_download
 from lunglens.study.sources.registry import Problem, Problems, Source
 from lunglens.study.sources.table import Line, group
 
+Masks = dict[str, tuple[MaskPart, ...]]
 PREFIXES = {"montgomery": "MCUCXR", "shenzhen": "CHNCXR"}
 UNITS = {"y": "Y", "m": "M", "w": "W", "d": "D"}  # yrs, month, days -> the units of `Line.age`
 SEXES = {"female": "F", "femal": "F", "f": "F", "male": "M", "m": "M"}  # "femal" stands so in Shenzhen
@@ -49,7 +50,7 @@ def _rows(folder: Path, source: str, problems: Problems) -> Iterator[Row]:
         patient = _patient(stem, readings)
         years = reading.age_years if reading else None
         label = "tuberculosis" if stem.endswith("_1") else "normal"
-        mask = masks.get(stem)
+        mask = masks.get(stem, ())
         yield Row(
             path=str(path),
             source=source,
@@ -59,9 +60,9 @@ def _rows(folder: Path, source: str, problems: Problems) -> Iterator[Row]:
             modality="X-ray",
             age_years=years,
             sex=reading.sex if reading else None,
-            finding=(reading and reading.finding) or label,
+            diagnosis=(reading and reading.finding) or label,
             label=label,
-            mask_path=mask,
+            masks=mask,
             mask_rule="lungs" if mask else None,
             exclude="under 18" if years is not None and years < 18 else None,
         )
@@ -141,7 +142,7 @@ def _patient(stem: str, readings: Mapping[str, _Reading]) -> str:
     return number
 
 
-def _masks(folder: Path, source: str, films: Mapping[str, Path], problems: Problems) -> dict[str, str]:
+def _masks(folder: Path, source: str, films: Mapping[str, Path], problems: Problems) -> Masks:
     united = [folder / name for name in ("mask", "masks") if (folder / name).is_dir()]
     if not united and (folder / "ManualMask").is_dir():
         return _masks_of_each_lung(folder / "ManualMask", films, problems)
@@ -150,10 +151,10 @@ def _masks(folder: Path, source: str, films: Mapping[str, Path], problems: Probl
         return {}
     files = find_images(united[0] if united else folder / "mask")
     named = {stem: files.get(stem) or files.get(f"{stem}_mask") for stem in films}
-    return {stem: str(mask) for stem, mask in named.items() if mask}
+    return {stem: mask_files(mask) for stem, mask in named.items()}
 
 
-def _masks_of_each_lung(folder: Path, films: Mapping[str, Path], problems: Problems) -> dict[str, str]:
+def _masks_of_each_lung(folder: Path, films: Mapping[str, Path], problems: Problems) -> Masks:
     sides = {name: find_images(folder / name) for name in ("leftMask", "rightMask")}
     for stem in films:
         lacking = [name for name, files in sides.items() if stem not in files]
@@ -161,7 +162,7 @@ def _masks_of_each_lung(folder: Path, films: Mapping[str, Path], problems: Probl
             text = f"has no mask of {stem.upper()}, the other lung's folder has; the film is left without a mask"
             problems.append(Problem(str(folder / lacking[0]), None, None, text))
     both = [stem for stem in films if all(stem in files for files in sides.values())]
-    return {stem: SEPARATOR.join(str(files[stem]) for files in sides.values()) for stem in both}
+    return {stem: mask_files(*(files[stem] for files in sides.values())) for stem in both}
 
 
 MONTGOMERY = Source(

@@ -12,6 +12,7 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 from lunglens.errors import DataError
+from lunglens.film.lungs.published_masks import mask_files
 from lunglens.study.manifest import Row, find_images
 from lunglens.study.sources.registry import Problem, Problems, Source
 from lunglens.study.sources.table import Line
@@ -48,9 +49,9 @@ def radiography(folder: Path, problems: Problems) -> Iterator[Row]:
                 patient_id=None,
                 group_id="",
                 modality="X-ray",
-                finding=kind.title,
+                diagnosis=kind.title,
                 label=LABELS[kind.name],
-                mask_path=str(mask) if mask else None,
+                masks=mask_files(mask),
                 mask_rule="lungs" if mask else None,
                 acquisition=origin,
                 exclude="under 18" if origin and CHILDREN in origin else None,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lunglens.film.reading.dicom_header import ADULT_YEARS
+from lunglens.film.reading.facts import ADULT_YEARS
 from lunglens.study.manifest import Row
 
 
@@ -23,7 +23,6 @@ class Problem:
         return f"{self.file}: {', '.join(part for part in place if part)}{': ' if any(place) else ''}{self.message}"
 
 
-FRONTAL = ("PA", "AP", "FRONTAL")
 Problems = list[Problem]
 Reader = Callable[[Path, Problems], Iterator[Row]]
 
@@ -32,7 +31,7 @@ def unfit(view: str | None, modality: str | None, years: float | None) -> str | 
     """Why a film is not one for the study: not an X-ray, not frontal, under 18; what is not known is no reason."""
     if modality is not None and modality != "X-ray":
         return f"modality {modality}"
-    if view is not None and not view.upper().startswith(FRONTAL):
+    if view is not None and not view.upper().startswith(("PA", "AP", "FRONTAL")):
         return f"view {view}"
     return f"under {ADULT_YEARS}" if years is not None and years < ADULT_YEARS else None
 

@@ -49,7 +49,7 @@ def rsna(folder: Path, problems: Problems) -> Iterator[Row]:
             modality=header.modality or "X-ray",
             age_years=header.age_years,
             sex=header.sex,
-            finding=line.text("class"),
+            diagnosis=line.text("class"),
             label=label,
             acquisition=header.acquisition,
             exclude=doubt or header.exclude,

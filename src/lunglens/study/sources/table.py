@@ -8,17 +8,18 @@ import csv
 import io
 import math
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lunglens.errors import DataError
 from lunglens.study.sources.registry import Problem, Problems
+from lunglens.study.sources.words import SEXES, UNKNOWN
 
 UNITS_PER_YEAR = {"Y": 1.0, "M": 12.0, "W": 52.18, "D": 365.25}
-UNKNOWN = {"", "na", "n/a", "nan", "none", "null", "unknown", "-", "?"}
-SEXES = {"f": "F", "female": "F", "m": "M", "male": "M"}
 END = "end of the table"
+DELIMITERS = ",;\t|"
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,9 @@ class Line:
 
 
 def read_table(path: Path, columns: Sequence[str], problems: Problems) -> list[Line]:
-    """Read a CSV with every cell as text; column names match whatever their case.
+    """Read a CSV, delimited by a comma, semicolon, tab or bar, with every cell as text.
+
+    Column names match whatever their case; the delimiter is the one with which the header has them, or most cells.
 
     Lines with too few or too many cells, or with NUL bytes, are left out and noted.
 
@@ -84,7 +87,7 @@ def read_table(path: Path, columns: Sequence[str], problems: Problems) -> list[L
             twice; the message names both.
     """
     try:
-        records = _records(_decode(path, problems))
+        records = _records(_decode(path, problems), columns)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); it comes with the data set") from error
     except (UnicodeError, csv.Error) as error:
@@ -94,7 +97,7 @@ def read_table(path: Path, columns: Sequence[str], problems: Problems) -> list[L
     header = [cell.strip().casefold() for cell in records[0]] if records else []
     missing = [column for column in columns if column.casefold() not in header]
     if missing:
-        raise DataError(f"{path}: lacks the column(s) {', '.join(missing)}; is this the published table?")
+        raise DataError(f"{path}: lacks the column(s) {', '.join(missing)}; it has {', '.join(header)}")
     twice = [column for column in columns if header.count(column.casefold()) > 1]
     if twice:
         raise DataError(f"{path}: has the column(s) {', '.join(twice)} twice; keep the right one")
@@ -182,15 +185,23 @@ def _decode(path: Path, problems: Problems) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        row = len(list(_csv(data[: error.start].decode("utf-8") + "?")))
+        row = len(list(_csv(data[: error.start].decode("utf-8") + "?", ",")))
         problems.append(Problem(str(path), row, None, "is not UTF-8; the table is read as Windows-1252"))
         return data.decode("cp1252", errors="replace")
 
 
-def _records(text: str) -> list[list[str]]:
+def _delimiter(text: str, columns: Sequence[str]) -> str:
+    headers = {mark: next(_csv(text, mark), []) for mark in DELIMITERS}
+    wanted = {column.casefold() for column in columns}
+    return max(
+        headers, key=lambda mark: (wanted <= {cell.strip().casefold() for cell in headers[mark]}, len(headers[mark]))
+    )
+
+
+def _records(text: str, columns: Sequence[str]) -> list[list[str]]:
     records: list[list[str]] = []
     try:
-        records.extend(_csv(f"{text}\n{END}"))
+        records.extend(_csv(f"{text}\n{END}", _delimiter(text, columns)))
     except csv.Error as error:
         raise csv.Error(f"row {len(records) + 1} holds too long a cell ({error}); is a quote never closed?") from error
     # An open quote swallows all that follows, which the csv module takes as one long cell.
@@ -199,9 +210,9 @@ def _records(text: str) -> list[list[str]]:
     return records
 
 
-def _csv(text: str) -> Iterator[list[str]]:
+def _csv(text: str, delimiter: str) -> Iterator[list[str]]:
     # Not splitlines(): that also splits at form feeds and Unicode's line separators, which may stand in a cell.
-    return csv.reader(io.StringIO(text, newline=""))
+    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
 
 
 def _lines(path: Path, header: list[str], records: list[list[str]], problems: Problems) -> Iterator[Line]:
@@ -230,6 +241,6 @@ def _difference(line: Line, first: Line, column: str) -> str:
 
 def _number(cell: str) -> float:
     try:
-        return float(cell)
+        return float(re.sub(r"^(-?\d+),(\d+)$", r"\1.\2", cell))  # as half of Europe writes it
     except ValueError:
         return math.nan

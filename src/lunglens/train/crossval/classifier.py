@@ -191,8 +191,7 @@ def _assert_unseen(study: Study, unseen: Study) -> None:
     if set(unseen.classes) - set(study.classes):
         found, wanted = ", ".join(unseen.classes), ", ".join(study.classes)
         raise DataError(f"{unseen.folder}: its classes ({found}) are not those of {study.folder} ({wanted})")
-    sides = ((study.description, unseen.description), (unseen.description, study.description))
-    if not any(one["fingerprint"] in other.get("apart_from", []) for one, other in sides):
+    if unseen.fingerprint not in study.record.apart_from and study.fingerprint not in unseen.record.apart_from:
         raise DataError(
             f"{unseen.folder}: may hold films or patients of {study.folder}; curate it anew with "
             f"--apart-from {study.folder}"
@@ -205,7 +204,7 @@ def _tested_on(unseen: Study, run: ClassifierRun, out: Path, runner: Runner, con
     (out / UNSEEN).mkdir(exist_ok=True)
     save_csv(films, out / UNSEEN / FILMS)
     write_views(unseen, list(films["image_id"]), ClassifierConfig.of_run(run.config).view, out / UNSEEN)
-    shared = {"run": str(out.resolve()), "config": run.config, "unseen": unseen.description["fingerprint"]}
+    shared = {"run": str(out.resolve()), "config": run.config, "unseen": unseen.fingerprint}
     folder, target = out / UNSEEN / "folds", f"{__name__}:run_test"
     jobs = [Job(f"test {fold}", folder / fold, target, shared | {"fold": fold}) for fold in run.folds]
     run_folds(jobs, runner, console)
@@ -213,7 +212,7 @@ def _tested_on(unseen: Study, run: ClassifierRun, out: Path, runner: Runner, con
 
 
 def _named(study: Study) -> StudyName:
-    return StudyName(name=study.description["name"], fingerprint=study.description["fingerprint"])
+    return StudyName(name=study.name, fingerprint=study.fingerprint)
 
 
 def _classes(run: Path) -> list[str]:

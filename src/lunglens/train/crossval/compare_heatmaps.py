@@ -94,7 +94,7 @@ def explain(
 
 def _check(study: Study, runs: dict[str, HeatRun]) -> None:
     for side, run in runs.items():
-        if run.fingerprint != study.description["fingerprint"]:
+        if run.fingerprint != study.fingerprint:
             raise DataError(f"{run.folder}: is a run on another study than {study.folder}")
         if run.config.view.cut != (side == "cut"):
             raise DataError(f"{run.folder}: was trained on {'uncut' if side == 'cut' else 'cut'} films; swap the runs")
@@ -127,7 +127,7 @@ def _summary(
 ) -> dict[str, Any]:
     found: dict[str, Any] = {
         "format": FORMAT,
-        "study": {name: study.description[name] for name in ("name", "fingerprint")},
+        "study": {"name": study.name, "fingerprint": study.fingerprint},
         "runs": {side: run.config.model_dump(mode="json") for side, run in runs.items()},
         "heat_of": study.classes[0],
         "seed": settings.seed,

@@ -16,7 +16,7 @@ from lunglens.evaluate.segmentation import lung_metrics_of, read_lung_prediction
 from lunglens.evaluate.surface_distance import agreement, grid_spacing
 from lunglens.files import save_csv, write_json
 from lunglens.film.lungs.postprocess import MASK_SIZE
-from lunglens.film.lungs.published_masks import read_mask
+from lunglens.film.lungs.published_masks import masks_of, read_masks
 from lunglens.film.lungs.segmenter import segment_film
 from lunglens.film.model_package.package import ModelPackage, load_package
 from lunglens.film.model_package.record import LungsParameters
@@ -55,7 +55,7 @@ def crossval_lungs(
         the content of `metrics.json`.
     """
     data = data.resolve()
-    table = manifest(row for row in read_sources(data, config.sources) if row.mask_path)
+    table = manifest(row for row in read_sources(data, config.sources) if row.masks)
     table["image_id"] = table["path"].map(lambda path: Path(path).relative_to(data).as_posix())
     folds = make_folds(table.assign(**{"class": table["label"]}), folding)
     table["fold"] = folds["fold"]
@@ -115,13 +115,13 @@ def run_fold(folder: Path, run: str, fold: str, config: dict[str, Any], data: st
 def _measured(row: Mapping[Hashable, Any], package: ModelPackage, masks: Path) -> dict[str, Any]:
     film = read_radiograph(Path(row["path"]))
     mask = segment_film(film.pixels, package, Postprocess()).mask
-    truth = resize_mask(read_mask(row["mask_path"]), MASK_SIZE, MASK_SIZE)
+    truth = resize_mask(read_masks(masks_of(row["masks"])), MASK_SIZE, MASK_SIZE)
     spacing = grid_spacing(film.spacing_mm, film.pixels.shape, MASK_SIZE) if film.spacing_mm else None
     raw = mask.probability >= Postprocess().threshold
     ours, theirs = asdict(agreement(mask.fields, truth, spacing)), asdict(agreement(raw, truth, spacing))
     predicted = f"{row['source']}-{Path(row['path']).stem}.png"
     save_png(mask.fields, masks / predicted)
     found = {"path": row["image_id"], "source": row["source"], "group_id": row["group_id"], "fold": row["fold"]}
-    found |= {"mask_path": row["mask_path"], "predicted": f"masks/{predicted}"}
+    found |= {"mask_path": row["masks"], "predicted": f"masks/{predicted}"}
     rounded = {name: np.nan if value is None else round(value, 5) for name, value in ours.items()}
     return found | rounded | {f"raw_{n}": np.nan if v is None else round(v, 5) for n, v in theirs.items()}

@@ -10,7 +10,7 @@ from lunglens.evaluate.overlap import dice, share_inside
 from lunglens.evaluate.segmentation import summary_by_group
 from lunglens.files import write_json
 from lunglens.film.lungs.postprocess import MASK_SIZE
-from lunglens.film.lungs.published_masks import read_mask
+from lunglens.film.lungs.published_masks import MaskPart, read_masks
 from lunglens.film.lungs.segmenter import segment_film
 from lunglens.film.model_package.package import load_package
 from lunglens.film.parameters import Postprocess
@@ -25,9 +25,9 @@ def measure_covid_lungs(data: Path, lungs: Path, out: Path, console: Console) ->
     """Raw and processed lungs against the COVID masks, into `out/covid-lungs.json`."""
     package = load_package(lungs)
     rows = []
-    for film_path, mask_path, group in _covid_masks(data):
+    for film_path, masks, group in _covid_masks(data):
         mask = segment_film(read_radiograph(film_path).pixels, package, Postprocess()).mask
-        truth = resize_mask(read_mask(mask_path), MASK_SIZE, MASK_SIZE)
+        truth = resize_mask(read_masks(masks), MASK_SIZE, MASK_SIZE)
         values: list[str | float] = [group]
         for predicted in (mask.fields, mask.region):
             values += [share_inside(predicted, truth), share_inside(truth, predicted), dice(predicted, truth)]
@@ -39,10 +39,10 @@ def measure_covid_lungs(data: Path, lungs: Path, out: Path, console: Console) ->
     console.print_json(data={name: values["mean"] for name, values in summary.items()})
 
 
-def _covid_masks(data: Path) -> list[tuple[Path, str, str]]:
+def _covid_masks(data: Path) -> list[tuple[Path, tuple[MaskPart, ...], str]]:
     folder = data / "covid-chestxray-dataset" / "lung-masks-v7"
     rows = with_masks(read_sources(data, ("covid-chestxray-dataset",)), folder)
-    frontal = [(Path(row.path), row.mask_path, row.group_id) for row in rows if row.mask_path and row.exclude is None]
+    frontal = [(Path(row.path), row.masks, row.group_id) for row in rows if row.masks and row.exclude is None]
     if not frontal:
         raise DataError(f"{folder}: no masks that belong to frontal adult films; V7's masks are expected here")
     return frontal

@@ -12,7 +12,7 @@ from lunglens.evaluate.overlap import dice
 from lunglens.evaluate.segmentation import summary_by_group
 from lunglens.files import save_csv, write_json
 from lunglens.film.lungs.postprocess import MASK_SIZE
-from lunglens.film.lungs.published_masks import read_mask
+from lunglens.film.lungs.published_masks import masks_of, read_masks
 from lunglens.film.lungs.segmenter import segment_film
 from lunglens.film.model_package.package import ModelPackage, load_package
 from lunglens.film.model_package.record import LungsParameters
@@ -30,7 +30,7 @@ from lunglens.train.provenance import provenance
 
 def fit_lungs(data: Path, config: LungsConfig, out: Path, console: Console) -> None:
     """Train, export to `out/package`, measure the packaged model on the held-out patients into `out/metrics.json`."""
-    table = manifest(row for row in read_sources(data, config.sources) if row.mask_path)
+    table = manifest(row for row in read_sources(data, config.sources) if row.masks)
     table["part"] = split_by_group(table, config.split)
     config = settled(config, out / "config.json", console)
     save_csv(table, out / "manifest.csv")
@@ -54,7 +54,7 @@ def _measure(table: pd.DataFrame, package: ModelPackage[Any], out: Path, console
     values = []
     for row in track(list(table.itertuples()), "measuring", console=console):
         mask = segment_film(read_radiograph(Path(str(row.path))).pixels, package, Postprocess()).mask
-        truth = resize_mask(read_mask(str(row.mask_path)), MASK_SIZE, MASK_SIZE)
+        truth = resize_mask(read_masks(masks_of(str(row.masks))), MASK_SIZE, MASK_SIZE)
         values.append((dice(mask.probability >= 0.5, truth), dice(mask.fields, truth)))
     table = table.assign(**dict(zip(["dice_raw", "dice"], np.array(values).T, strict=True)))
     save_csv(table, out / "test.csv")

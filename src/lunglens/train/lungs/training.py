@@ -11,7 +11,7 @@ from rich.progress import track
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from lunglens.film.lungs.published_masks import read_mask
+from lunglens.film.lungs.published_masks import masks_of, read_masks
 from lunglens.film.preprocess import film_square, resize_mask
 from lunglens.film.radiograph import read_radiograph
 from lunglens.study.config.training import LungsConfig
@@ -60,10 +60,10 @@ def load_pairs(table: pd.DataFrame, size: int) -> TensorDataset:
     """Image-mask pairs as uint8 tensors (N, 1, size, size), decoded once."""
     images = np.empty((len(table), 1, size, size), np.uint8)
     masks = np.empty_like(images)
-    pairs: Iterable[tuple[str, str]] = zip(table["path"], table["mask_path"], strict=True)
-    for index, (path, mask_path) in enumerate(track(pairs, "decoding", total=len(table))):
+    pairs: Iterable[tuple[str, str]] = zip(table["path"], table["masks"], strict=True)
+    for index, (path, masked) in enumerate(track(pairs, "decoding", total=len(table))):
         images[index, 0] = np.rint(film_square(read_radiograph(Path(path)).pixels, size) * 255)
-        masks[index, 0] = resize_mask(read_mask(mask_path), size, size)
+        masks[index, 0] = resize_mask(read_masks(masks_of(masked)), size, size)
     return TensorDataset(torch.from_numpy(images), torch.from_numpy(masks))
 
 
@@ -71,7 +71,7 @@ def train_lungs(table: pd.DataFrame, config: LungsConfig, folder: Path) -> UNet:
     """Train on the rows whose `part` is "train", choose the epoch by "validation".
 
     Args:
-        table: manifest rows with `mask_path` and `part`.
+        table: manifest rows with `masks` and `part`.
         config: sizes, augmentation, optimization.
         folder: where checkpoints and logs go; a killed run in it is continued.
     """

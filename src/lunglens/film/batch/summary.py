@@ -3,25 +3,27 @@
 import csv
 import io
 import unicodedata
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from lunglens.files import readable
+from lunglens.film.model_package.record import COVID
 
 SUMMARY = "summary.csv"
+_AFTER = ("decision", "reason", "seconds", "result")
 _COMMANDS = ("=", "+", "-", "@", "\N{MINUS SIGN}")
 _BEFORE_COMMANDS = " \"'`\u00ab\u00bb\u2018\u2019\u201a\u201c\u201d\u201e\u00a0\u3000"
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """A row of `summary.csv`; status is "analyzed", "refused" or "failed". Its texts command no terminal."""
+class SummaryRow:
+    """What became of a film; its texts command no terminal. probabilities: 0..1 by class, empty if not analysed."""
 
     path: str
     status: Literal["analyzed", "refused", "failed"]
-    covid_probability: float | None = None
+    probabilities: dict[str, float] = field(default_factory=dict)
     decision: str | None = None
     reason: str | None = None
     seconds: float = 0.0
@@ -29,7 +31,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Job:
+class FilmTask:
     """One film to do: its file, the name its results get, and a key that changes when the file or the models do."""
 
     path: Path
@@ -37,18 +39,27 @@ class Job:
     key: str
 
 
-def summary_csv(outcomes: Iterable[Outcome]) -> str:
-    """The batch as CSV text, header first; text is in quotes, and none of it is a formula to a spreadsheet."""
+def summary_csv(rows: Iterable[SummaryRow], classes: Sequence[str]) -> str:
+    """The batch as CSV text, header first; text is in quotes, and none of it is a formula to a spreadsheet.
+
+    classes: of the classifier, in its order. Of covid or not, the one probability is `covid_probability`; else there is
+    a column `p_<class>` for each class.
+    """
+    columns = {} if len(classes) == 2 and classes[0] == COVID else {f"p_{name}": name for name in classes}
+    if COVID in classes:
+        columns = {"covid_probability": COVID} | columns
     stream = io.StringIO()
-    columns = list(Outcome.__dataclass_fields__)
-    stream.write(",".join(columns) + "\n")
     # Quotes around all text: where lists are separated by semicolons, one in a name would else begin a cell.
     writer = csv.writer(stream, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
-    writer.writerows([_cell(value) for value in asdict(outcome).values()] for outcome in outcomes)
+    csv.writer(stream, lineterminator="\n").writerow(["path", "status", *columns, *_AFTER])
+    for row in rows:
+        numbers = [row.probabilities.get(name) for name in columns.values()]
+        cells = [row.path, row.status, *numbers, *(getattr(row, name) for name in _AFTER)]
+        writer.writerow([cell(value) for value in cells])
     return stream.getvalue()
 
 
-def _cell(value: object) -> object:
+def cell(value: object) -> object:
     """Text with an apostrophe before what a spreadsheet would run as a formula (OWASP, "CSV Injection")."""
     if not isinstance(value, str):
         return value

@@ -1,0 +1,135 @@
+"""What `<name>.json` says of a film: written by `write_finding`, read by `read_finding`, of every format version."""
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from lunglens.errors import DataError
+from lunglens.files import write_json
+
+FINDING_FORMAT = 2
+
+
+class _Part(BaseModel):
+    """Keys of later versions are kept."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class LungRecord(_Part):
+    """One lung: its share of the film, 0..1, pixels, and cm2 where the pixel spacing is known."""
+
+    share_of_film: float
+    area_px: int
+    area_cm2: float | None
+
+
+class LungsRecord(_Part):
+    """Both lungs; plane: where the pixel spacing holds ("detector": the areas are magnified)."""
+
+    left: LungRecord | None = None
+    right: LungRecord | None = None
+    plane: str | None = None
+
+
+class GateRecord(_Part):
+    """Whether the film was taken for a frontal chest radiograph; frontal_score: 0..1."""
+
+    accepted: bool
+    frontal_score: float
+    polarity_inverted: bool
+
+
+class OrientationRecord(_Part):
+    """How the stored pixels are turned into the usual display."""
+
+    turned_degrees_clockwise: int = 0
+    mirrored: bool = False
+    stated_by_header: bool = False
+    heart_on_the_wrong_side: bool = False
+
+
+class FilmRecord(_Part):
+    """What the file says of itself; never a patient's name, number or dates. sha256: '' for an array."""
+
+    sha256: str
+    format: str
+    height_px: int
+    width_px: int
+    bits: int
+    spacing_mm: tuple[float, float] | None = None
+    spacing_source: str | None = None
+    modality: str | None = None
+    view: str | None = None
+    age_years: float | None = None
+    sex: str | None = None
+    body_part: str | None = None
+    laterality: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+class FindingRecord(_Part):
+    """A finding without its pixels.
+
+    path: of the film, as it was given; only where a batch wrote it. probabilities: 0..1 by class, in the package's
+    order; None if the film was refused. covid_probability: only where there is a class "covid".
+    """
+
+    path: str | None = None
+    format_version: Literal[2]
+    notice: str
+    status: Literal["analyzed", "refused"]
+    reason: str | None
+    covid_probability: float | None = None
+    probabilities: dict[str, float] | None
+    threshold: float | None
+    decision: str | None
+    lungs: LungsRecord
+    heat_share_in_lungs: float | None
+    lung_region_share_of_view: float | None
+    gate: GateRecord
+    orientation: OrientationRecord = OrientationRecord()
+    warnings: tuple[str, ...]
+    film: FilmRecord
+    models: dict[str, str]
+    lunglens_version: str
+    seconds: dict[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+
+def write_finding(file: Path, record: FindingRecord, film: str) -> None:
+    """Write a record and the film's path, whole or not at all.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    write_json(file, record.model_copy(update={"path": film}).to_dict())
+
+
+def read_finding(file: Path) -> FindingRecord:
+    """Read what `write_finding` wrote, or version 0.1.0 (format 1).
+
+    Raises:
+        DataError: it is no finding, or of a later format.
+    """
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        version = content.get("format_version") if isinstance(content, dict) else None
+        if version not in (1, FINDING_FORMAT):
+            raise DataError(f"{file}: finding of format {version}; this LungLens reads formats 1 and {FINDING_FORMAT}")
+        return FindingRecord.model_validate(_from_format_1(content) if version == 1 else content)
+    except (OSError, ValueError, RecursionError) as error:  # pydantic's and JSON's errors are ValueErrors
+        problem = error.errors(include_input=False)[0]["loc"] if isinstance(error, ValidationError) else "unreadable"
+        raise DataError(f"{file}: is no finding of LungLens ({problem}); analyse the film again") from error
+
+
+def _from_format_1(content: dict[str, Any]) -> dict[str, Any]:
+    """Format 1 knew one question, covid or not."""
+    covid = content.get("covid_probability")
+    both = {"covid": covid, "not covid": round(1 - covid, 6)} if isinstance(covid, float | int) else None
+    return content | {"format_version": FINDING_FORMAT, "probabilities": both}

@@ -1,0 +1,53 @@
+"""What the server and the node ask of an analysing process, and what it answers."""
+
+import logging
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from lunglens.film.failure import failure_of
+from lunglens.film.finding import Analyzed, Refused
+
+log = logging.getLogger("lunglens.serve")
+
+FILM = "film"  # the upload itself, in its folder; it is removed when its analysis is
+
+
+class Task(NamedTuple):
+    """What to do with a film in its folder.
+
+    "analyse", "dicom": for the server. "results": all DICOM results of a film, for the node; "tell": a report that says
+    that it has none, and the `reason`.
+    """
+
+    kind: Literal["analyse", "dicom", "results", "tell"]
+    folder: Path
+    reason: str = ""
+
+
+class Answer(NamedTuple):
+    """What became of a task.
+
+    status: "analyzed", "refused", "failed" or (of kinds dicom and tell) "done"; "again": it is not the film's fault.
+    reason: why it is not the first. ended: what kept the process from answering, "death", "time" or "start".
+    study: of kind results, the hashed number of the film's study.
+    """
+
+    status: str
+    reason: str | None = None
+    ended: Literal["", "death", "time", "start"] = ""
+    study: str = ""
+
+    @classmethod
+    def of(cls, finding: Analyzed | Refused) -> "Answer":
+        """Of a film that could be read."""
+        return cls(finding.status, finding.reason if isinstance(finding, Refused) else None)
+
+
+def failure(error: Exception) -> Answer:
+    """What is answered of a film whose analysis has raised this."""
+    foreseen = failure_of(error)
+    if foreseen is None:
+        log.error("an analysis has failed: %s", type(error).__name__)
+        return Answer("failed", "it could not be analysed: the program has met what it does not know")
+    status, reason = foreseen
+    return Answer(status, reason.removeprefix(f"{FILM}: "))

@@ -1,0 +1,74 @@
+"""The films on their way through the criteria: who is left, who went at which step and why, the count of every step."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from lunglens.study.criteria import Verdict
+from lunglens.study.folder import Step
+from lunglens.study.sources.registry import Problems
+
+NO_CLASS = "none of the classes"
+
+
+@dataclass
+class Flow:
+    """All films that were read, and what the criteria have said of them; `apply` alone changes anything.
+
+    films: a row a film, with the columns `step` and `reason` ("" while it is in) and `ties`, whether it ties others.
+    """
+
+    films: pd.DataFrame
+    classes: Sequence[str]
+    problems: Problems
+    steps: list[Step] = field(default_factory=list)
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Every film is in."""
+        self.films = self.films.assign(step="", reason="", ties=True)
+
+    @property
+    def left(self) -> pd.DataFrame:
+        """The films that no criterion has dropped."""
+        return self.films[self.films["step"] == ""]
+
+    @property
+    def tying(self) -> pd.DataFrame:
+        """The films that say who belongs together: those left, and those that went as copies, say."""
+        return self.films[self.films["ties"]]
+
+    @property
+    def dropped(self) -> pd.DataFrame:
+        """A row a dropped film: path, source, class, step, reason."""
+        gone = self.films[self.films["step"] != ""].drop(columns="path").rename(columns={"image": "path"})
+        return gone[["path", "source", "class", "step", "reason"]].sort_values(["step", "path"], ignore_index=True)
+
+    def apply(self, kind: str, verdict: Verdict, scope: Sequence[str] = ()) -> Step:
+        """Take a verdict; films that are out already stay as they are. Returns the step, counted."""
+        if verdict.learned is not None:
+            for column in verdict.learned:
+                self.films.loc[verdict.learned.index, column] = verdict.learned[column]
+        rows = self.left.index.intersection(verdict.reasons.index)
+        gone = verdict.reasons[rows][verdict.reasons[rows] != ""]
+        name = f"{len(self.steps)} {kind}"
+        self.films.loc[gone.index, "step"] = name
+        self.films.loc[gone.index, "reason"] = gone
+        self.films.loc[gone.index, "ties"] = verdict.ties
+        self.tables |= verdict.tables
+        self.problems.extend(verdict.problems)
+        words = verdict.words + (f" ({', '.join(scope)})" if scope else "")
+        unknown = int(verdict.unknown_kept[rows].sum())
+        step = Step(step=name, kind=kind, words=words, kept=self._kept(), dropped=len(gone), unknown_kept=unknown)
+        self.steps.append(step)
+        return step
+
+    def _kept(self) -> dict[str, dict[str, int]]:
+        kept: dict[str, dict[str, int]] = {}
+        for name in [*self.classes, ""]:
+            sizes = self.left.loc[self.left["class"] == name, "source"].value_counts().sort_index()
+            of_class = {str(source): int(n) for source, n in sizes.items()}
+            if of_class or name:
+                kept[name or NO_CLASS] = of_class
+        return kept
