@@ -91,6 +91,7 @@ def in_the_reading_room(package: Path, film: Path, classes: tuple[str, ...], fol
         assert not [text for text in texts if "covid" in text.lower()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [("tuberculosis", "normal"), ("tuberculosis", "normal", "pneumonia")])
 def test_own_films_become_a_model_that_answers_in_their_classes(
     chest_png: Path, rg_folder: Path, tmp_path: Path, classes: tuple[str, ...]
@@ -121,6 +122,7 @@ def test_own_films_become_a_model_that_answers_in_their_classes(
     in_the_reading_room(package, rg_folder / "RG1_UNCR.dcm", classes, tmp_path / "served")
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_montgomery_as_class_folders(real_data: Path, tmp_path: Path) -> None:
     """The tutorial of the docs, on 40 real films."""
