@@ -15,7 +15,8 @@ CONSTRAINTS_VENV := .venv-constraints
 
 help:
 	@echo "make demo         install what analysis needs and analyse an example radiograph into $(DEMO_OUT)/"
-	@echo "make test         run the tests with coverage (LUNGLENS_DATA=folder adds those that need the real data)"
+	@echo "make test         run the tests with coverage (LUNGLENS_DATA=folder adds those that need the real data,"
+	@echo "                  PYTEST_FLAGS='-m not\ slow' leaves the slow ones out)"
 	@echo "make lint         ruff, mypy and import-linter"
 	@echo "make figures      draw the figures of results/ from its numbers"
 	@echo "make constraints  resolve constraints/*.txt again (UV_FLAGS=--upgrade takes newer versions)"
@@ -53,7 +54,7 @@ demo: $(DEMO_VENV)/.stamp
 	@echo "The results are in $(abspath $(DEMO_OUT))"
 
 test: $(TEST_VENV)/.stamp
-	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(TEST_VENV)/bin/python -m pytest -n auto --dist loadfile \
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(TEST_VENV)/bin/python -m pytest -n auto --dist loadfile --no-loadscope-reorder \
 		--cov=lunglens --cov-report=term $(PYTEST_FLAGS)
 
 lint: $(TEST_VENV)/.stamp

@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 
 from lunglens.files import write_json
-from lunglens.jobs import Job, Outcome, run_jobs
+from lunglens.jobs import Job, JobResult, run_jobs
 from lunglens.study.config import load_config
 from lunglens.study.config.training import ClassifierConfig
 from lunglens.study.folder import load_study
@@ -53,7 +53,7 @@ COLUMNS = {
 }
 
 
-def one_after_the_other(work: Sequence[Job], console: Console) -> list[Outcome]:
+def one_after_the_other(work: Sequence[Job], console: Console) -> list[JobResult]:
     return run_jobs(work, 1, console)
 
 

@@ -18,6 +18,32 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# The files that take longest, the longest first: they are marked "slow", and begin first, so that none is left at the
+# end when all others are done. What else is slow is marked where it stands.
+SLOW = (
+    "train/test_crossval.py",
+    "study/test_results.py",
+    "jobs/test_ray.py",
+    "film/test_batch_kills.py",
+    "serve/test_page.py",
+    "serve/test_node.py",
+    "study/test_leave_out_known.py",
+    "train/test_fit_and_export.py",
+    "serve/test_kills.py",
+    "film/test_current_folder.py",
+    "test_no_network.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the slow files, and put them first."""
+    place = {Path(__file__).parent / name: number for number, name in enumerate(SLOW)}
+    for item in items:
+        if item.path in place:
+            item.add_marker("slow")
+    items.sort(key=lambda item: place.get(item.path, len(SLOW)))
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """Folder of the real data sets, from LUNGLENS_DATA; the test is skipped where it is not set."""

@@ -1,5 +1,6 @@
 """What the jobs of the tests do, and a runner to kill: `python -m tests.job_targets FOLDER SECONDS_A_STEP`."""
 
+import io
 import multiprocessing
 import os
 import signal
@@ -109,6 +110,23 @@ def orbits(folder: Path, seconds: float) -> list[Job]:
         Job(f"fold {n}", folder / str(n), "tests.job_targets:orbit", {"start": 0.1 + 0.2 * n} | arguments)
         for n in range(4)
     ]
+
+
+def job(folder: Path, function: str, **arguments: Any) -> Job:
+    """A job that does one of these."""
+    return Job(folder.name, folder, f"tests.job_targets:{function}", arguments)
+
+
+def steps_of(folder: Path) -> list[list[str]]:
+    """Process and step of every line that `orbit` has written."""
+    trace = folder / "steps.txt"
+    return [line.split() for line in trace.read_text().splitlines()] if trace.exists() else []
+
+
+def said(console: Console) -> str:
+    """What was printed."""
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
 
 
 if __name__ == "__main__":

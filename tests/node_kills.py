@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 import pydicom
 
-from tests.node_parts import archive, associate, free_port, wait_for
+from tests.node_parts import archive, associate
+from tests.support.waiting import free_port, wait_until
 
 
 class Outcome(NamedTuple):
@@ -59,10 +60,10 @@ def killed_node(spool: Path, films: list[pydicom.Dataset], kills: int, seed: int
                 os.kill(process.pid, signal.SIGKILL)
                 process.wait()
                 orphans += _left(mark)
-        wait_for(lambda: "listens on" in log_file.read_text())
-        wait_for(lambda: not sending.is_alive(), 120)
+        wait_until(lambda: "listens on" in log_file.read_text())
+        wait_until(lambda: not sending.is_alive(), 120)
         places = (spool / "incoming", spool / "outgoing")
-        wait_for(lambda: not any(any(place.iterdir()) for place in places), 180)
+        wait_until(lambda: not any(any(place.iterdir()) for place in places), 180)
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
         orphans += _left(mark)
@@ -74,7 +75,7 @@ def killed_node(spool: Path, films: list[pydicom.Dataset], kills: int, seed: int
 
 def _left(mark: str) -> int:
     try:
-        wait_for(lambda: not processes_of(mark), 5)
+        wait_until(lambda: not processes_of(mark), 5)
     except AssertionError:
         return len(processes_of(mark))
     return 0

@@ -1,8 +1,6 @@
 """A node, a receiver and small films for the tests of the DICOM node."""
 
 import io
-import socket
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,19 +20,6 @@ from lunglens.serve.spool import Spool
 from lunglens.serve.task import Answer, Task
 from lunglens.serve.worker import answered
 from tests.dicom_files import encoded
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
 
 
 class Archive:

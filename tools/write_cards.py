@@ -7,8 +7,11 @@ marked parts of README.md and docs/explanation.md.
 """
 
 import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+
+from lunglens.files import markdown_table
 
 ROOT = Path(__file__).parents[1]
 MODELS = ROOT / "src" / "lunglens" / "models"
@@ -35,15 +38,19 @@ def interval(values: dict[str, Any], name: str) -> str:
     return f"{value:.3f}" + (f" ({bounds[0]:.3f} to {bounds[1]:.3f})" if bounds else "")
 
 
+def table(head: str, rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table; `head` names its columns, with a bar between two."""
+    return "\n".join(markdown_table(head.split(" | "), [[str(cell) for cell in row] for row in rows]))
+
+
 def data_table(images: dict[str, int]) -> str:
     rows: dict[tuple[str, str], dict[str, int]] = {}
     for key, count in images.items():
         source, label, part = key.split(" ")
         rows.setdefault((source, label), {})[part] = count
     parts = [p for p in ("train", "validation", "test", "external") if any(p in row for row in rows.values())]
-    lines = [f"| source | label | {' | '.join(parts)} |", "| --- " * (2 + len(parts)) + "|"]
-    lines += [f"| {s} | {label} | {' | '.join(str(r.get(p, 0)) for p in parts)} |" for (s, label), r in rows.items()]
-    return "\n".join(lines)
+    head = " | ".join(["source", "label", *parts])
+    return table(head, ([*key, *(row.get(part, 0) for part in parts)] for key, row in rows.items()))
 
 
 def licences(images: dict[str, int]) -> str:
@@ -52,12 +59,14 @@ def licences(images: dict[str, int]) -> str:
 
 def classifier_table(metrics: dict[str, Any]) -> str:
     names = ("auc", "sensitivity", "specificity", "ppv", "npv")
-    lines = ["| held-out films | COVID : other | AUC | sensitivity | specificity | PPV | NPV |", "| --- " * 7 + "|"]
-    for name, values in metrics.items():
-        if isinstance(values, dict) and "auc" in values:
-            cells = " | ".join(interval(values, measure) for measure in names)
-            lines.append(f"| {name} | {values['n_positive']} : {values['n_negative']} | {cells} |")
-    return "\n".join(lines)
+    measured = {name: v for name, v in metrics.items() if isinstance(v, dict) and "auc" in v}
+    return table(
+        "held-out films | COVID : other | AUC | sensitivity | specificity | PPV | NPV",
+        (
+            [name, f"{v['n_positive']} : {v['n_negative']}", *(interval(v, measure) for measure in names)]
+            for name, v in measured.items()
+        ),
+    )
 
 
 def write_measured() -> None:
@@ -82,22 +91,23 @@ def write_lungs_card() -> None:
     metrics, covid, gate = results("lungs"), results("covid-lungs"), results("gate")
     package = json.loads((MODELS / "lungs" / "package.json").read_text())
     config, fold = metrics["config"], package["provenance"]["gate"]["out_of_fold"]
-    dice = "\n".join(
-        f"| {name} | {v['n']} | {interval(v, 'mean')} | {v['median']:.3f} | {v['percentile_5']:.3f} "
-        f"| {v['worst_twentieth_mean']:.3f} | {v['minimum']:.3f} |"
-        for name, v in metrics["test"].items()
+    numbers = ("median", "percentile_5", "worst_twentieth_mean", "minimum")
+    dice = table(
+        "films | n | mean | median | 5th percentile | mean of the worst twentieth | worst",
+        ([name, v["n"], interval(v, "mean"), *(f"{v[n]:.3f}" for n in numbers)] for name, v in metrics["test"].items()),
     )
-    inside = "\n".join(
-        f"| {stage} | {interval(covid[f'{key}_inside'], 'mean')} | {interval(covid[f'{key}_covered'], 'mean')} "
-        f"| {interval(covid[f'{key}_dice'], 'mean')} |"
-        for stage, key in (("network's mask", "fields"), ("after dilation and closing", "region"))
+    stages = {"network's mask": "fields", "after dilation and closing": "region"}
+    inside = table(
+        "mask | share of it inside V7's | share of V7's covered | Dice",
+        (
+            [stage, *(interval(covid[f"{key}_{what}"], "mean") for what in ("inside", "covered", "dice"))]
+            for stage, key in stages.items()
+        ),
     )
-    rates = "\n".join(
-        f"| {kind} | {v['n']} | {v['share']:.1%} |"
-        for kind, v in fold["refused_by_frontal_check"].items()
-        if isinstance(v, dict)
-    )
-    whole = "\n".join(f"| {name} | {v['n']} | {v['refused']:.1%} |" for name, v in gate["by_source"].items())
+    refused = {kind: v for kind, v in fold["refused_by_frontal_check"].items() if isinstance(v, dict)}
+    rates = table("kind | n | refused", ([kind, v["n"], f"{v['share']:.1%}"] for kind, v in refused.items()))
+    by_source = gate["by_source"].items()
+    whole = table("kind and source | n | refused", ([name, v["n"], f"{v['refused']:.1%}"] for name, v in by_source))
     (
         MODELS / "lungs" / "README.md"
     ).write_text(f"""# {package["name"]} {package["version"]}: lung fields on frontal chest radiographs
@@ -124,22 +134,16 @@ Weights: research use, as the data allow:
 Dice on held-out patients at 512x512; intervals are 95 % bootstrap by patient. "raw" is the network's output at 0.5, the other
 the mask that is reported, without islands and holes.
 
-| films | n | mean | median | 5th percentile | mean of the worst twentieth | worst |
-| --- | --- | --- | --- | --- | --- | --- |
 {dice}
 
 COVID films of covid-chestxray-dataset against V7's masks, **drawn by another rule (heart included)**, so Dice is bounded; n =
 {covid["fields_dice"]["n"]}. `lunglens evaluate covid-lungs`, {covid["date"]}.
 
-| mask | share of it inside V7's | share of V7's covered | Dice |
-| --- | --- | --- | --- |
 {inside}
 
 The gate (rules on the mask, then a logistic regression on this network's features). Share refused by the learned check out
 of fold, {fold["refused_by_frontal_check"]["folds"]} folds by patient (`lunglens train gate`):
 
-| kind | n | refused |
-| --- | --- | --- |
 {rates}
 
 Polarity: {fold["taken_for_inverted"]["inverted"]["share"]:.1%} of {fold["taken_for_inverted"]["inverted"]["n"]} inverted films are recognised,
@@ -148,8 +152,6 @@ Polarity: {fold["taken_for_inverted"]["inverted"]["share"]:.1%} of {fold["taken_
 The whole gate as shipped, over at most 200 films a source (`lunglens evaluate gate --per-source 200`, {gate["date"]}; its check was fitted on a part of these
 films: the table above is the honest one for lateral and CT):
 
-| kind and source | n | refused |
-| --- | --- | --- |
 {whole}
 
 ## Limits
@@ -161,34 +163,35 @@ lie on their side are turned first (orientation package).
 
 def orientation_table(rates: dict[str, Any]) -> str:
     names = ("turned_found", "upright_taken_for_turned", "mirrored_found", "upright_taken_for_mirrored")
-    lines = ["| films | n | turned: found | false | mirrored: found | false |", "| --- " * 6 + "|"]
-    lines += [f"| {name} | {v['n']} | {' | '.join(f'{v[key]:.1%}' for key in names)} |" for name, v in rates.items()]
-    return "\n".join(lines)
+    return table(
+        "films | n | turned: found | false | mirrored: found | false",
+        ([name, v["n"], *(f"{v[key]:.1%}" for key in names)] for name, v in rates.items()),
+    )
 
 
 def whole_table(rates: dict[str, Any]) -> str:
     """Right, wrong and refused of films stored in each of the eight ways, summed over turned and mirrored ones."""
-    lines = ["| films | stored | n | right | wrong | refused |", "| --- " * 6 + "|"]
+    kinds = {
+        "upright": lambda way: way == "upright",
+        "turned": lambda way: way.startswith("turned") and "mirrored" not in way,
+        "mirrored": lambda way: way == "mirrored",
+        "turned and mirrored": lambda way: way.startswith("turned") and "mirrored" in way,
+    }
+    rows = []
     for name, ways in rates.items():
-        kinds = {
-            "upright": lambda way: way == "upright",
-            "turned": lambda way: way.startswith("turned") and "mirrored" not in way,
-            "mirrored": lambda way: way == "mirrored",
-            "turned and mirrored": lambda way: way.startswith("turned") and "mirrored" in way,
-        }
         for kind, chosen in kinds.items():
-            rows = [row for way, row in ways.items() if chosen(way)]
-            n = sum(row["n"] for row in rows)
-            cells = " | ".join(f"{sum(row[key] for row in rows) / n:.1%}" for key in ("right", "wrong", "refused"))
-            lines.append(f"| {name} | {kind} | {n} | {cells} |")
-    return "\n".join(lines)
+            parts = [row for way, row in ways.items() if chosen(way)]
+            n = sum(part["n"] for part in parts)
+            shares = (f"{sum(part[key] for part in parts) / n:.1%}" for key in ("right", "wrong", "refused"))
+            rows.append([name, kind, n, *shares])
+    return table("films | stored | n | right | wrong | refused", rows)
 
 
 def write_orientation_card() -> None:
     found, whole = results("orientation"), results("orientation-whole")
     package = json.loads((MODELS / "orientation" / "package.json").read_text())
     without = next(name for name in found if name.startswith("trained without"))
-    images = "\n".join(f"| {name} | {count} |" for name, count in found["images"].items())
+    images = table("source | films", found["images"].items())
     (
         MODELS / "orientation" / "README.md"
     ).write_text(f"""# {package["name"]} {package["version"]}: which way round a frontal chest radiograph lies
@@ -203,8 +206,6 @@ To turn a film before the other networks see it, where no header says how it lie
 tell a mirrored film from dextrocardia, and never decides which side is which: left and right stay those of the usual display.
 
 ## Training data
-| source | films |
-| --- | --- |
 {images}
 
 Frontal films of adults, taken as upright and not mirrored as they were published. A few are not: looked at by eye, of the 29 films that
@@ -234,7 +235,7 @@ def write_classifier_card() -> None:
     held_out = results("classifier-held-out")
     write_measured()
     package = json.loads((MODELS / "classifier" / "package.json").read_text())
-    trained, threshold = package["provenance"], package["parameters"]["threshold"]
+    trained, threshold = package["provenance"], package["parameters"]["answer"]["threshold"]
     config = trained["config"]
     view, optimization = config["view"], config["optimization"]
     (
@@ -303,7 +304,10 @@ def write_readme_numbers() -> None:
         "the public mixture, held-out patients (what papers print)": "test: all",
     }
     rows = [
-        f"| COVID-19, AUC: {words} | {interval(held_out[key], 'auc')}, n = {held_out[key]['n_positive']} : {held_out[key]['n_negative']} |"
+        [
+            f"COVID-19, AUC: {words}",
+            f"{interval(held_out[key], 'auc')}, n = {held_out[key]['n_positive']} : {held_out[key]['n_negative']}",
+        ]
         for words, key in pairs.items()
     ]
     fill(
@@ -312,9 +316,7 @@ def write_readme_numbers() -> None:
         f"""Measured on held-out patients, the classifier on the twin of the one that ships (same settings, three sources never seen); 95 % bootstrap intervals by patient; {held_out["date"]}, seed {held_out["config"]["optimization"]["seed"]},
 data fingerprints `{lungs["data_fingerprint"][:12]}` (lungs), `{held_out["data_fingerprint"][:12]}` (classifier).
 
-| what | measured |
-| --- | --- |
-{chr(10).join(rows)}
+{table("what | measured", rows)}
 | The paper's recipe, AUROC: ten folds of its study, then {unseen["n"]:,} films of other collections | {interval(folds, "auroc")}, then **{interval(unseen, "auroc")}** |
 | Lungs, Dice, {dice["n"]} films of Montgomery and Shenzhen | {interval(dice, "mean")}; median {dice["median"]:.3f}; 5th percentile {dice["percentile_5"]:.3f} |
 | Gate, refused (out of fold): frontal films, lateral, CT | {refused["film"]["share"]:.1%}, {refused["lateral"]["share"]:.1%}, {refused["CT"]["share"]:.1%} of {refused["film"]["n"]}, {refused["lateral"]["n"]}, {refused["CT"]["n"]} |
@@ -336,26 +338,21 @@ def write_gap() -> None:
         "tb-shenzhen": "control: tuberculosis, both classes from Shenzhen; then Montgomery",
         "tb-montgomery": "control: tuberculosis, both classes from Montgomery; then Shenzhen",
     }
-    lines = [
-        "| trained and tested on | films | AUROC, ten folds | accuracy | films not trained on | AUROC | accuracy |"
-    ]
-    lines.append("| --- " * 7 + "|")
+    rows = []
     for name, words in runs.items():
         metrics = crossval(name)
-        inside, unseen = metrics["pooled"], metrics["external"]["all"]
-        cells = [words, str(inside["n"]), interval(inside, "auroc"), interval(inside, "accuracy")]
-        cells += [str(unseen["n"]), interval(unseen, "auroc"), interval(unseen, "accuracy")]
-        lines.append(f"| {' | '.join(cells)} |")
+        sides = (metrics["pooled"], metrics["external"]["all"])
+        rows.append([words, *(cell for v in sides for cell in (v["n"], interval(v, "auroc"), interval(v, "accuracy")))])
     run = crossval("paper-cut", "run")
-    lines += [
+    lines = [
+        table(
+            "trained and tested on | films | AUROC, ten folds | accuracy | films not trained on | AUROC | accuracy",
+            rows,
+        ),
         "",
         f"{run['model']} at {run['config']['view']['input_size']} px unless said, {run['config']['optimization']['epochs']} epochs, seed {run['seed']}, {run['date']}; study `{run['study']['fingerprint'][:12]}`, films of other collections `{run['unseen']['fingerprint'][:12]}`, by the mean answer of the ten folds' models; in brackets 95 % bootstrap intervals by patient, by film where nobody knows the patient.",
     ]
-    lines += [
-        "",
-        "| COVID of | non-COVID of | films | of unknown patients | AUROC, cut | AUROC, whole films |",
-        "| --- " * 6 + "|",
-    ]
+    rows = []
     cut, uncut = crossval("paper-cut")["external"], crossval("paper-uncut")["external"]
     for name, found in cut.items():
         if name == "covid19-radiography":
@@ -364,22 +361,26 @@ def write_gap() -> None:
             ours, theirs = name.removeprefix("covid of ").split(", non-covid of ")
         else:
             continue
-        lines.append(
-            f"| {ours} | {theirs} | {found['n']} | {found['without_group']} | {interval(found, 'auroc')} | {interval(uncut[name], 'auroc')} |"
+        rows.append(
+            [ours, theirs, found["n"], found["without_group"], interval(found, "auroc"), interval(uncut[name], "auroc")]
         )
+    lines += [
+        "",
+        table("COVID of | non-COVID of | films | of unknown patients | AUROC, cut | AUROC, whole films", rows),
+    ]
     fill(ROOT / "docs" / "explanation.md", "gap", "\n".join(lines))
 
 
 def write_three_class() -> None:
     metrics, run = crossval("three-class"), crossval("three-class", "run")
-    lines = [
-        "| films | n | accuracy | covid against the rest | pneumonia against the rest | normal against the rest |",
-        "| --- " * 6 + "|",
-    ]
+    rows = []
     for name, found in {"all": metrics["pooled"], **metrics["by_source"]}.items():
         each = [interval(found["one_vs_rest"][kind], "auroc") for kind in run["classes"]]
-        lines.append(f"| {name} | {found['n']} | {interval(found, 'accuracy')} | {' | '.join(each)} |")
-    lines += [
+        rows.append([name, found["n"], interval(found, "accuracy"), *each])
+    lines = [
+        table(
+            "films | n | accuracy | covid against the rest | pneumonia against the rest | normal against the rest", rows
+        ),
         "",
         f"AUROC; {len(run['folds'])} folds, {run['model']}, seed {run['seed']}, {run['date']}, study `{run['study']['fingerprint'][:12]}`.",
     ]
@@ -388,68 +389,65 @@ def write_three_class() -> None:
 
 def write_baselines() -> None:
     found = crossval("compared", "comparison")
-    lines = [
-        "| model | accuracy | sensitivity | specificity | AUROC | parameters | GFLOPs | CPU, a film |",
-        "| --- " * 8 + "|",
-    ]
+    models = []
     for run in found["runs"]:
         cells = [interval(run["pooled"], name) for name in ("accuracy", "sensitivity", "specificity", "auroc")]
-        lines.append(
-            f"| {run['name']} | {' | '.join(cells)} | {run['parameters'] / 1e6:.1f} M | {run['gflops']:.2f} | {run['cpu_ms']:.0f} ms |"
-        )
-    lines += ["", "| pair | accuracy, points | AUROC, points | only one right | McNemar p (Holm) |", "| --- " * 5 + "|"]
+        costs = [f"{run['parameters'] / 1e6:.1f} M", f"{run['gflops']:.2f}", f"{run['cpu_ms']:.0f} ms"]
+        models.append([run["name"], *cells, *costs])
+    pairs = []
     for pair in found["pairs"]:
         points = [
             f"{100 * pair[name]['value']:+.1f} ({100 * pair[name]['ci'][0]:+.1f} to {100 * pair[name]['ci'][1]:+.1f})"
             for name in ("accuracy", "auroc")
         ]
-        lines.append(
-            f"| {pair['first']} - {pair['second']} | {' | '.join(points)} | {pair['only_first']} : {pair['only_second']} | {pair['p_holm']:.4f} |"
-        )
+        counts = f"{pair['only_first']} : {pair['only_second']}"
+        pairs.append([f"{pair['first']} - {pair['second']}", *points, counts, f"{pair['p_holm']:.4f}"])
+    lines = [
+        table("model | accuracy | sensitivity | specificity | AUROC | parameters | GFLOPs | CPU, a film", models),
+        "",
+        table("pair | accuracy, points | AUROC, points | only one right | McNemar p (Holm)", pairs),
+    ]
     fill(ROOT / "docs" / "explanation.md", "baselines", "\n".join(lines))
 
 
 def write_heat() -> None:
     heat = crossval("heat", "heat")
-    lines = [
-        "| films | trained on | heat in the lungs | lungs of the film | hottest pixel in the lungs | films without heat |",
-        "| --- " * 6 + "|",
-    ]
+    sides = {"uncut": "whole films", "cut": "cut films"}
+    rows, weights, brixia = [], [], []
     for name, part in {"all": heat["all"], **heat["classes"]}.items():
-        for side, words in (("uncut", "whole films"), ("cut", "cut films")):
-            row = part[side]
-            lines.append(
-                f"| {name} | {words} | {interval(row, 'heat_share')} | {row['area_share']:.3f} | {interval(row['hottest_pixel'], 'hits')} | {row['without_heat']} |"
-            )
-    paired = heat["all"]["cut_less_uncut"]
-    lines += [
-        "",
-        f"Cut less whole, on the {paired['n']} films where both have heat: {paired['difference']:+.3f} ({paired['difference_95_ci'][0]:+.3f} to {paired['difference_95_ci'][1]:+.3f}); of the COVID films {heat['classes']['covid']['cut_less_uncut']['difference']:+.3f} ({heat['classes']['covid']['cut_less_uncut']['difference_95_ci'][0]:+.3f} to {heat['classes']['covid']['cut_less_uncut']['difference_95_ci'][1]:+.3f}).",
-    ]
-    lines += ["", "| trained on | randomised | rank correlation with the trained map | SSIM |", "| --- " * 4 + "|"]
-    for side, words in (("uncut", "whole films"), ("cut", "cut films")):
-        lines += [
-            f"| {words} | {what} | {interval(row, 'rank_correlation')} | {interval(row, 'ssim')} |"
-            for what, row in heat["weights"][side].items()
-        ]
-    lines += [
-        "",
-        "| trained on | films with Brixia scores | correlation over six zones | usual zones, without looking | hottest zone is the worst | by chance |",
-        "| --- " * 6 + "|",
-    ]
-    for side, words in (("uncut", "whole films"), ("cut", "cut films")):
+        for row, words in ((part[side], words) for side, words in sides.items()):
+            hits = interval(row["hottest_pixel"], "hits")
+            shares = [interval(row, "heat_share"), f"{row['area_share']:.3f}"]
+            rows.append([name, words, *shares, hits, row["without_heat"]])
+    for side, words in sides.items():
+        for what, row in heat["weights"][side].items():
+            weights.append([words, what, interval(row, "rank_correlation"), interval(row, "ssim")])
         row = heat["brixia"][side]
-        lines.append(
-            f"| {words} | {row['n']} | {interval(row, 'correlation')} | {row['usual_zones']:.3f} | {interval(row, 'hottest')} | {row['chance']:.3f} |"
-        )
-    fill(ROOT / "docs" / "explanation.md", "heat", "\n".join(lines))
+        own, usual = interval(row, "correlation"), f"{row['usual_zones']:.3f}"
+        brixia.append([words, row["n"], own, usual, interval(row, "hottest"), f"{row['chance']:.3f}"])
+    both, covid = heat["all"]["cut_less_uncut"], heat["classes"]["covid"]["cut_less_uncut"]
+    lines = [
+        table(
+            "films | trained on | heat in the lungs | lungs of the film | hottest pixel in the lungs | films without heat",
+            rows,
+        ),
+        f"Cut less whole, on the {both['n']} films where both have heat: {_signed(both)}; of the COVID films {_signed(covid)}.",
+        table("trained on | randomised | rank correlation with the trained map | SSIM", weights),
+        table(
+            "trained on | films with Brixia scores | correlation over six zones | usual zones, without looking | hottest zone is the worst | by chance",
+            brixia,
+        ),
+    ]
+    fill(ROOT / "docs" / "explanation.md", "heat", "\n\n".join(lines))
+
+
+def _signed(found: dict[str, Any]) -> str:
+    low, high = found["difference_95_ci"]
+    return f"{found['difference']:+.3f} ({low:+.3f} to {high:+.3f})"
 
 
 def write_lung_folds() -> None:
-    lines = [
-        "| run | tested on | films | Dice | median | 5th percentile | HD95, px | surface distance, px |",
-        "| --- " * 8 + "|",
-    ]
+    rows = []
     runs = {
         "lungs": "ten folds by patient",
         "lungs-128": "ten folds by patient",
@@ -462,22 +460,24 @@ def write_lung_folds() -> None:
         parts = metrics["by_source"] if "cross-site" in run else {"all": metrics["pooled"], **metrics["by_source"]}
         for name, found in parts.items():
             dice = found["dice"]
-            lines.append(
-                f"| {how} | {name} | {dice['n']} | {interval(dice, 'mean')} | {dice['median']:.3f} | {dice['percentile_5']:.3f} | {found['hd95_px']['mean']:.1f} | {found['assd_px']['mean']:.2f} |"
-            )
-    fill(ROOT / "docs" / "explanation.md", "lung-folds", "\n".join(lines))
+            shares = [interval(dice, "mean"), f"{dice['median']:.3f}", f"{dice['percentile_5']:.3f}"]
+            distances = [f"{found['hd95_px']['mean']:.1f}", f"{found['assd_px']['mean']:.2f}"]
+            rows.append([how, name, dice["n"], *shares, *distances])
+    head = "run | tested on | films | Dice | median | 5th percentile | HD95, px | surface distance, px"
+    fill(ROOT / "docs" / "explanation.md", "lung-folds", table(head, rows))
 
 
 def write_load() -> None:
     found = results("serve")
-    lines = ["| clients | answers | films a second | p50 | p99 | peak memory | errors | mixed up |", "| --- " * 8 + "|"]
-    lines += [
-        f"| {row['clients']} | {row['answers']} | {row['films_per_s']} | {row['p50_s']:.2f} s | {row['p99_s']:.2f} s | {row['peak_mb']} MB | {row['errors']} | {row['mixed_up']} |"
-        for row in found["load"]
-    ]
+    plain = ("clients", "answers", "films_per_s")
+    rows = []
+    for row in found["load"]:
+        times = [f"{row[name]:.2f} s" for name in ("p50_s", "p99_s")]
+        rows.append([*(row[name] for name in plain), *times, f"{row['peak_mb']} MB", row["errors"], row["mixed_up"]])
     attack = found["hostile"]
     said = ", ".join(f"{n} times {code}" for code, n in attack["statuses"].items())
-    lines += [
+    lines = [
+        table("clients | answers | films a second | p50 | p99 | peak memory | errors | mixed up", rows),
         "",
         f"{found['film']} for {found['seconds']:.0f} s each, one analysing process, {found['cores']} cores, {found['date']}. Then {attack['uploads']:,} hostile uploads: {said}; memory {attack['memory_before_mb']} MB before and {attack['memory_after_mb']} MB after; the next film was answered with {attack['next_film']}.",
     ]
@@ -487,36 +487,31 @@ def write_load() -> None:
 def write_ablation() -> None:
     rows = results("ablation")
     columns = list(next(iter(rows.values())))
-    lines = [f"| variant | {' | '.join(columns)} |", "| --- " * (1 + len(columns)) + "|"]
-    for name, values in rows.items():
-        lines.append(f"| {name} | {' | '.join('-' if v is None else f'{v:.3f}' for v in values.values())} |")
-    fill(ROOT / "docs" / "explanation.md", "ablation", "\n".join(lines))
+    cells = ([name, *("-" if v is None else f"{v:.3f}" for v in values.values())] for name, values in rows.items())
+    fill(ROOT / "docs" / "explanation.md", "ablation", table(" | ".join(["variant", *columns]), cells))
 
 
 def write_studies() -> None:
-    lines = [
-        "| study | films | Cramer's V | films from one-class sources | class guessed from the file alone, AUC | patients a split by image leaks | fingerprint |"
-    ]
-    lines.append("| --- " * 7 + "|")
+    rows = []
     for name in ("paper", "three-class", "tuberculosis"):
         data, folds = results(f"studies/{name}"), results(f"studies/{name}-folds")
         audit, leaks = data["confounding"], folds["split_by_image"]
         file = audit["metadata_auc"]["file"]
         films = " + ".join(f"{n} {label}" for label, n in data["per_class"].items())
-        lines.append(
-            f"| `{name}` | {films} | {audit['cramers_v']:.2f} | {audit['share_single_class']:.0%} | {interval(file, 'auc')} "
-            f"| {leaks['leaking']} of {leaks['patients']} with several films | `{data['study']['fingerprint'][:12]}` |"
-        )
-    fill(ROOT / "docs" / "explanation.md", "studies", "\n".join(lines))
+        shares = [f"{audit['cramers_v']:.2f}", f"{audit['share_single_class']:.0%}", interval(file, "auc")]
+        leak = f"{leaks['leaking']} of {leaks['patients']} with several films"
+        rows.append([f"`{name}`", films, *shares, leak, f"`{data['study']['fingerprint'][:12]}`"])
+    head = "study | films | Cramer's V | films from one-class sources | class guessed from the file alone, AUC | patients a split by image leaks | fingerprint"
+    fill(ROOT / "docs" / "explanation.md", "studies", table(head, rows))
 
 
 def write_duplicates() -> None:
     found = results("duplicates")
-    lines = ["| planted copy, 300 films, seed 1 | found |", "| --- | --- |"]
-    lines += [f"| {name} | {values['found']:.1%} |" for name, values in found["planted"].items()]
+    planted = ([name, f"{values['found']:.1%}"] for name, values in found["planted"].items())
     index, phash, names = found["index"], found["index"]["equal_phash"], found["index"]["same_file_name_in_two_sources"]
     spanning, pairs = index["groups_spanning_sources"], index["pairs_found"]
-    lines += [
+    lines = [
+        table("planted copy, 300 films, seed 1 | found", planted),
         "",
         f"{found['films']:,} films of seven sets, {found['seconds']:.0f} s on two cores that were busy with a training (2026-11-23). Against the index: "
         f"{phash['direct']} of {phash['pairs']} pairs of equal perceptual hash, {names['direct']} of {names['pairs']} pairs of the same file name in two sets, "

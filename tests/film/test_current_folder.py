@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.serving import free_port
+from tests.support.waiting import free_port
 
 PROGRAM = Path(sysconfig.get_path("scripts")) / "lunglens"
 TRAPS = ["numpy", "lunglens", "json", "pydicom", "multiprocessing", "PIL", "site", "sitecustomize", "usercustomize"]

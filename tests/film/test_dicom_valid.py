@@ -19,7 +19,7 @@ from lunglens.film.dicom import dicom_results, read_source, refusal_results
 from lunglens.film.radiograph import read_radiograph
 from tests.dciodvfy import errors_of, needs_dciodvfy
 from tests.result_films import FILMS, changed
-from tests.serve.test_node import free_port
+from tests.support.waiting import free_port
 
 Results = dict[str, dict[str, bytes]]
 

@@ -22,7 +22,8 @@ from lunglens.jobs import local as local_module
 from lunglens.jobs.__main__ import main
 from lunglens.jobs.job import change_status, read_status, result_of, write_job
 from lunglens.jobs.local import Attempt, stop
-from tests.job_targets import STEPS, orbits
+from tests.job_targets import STEPS, job, orbits, said, steps_of
+from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,15 +38,6 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def console() -> Console:
     return Console(file=io.StringIO(), width=200)
-
-
-def job(folder: Path, function: str, **arguments: Any) -> Job:
-    return Job(folder.name, folder, f"tests.job_targets:{function}", arguments)
-
-
-def said(console: Console) -> str:
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
 
 
 # Running
@@ -231,18 +223,6 @@ def runner(tmp_path: Path) -> Iterator[Callable[[float], subprocess.Popen[bytes]
     for process in started:
         process.kill()
         process.wait()
-
-
-def wait_until(true: Callable[[], bool], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it never came to pass"
-        time.sleep(0.02)
-
-
-def steps_of(folder: Path) -> list[list[str]]:
-    trace = folder / "steps.txt"
-    return [line.split() for line in trace.read_text().splitlines()] if trace.exists() else []
 
 
 def is_alive(pid: int) -> bool:

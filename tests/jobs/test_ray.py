@@ -4,8 +4,7 @@ import io
 import os
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,12 @@ import pytest
 from rich.console import Console
 
 from lunglens.errors import ConfigurationError, DataError
-from lunglens.jobs import Job, run_jobs, run_jobs_on_ray
+from lunglens.jobs import run_jobs, run_jobs_on_ray
 from lunglens.jobs.display import Display
 from lunglens.jobs.job import read_status
 from lunglens.jobs.on_ray import _say_if_too_big, _work
-from tests.job_targets import orbits
+from tests.job_targets import job, orbits, said, steps_of
+from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 WORKER = {"object_store_memory": 80 * 2**20, "include_log_monitor": False}
@@ -55,29 +55,8 @@ def nodes(cluster: Any, node: Any) -> list[Any]:
     return [node, cluster.add_node(num_cpus=2, **WORKER)]
 
 
-def job(folder: Path, function: str, **arguments: Any) -> Job:
-    return Job(folder.name, folder, f"tests.job_targets:{function}", arguments)
-
-
-def steps_of(folder: Path) -> list[list[str]]:
-    trace = folder / "steps.txt"
-    return [line.split() for line in trace.read_text().splitlines()] if trace.exists() else []
-
-
-def said(console: Console) -> str:
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
-
-
 def parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-
-
-def wait_until(true: Callable[[], bool], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it never came to pass"
-        time.sleep(0.02)
 
 
 def test_small_jobs_share_a_gpu(tmp_path: Path, cluster: Any, node: Any, console: Console) -> None:

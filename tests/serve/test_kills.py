@@ -11,8 +11,9 @@ from lunglens.serve.settings import MIB, WorkerSettings
 from lunglens.serve.task import Task
 from lunglens.serve.worker_handle import AnalysingProcess
 from tests.node_kills import killed_node, processes_of
-from tests.node_parts import small_film, wait_for
+from tests.node_parts import small_film
 from tests.serving import server
+from tests.support.waiting import wait_until
 
 
 def test_a_process_that_is_replaced_leaves_none_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,9 +34,9 @@ def test_a_process_that_is_replaced_leaves_none_behind(tmp_path: Path, monkeypat
     answer = process.do(Task("analyse", tmp_path))
     assert (answer.status, answer.ended) == ("failed", "time")
     assert process.restarts == 1
-    wait_for(lambda: len(processes_of("SERVER_MARK_A")) == usual, 5)
+    wait_until(lambda: len(processes_of("SERVER_MARK_A")) == usual, 5)
     process.end()
-    wait_for(lambda: len(processes_of("SERVER_MARK_A")) <= 1, 5)  # multiprocessing's own, which counts resources
+    wait_until(lambda: len(processes_of("SERVER_MARK_A")) <= 1, 5)  # multiprocessing's own, which counts resources
 
 
 def test_a_killed_server_leaves_no_process(tmp_path: Path, rg_folder: Path) -> None:
@@ -47,7 +48,7 @@ def test_a_killed_server_leaves_no_process(tmp_path: Path, rg_folder: Path) -> N
             assert client.post("/api/analyses", files=files).status_code == 202
         os.kill(running.process.pid, signal.SIGKILL)
         running.process.wait()
-        wait_for(lambda: not processes_of("SERVER_MARK_B"), 5)
+        wait_until(lambda: not processes_of("SERVER_MARK_B"), 5)
 
 
 def test_a_node_that_is_killed_loses_nothing(tmp_path: Path, rg_folder: Path) -> None:

@@ -14,9 +14,10 @@ from PIL import Image
 
 from lunglens.serve.settings import MIB
 from tests.dicom_files import dataset_of, encoded
-from tests.node_parts import small_film, wait_for
+from tests.node_parts import small_film
 from tests.serve.test_hostile import memory_mb
 from tests.serving import Running, server
+from tests.support.waiting import wait_until
 
 STOW = b'POST /studies HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/related; type="application/dicom"; '
 STOW += b"boundary=x\r\nTransfer-Encoding: chunked\r\n\r\n9999999\r\n--x\r\nContent-Type: application/dicom\r\n\r\n"
@@ -60,7 +61,7 @@ def test_unfinished_uploads_are_held_on_disk_and_all_together_are_capped(running
         for connection in held:
             connection.close()
     # What has gone is counted no more.
-    wait_for(lambda: _is_taken(running, head, 60 * MIB), 20)
+    wait_until(lambda: _is_taken(running, head, 60 * MIB), 20)
 
 
 def _is_taken(running: Running, head: bytes, size: int) -> bool:
@@ -113,7 +114,7 @@ def test_who_does_not_read_the_answer_is_left(running: Running, picture: tuple[s
             got += len(part)
             if time.monotonic() - started < 4:
                 time.sleep(0.1)
-    wait_for(lambda: connections(running) == 0, 20)
+    wait_until(lambda: connections(running) == 0, 20)
     for connection in slow:
         connection.close()
 

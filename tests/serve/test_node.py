@@ -27,19 +27,8 @@ from lunglens.serve.settings import Peer
 from lunglens.serve.spool import Spool
 from lunglens.serve.task import Answer
 from tests.dicom_files import encoded
-from tests.node_parts import (
-    Inside,
-    archive,
-    associate,
-    dataset_of,
-    free_port,
-    node,
-    put,
-    put_results,
-    small_film,
-    store,
-    wait_for,
-)
+from tests.node_parts import Inside, archive, associate, dataset_of, node, put, put_results, small_film, store
+from tests.support.waiting import free_port, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +51,8 @@ def test_a_film_is_taken_analysed_and_its_results_sent_on(film: Path, analyzer: 
         source.SOPClassUID = source.file_meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation
         source.SOPInstanceUID = source.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.generate_uid()
         assert store(running.port, source) == 0
-        wait_for(lambda: len(receiver.kept) == 8)
-        wait_for(lambda: not any((tmp_path / "outgoing").iterdir()))
+        wait_until(lambda: len(receiver.kept) == 8)
+        wait_until(lambda: not any((tmp_path / "outgoing").iterdir()))
     assert sorted({str(dataset.Modality) for dataset in receiver.kept}) == ["OT", "SEG", "SR"]
     assert {str(dataset.StudyInstanceUID) for dataset in receiver.kept} == {str(source.StudyInstanceUID)}
     assert not any(path.is_file() and path.suffix == ".dcm" for path in tmp_path.rglob("*"))
@@ -92,8 +81,8 @@ def test_films_that_come_thick_and_fast_are_all_analysed(film: Path, analyzer: A
         for _ in range(60):
             assert association.send_c_store(small).Status == 0
         association.release()
-        wait_for(lambda: len({task.folder.name for task in counted.tasks}) == 60)
-        wait_for(lambda: not list((tmp_path / "incoming").iterdir()))
+        wait_until(lambda: len({task.folder.name for task in counted.tasks}) == 60)
+        wait_until(lambda: not list((tmp_path / "incoming").iterdir()))
 
 
 def test_a_full_spool_turns_films_away(film: Path, analyzer: Analyzer, tmp_path: Path) -> None:
@@ -107,7 +96,7 @@ def test_results_wait_for_a_receiver_that_has_no_room_and_one_that_is_refused_bl
     spool = Spool(tmp_path)
     put_results(spool, results)
     with archive(answers=(0xA700, 0x0110, 0xC000, 0xB000, 0x0111)) as receiver, node(tmp_path, receiver.port, analyzer):
-        wait_for(lambda: not any(spool.outgoing.iterdir()))
+        wait_until(lambda: not any(spool.outgoing.iterdir()))
         # One was put aside, one taken with a warning, one was there already.
         assert len(receiver.kept) == 1
     assert len(list(spool.quarantine.rglob("*.dcm"))) == 1
@@ -126,13 +115,13 @@ def test_fifty_results_survive_kill_9_and_a_dead_receiver(results: dict[str, byt
     command += ["--spool", str(tmp_path), "--port", "0"]
     log = (tmp_path / "log.txt").open("wb")
     first = subprocess.Popen(command, stderr=log)
-    wait_for(lambda: (tmp_path / "log.txt").read_text().count("next try in") >= 2)
+    wait_until(lambda: (tmp_path / "log.txt").read_text().count("next try in") >= 2)
     os.kill(first.pid, signal.SIGKILL)
     first.wait()
     assert len(spool.undelivered()) == 50
     with archive(port) as receiver:
         second = subprocess.Popen(command, stderr=log)
-        wait_for(lambda: not spool.undelivered())
+        wait_until(lambda: not spool.undelivered())
         second.send_signal(signal.SIGTERM)
         assert second.wait(30) == 0
     # Exactly once each: none was lost, none was sent twice.
@@ -147,7 +136,7 @@ def test_killed_with_a_film_at_hand_it_goes_on(film: Path, tmp_path: Path) -> No
         command = [sys.executable, "-m", "lunglens", "node", "--send-to", f"ARCHIVE@127.0.0.1:{receiver.port}"]
         with (tmp_path / "log.txt").open("wb") as log:
             process = subprocess.Popen([*command, "--spool", str(tmp_path), "--port", "0"], stderr=log)
-        wait_for(lambda: len(receiver.kept) == 4)
+        wait_until(lambda: len(receiver.kept) == 4)
         second = subprocess.run(
             [*command, "--spool", str(tmp_path), "--port", "0"], capture_output=True, text=True, check=False
         )
@@ -177,8 +166,8 @@ def test_dcmtk_sends_to_the_node_and_takes_its_results(film: Path, analyzer: Ana
             to_us = ["-aec", "LUNGLENS", "127.0.0.1", str(running.port)]
             assert subprocess.run(["echoscu", *to_us], check=False).returncode == 0
             assert subprocess.run(["storescu", *to_us, str(film)], check=False).returncode == 0
-            wait_for(lambda: len(list((tmp_path / "received").iterdir())) == 4)
-            wait_for(lambda: not any((tmp_path / "spool" / "outgoing").iterdir()))
+            wait_until(lambda: len(list((tmp_path / "received").iterdir())) == 4)
+            wait_until(lambda: not any((tmp_path / "spool" / "outgoing").iterdir()))
         for path in (tmp_path / "received").iterdir():
             assert subprocess.run(["dcmdump", str(path)], capture_output=True, check=False).returncode == 0
     finally:
@@ -207,13 +196,13 @@ def test_orthanc_keeps_the_results_in_the_film_s_study(film: Path, analyzer: Ana
         ["Orthanc", str(tmp_path / "orthanc.json")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        wait_for(up)
+        wait_until(up)
         association = associate(dicom, ComputedRadiographyImageStorage, called="ARCHIVE")
         assert association.send_c_store(pydicom.dcmread(film)).Status == 0
         association.release()
         with node(tmp_path / "spool", dicom, analyzer) as running:
             assert store(running.port, pydicom.dcmread(film)) == 0
-            wait_for(lambda: len(json.loads(ask("/instances"))) == 5)
+            wait_until(lambda: len(json.loads(ask("/instances"))) == 5)
         assert len(json.loads(ask("/studies"))) == len(json.loads(ask("/patients"))) == 1
         assert len(json.loads(ask("/series"))) == 5
         kinds = {}

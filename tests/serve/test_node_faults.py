@@ -28,20 +28,8 @@ from lunglens.serve.settings import MIB
 from lunglens.serve.spool import Spool
 from lunglens.serve.task import FILM, Answer, Task
 from tests.dicom_files import encoded
-from tests.node_parts import (
-    Inside,
-    archive,
-    associate,
-    dataset_of,
-    echoes,
-    free_port,
-    node,
-    put,
-    put_results,
-    small_film,
-    store,
-    wait_for,
-)
+from tests.node_parts import Inside, archive, associate, dataset_of, echoes, node, put, put_results, small_film, store
+from tests.support.waiting import free_port, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -116,8 +104,8 @@ def test_strays_stop_neither_the_analysis_nor_the_delivery(
     count = strays(spool.incoming) + strays(spool.outgoing) - 1 + strays(ours) - 6  # our folder; and its own six files
     with archive() as receiver, node(tmp_path, receiver.port, analyzer) as running:
         assert store(running.port, small_film(film, 1)) == 0
-        wait_for(lambda: receiver.films() == {"FILM0": 4, "FILM1": 4})
-        wait_for(lambda: not any(spool.incoming.iterdir()) and not any(spool.outgoing.iterdir()))
+        wait_until(lambda: receiver.films() == {"FILM0": 4, "FILM1": 4})
+        wait_until(lambda: not any(spool.incoming.iterdir()) and not any(spool.outgoing.iterdir()))
         assert running.is_ready
     # What is empty is deleted, not kept: of the folders in `outgoing`, two.
     assert sum(len(list(aside.iterdir())) for aside in spool.quarantine.iterdir() if aside.is_dir()) == count - 2
@@ -155,8 +143,8 @@ def test_damaged_results_are_made_anew_and_block_no_others(
     damage(kind, lost / "report.sr.dcm")
     put(spool, small_film(film, 1))
     with archive() as receiver, node(tmp_path, receiver.port, analyzer):
-        wait_for(lambda: receiver.films() == {"FILM0": 4, "FILM1": 4})
-        wait_for(lambda: not any(spool.outgoing.iterdir()))
+        wait_until(lambda: receiver.films() == {"FILM0": 4, "FILM1": 4})
+        wait_until(lambda: not any(spool.outgoing.iterdir()))
     assert set(Counter(receiver.uids()).values()) == {1}
     assert [path.name for path in spool.quarantine.rglob("*.dcm")] == ["report.sr.dcm"]
 
@@ -180,8 +168,8 @@ def test_damaged_films_in_the_spool_are_kept_aside_and_block_no_others(
     damage(kind, spool.incoming / name / FILM)
     (spool.incoming / ("8" * 32 + ".1.dcm")).write_bytes(encoded(small_film(film, 1)))  # as version 0.1.0 left it
     with archive() as receiver, node(tmp_path, receiver.port, analyzer):
-        wait_for(lambda: receiver.films()["FILM1"] == 4)
-        wait_for(lambda: not any(spool.incoming.iterdir()) and not any(spool.outgoing.iterdir()))
+        wait_until(lambda: receiver.films()["FILM1"] == 4)
+        wait_until(lambda: not any(spool.incoming.iterdir()) and not any(spool.outgoing.iterdir()))
     assert (spool.quarantine / name / "film.dcm").exists()
     assert len((spool.quarantine / f"{name}.txt").read_text()) > 10
     assert receiver.films()["FILM0"] == (1 if kind == "truncated" else 0)  # a report, where the header can be read
@@ -218,7 +206,7 @@ def test_a_film_that_ends_its_process_waits_behind_the_others_and_is_kept_aside(
 
     process = Inside(analyzer, before)
     with archive() as receiver, node(tmp_path, receiver.port, process):
-        wait_for(lambda: receiver.films() == {"FILM0": 1, "FILM1": 4, "FILM2": 4})
+        wait_until(lambda: receiver.films() == {"FILM0": 1, "FILM1": 4, "FILM2": 4})
     turns = [task.folder.name for task in process.tasks]
     assert turns == [bad, *good, *[bad] * (MOST_TRIES - 1), bad]
     assert told == [("it ended the process", "unreadable")]
@@ -234,7 +222,7 @@ def test_a_process_that_does_not_start_condemns_no_film(
     put(spool, small_film(film))
     process = Inside(analyzer, lambda _: answers.pop() if answers else None)
     with archive() as receiver, node(tmp_path, receiver.port, process):
-        wait_for(lambda: receiver.films() == {"FILM0": 4})
+        wait_until(lambda: receiver.films() == {"FILM0": 4})
     assert spool.quarantined() == 0
 
 
@@ -247,8 +235,8 @@ def test_an_error_of_the_node_itself_is_its_film_s_matter(
     real = Spool.begin
     monkeypatch.setattr(Spool, "begin", lambda self, folder: 1 / 0 if folder.name == bad else real(self, folder))
     with archive() as receiver, node(tmp_path, receiver.port, analyzer) as running:
-        wait_for(lambda: receiver.films() == {"FILM1": 4})
-        wait_for(lambda: not any(spool.incoming.iterdir()))
+        wait_until(lambda: receiver.films() == {"FILM1": 4})
+        wait_until(lambda: not any(spool.incoming.iterdir()))
         assert running.is_ready
     assert spool.quarantined() == 1
     assert len(list(spool.quarantine.rglob(FILM))) == 1
@@ -273,9 +261,9 @@ def test_a_thread_that_ends_is_begun_anew(
 
         monkeypatch.setattr(Spool, name, failing)
     with archive() as receiver, node(tmp_path, receiver.port, analyzer) as running:
-        wait_for(lambda: receiver.films() == {"FILM0": 4})
-        wait_for(lambda: running.is_ready)
-        wait_for(lambda: '"threads": 3' in (tmp_path / "status.json").read_text())
+        wait_until(lambda: receiver.films() == {"FILM0": 4})
+        wait_until(lambda: running.is_ready)
+        wait_until(lambda: '"threads": 3' in (tmp_path / "status.json").read_text())
 
 
 def test_status_tells_what_waits_and_whether_the_node_is_ready(
@@ -285,12 +273,12 @@ def test_status_tells_what_waits_and_whether_the_node_is_ready(
     process = Inside(analyzer)
     with node(tmp_path, free_port(), process) as running:
         assert store(running.port, small_film(film)) == 0
-        wait_for(lambda: json.loads((tmp_path / "status.json").read_text())["films"])
-        wait_for(lambda: json.loads((tmp_path / "status.json").read_text())["undelivered"] == 4)
+        wait_until(lambda: json.loads((tmp_path / "status.json").read_text())["films"])
+        wait_until(lambda: json.loads((tmp_path / "status.json").read_text())["undelivered"] == 4)
         status = json.loads((tmp_path / "status.json").read_text())
         assert (status["ready"], status["waiting"], status["films"]) == (True, 0, {"analyzed": 1})
         process.is_ready = False
-        wait_for(lambda: not json.loads((tmp_path / "status.json").read_text())["ready"])
+        wait_until(lambda: not json.loads((tmp_path / "status.json").read_text())["ready"])
         process.is_ready = True
         assert running.is_ready
         monkeypatch.setattr(
@@ -312,7 +300,7 @@ def test_films_that_are_refused_or_unreadable_are_answered_or_not(
         with archive() as receiver, node(spool.folder, receiver.port, analyzer, answer_refused=answered) as running:
             for sent in (leg, broken, small_film(film)):
                 assert store(running.port, sent) == 0
-            wait_for(lambda receiver=receiver: receiver.films()["FILM0"] == 4)  # type: ignore[misc]
+            wait_until(lambda receiver=receiver: receiver.films()["FILM0"] == 4)  # type: ignore[misc]
         assert receiver.films() == ({"FILM0": 4, "FILM1": 1, "FILM2": 1} if answered else {"FILM0": 4})
         assert spool.quarantined() == 1  # what was refused is no damage
     assert [code for _, code in told] == ["modality", "unreadable"] * 2
@@ -325,10 +313,10 @@ def test_the_log_can_be_followed_and_holds_nothing_of_the_patient(
     sent = small_film(film)
     with archive() as receiver, node(tmp_path, receiver.port, analyzer, allowed=("MODALITY",)) as running:
         assert store(running.port, sent) == 0
-        wait_for(lambda: said.text.count("delivered,") == 4)
+        wait_until(lambda: said.text.count("delivered,") == 4)
         assert associate(running.port, sent.SOPClassUID, calling="STRANGER").is_rejected
         assert associate(running.port, sent.SOPClassUID, called="ANOTHER").is_rejected
-        wait_for(lambda: said.text.count("was rejected") == 2)
+        wait_until(lambda: said.text.count("was rejected") == 2)
     who = f"instance {hashed(sent.SOPInstanceUID)}, study {hashed(sent.StudyInstanceUID)}, from MODALITY at 127.0.0.1"
     assert said.text.count(who) == 5  # analysed, and four times delivered
     assert "from STRANGER at 127.0.0.1: its title is not allowed" in said.text
@@ -349,8 +337,8 @@ def test_a_film_is_on_disk_while_it_comes_and_is_broken_off_at_its_limit(
     with node(tmp_path, free_port(), analyzer, most_film_bytes=16 * MIB) as running:
         association = associate(running.port, large.SOPClassUID)
         assert association.send_c_store(large).get("Status") is None
-        wait_for(lambda: "it is larger than" in said.text)
-        wait_for(lambda: not association.is_established)
+        wait_until(lambda: "it is larger than" in said.text)
+        wait_until(lambda: not association.is_established)
         assert echoes(running.port)
         assert sum(path.stat().st_size for path in (tmp_path / "receiving").iterdir()) <= 16 * MIB
         running.spool.sweep(0)
@@ -425,9 +413,9 @@ def test_senders_that_break_the_rules_end_only_their_own_association(
         for _ in range(3):  # together more than there may be at a time
             for kind in HOSTILE:
                 hostile_sender(running, kind, sent)
-        wait_for(lambda: echoes(running.port), 20)
+        wait_until(lambda: echoes(running.port), 20)
         assert store(running.port, sent) == 0
-        wait_for(lambda: receiver.films() == {"FILM0": 4})
+        wait_until(lambda: receiver.films() == {"FILM0": 4})
         assert running.is_ready
 
 
@@ -436,6 +424,6 @@ def test_a_sender_that_stops_in_the_middle_is_left(film: Path, analyzer: Analyze
         stuck = [socket.create_connection(("127.0.0.1", running.port)) for _ in range(70)]
         for connection in stuck[:20]:
             connection.sendall(b"\x01\x00\x00\x00\x01\x00half a request")
-        wait_for(lambda: echoes(running.port), 30)
+        wait_until(lambda: echoes(running.port), 30)
         for connection in stuck:
             connection.close()

@@ -31,6 +31,8 @@ from lunglens.study.sources.download import NOTE, get
 from lunglens.study.sources.http_file import _retry_after_s
 from lunglens.study.sources.registry import Download, Source
 from lunglens.study.sources.retry import Patience
+from tests.hostile import zipped
+from tests.support.waiting import wait_until
 
 HASTY = Patience(attempts=3, first_wait_s=0.01, longest_wait_s=5, stall_s=0.3)
 FILE = bytes(range(256)) * 2000  # half a megabyte
@@ -137,14 +139,6 @@ def cut(at: int) -> Callable[[Handler], None]:
 def status(code: int, **headers: str) -> Callable[[Handler], None]:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return lambda handler: handler.answer(code, headers=named)
-
-
-def zipped(files: dict[str, bytes]) -> bytes:
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as pack:
-        for name, content in files.items():
-            pack.writestr(name, content)
-    return stream.getvalue()
 
 
 def tarred(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
@@ -330,13 +324,6 @@ def start_get(to: Path, kind: str, *urls: str) -> subprocess.Popen[bytes]:
     )
 
 
-def wait_for(happened: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not happened():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.01)
-
-
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_killed_download_goes_on_with_the_file_that_it_was_at(
     server: Server, tmp_path: Path, how: signal.Signals
@@ -350,7 +337,7 @@ def test_a_killed_download_goes_on_with_the_file_that_it_was_at(
     urls = [f"{server.url}/first.csv", f"{server.url}/set/film.bin"]
     part = tmp_path / "set.part" / "film.bin.part"
     patient = start_get(tmp_path, "http", *urls)
-    wait_for(lambda: part.exists() and part.stat().st_size > 250_000)
+    wait_until(lambda: part.exists() and part.stat().st_size > 250_000)
     patient.send_signal(how)
     patient.communicate()
     server.requests = []

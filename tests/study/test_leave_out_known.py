@@ -1,6 +1,5 @@
 """Films to test on: none that another study knows, and no model is tested on a study that was not kept apart."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from rich.console import Console
 
 from lunglens.errors import DataError, OutputError
 from lunglens.film.preprocess import resize
-from lunglens.jobs import Job, JobResult, run_jobs
 from lunglens.study.config import load_config
 from lunglens.study.folder import Study, load_study
 from lunglens.study.folds import FoldSettings, write_folds
@@ -21,13 +19,10 @@ from lunglens.study.leave_out_known import by_apart
 from lunglens.train.crossval.classifier import crossval_classifier
 from tests.phantom import save_png
 from tests.study_folder import study_folder
+from tests.support.runs import run_here
 
 QUICK = load_config(Path(__file__).parents[2] / "src" / "lunglens" / "configs" / "quick.toml").classifier
 CONSOLE = Console(quiet=True)
-
-
-def runner(jobs: Sequence[Job], console: Console) -> list[JobResult]:
-    return run_jobs(jobs, 2, console)
 
 
 def blobs(seed: int) -> NDArray[np.float32]:
@@ -78,9 +73,9 @@ def test_every_fold_s_model_is_tested_on_the_unseen_study(tmp_path: Path) -> Non
     unseen = renamed(study, "cd" * 32, apart_from=(study.fingerprint,))
     unseen.table.loc[:5, "group_id"] = ""  # of some, the patient is not known
     out = tmp_path / "run"
-    first = crossval_classifier(study, QUICK, out, runner, CONSOLE)
+    first = crossval_classifier(study, QUICK, out, run_here, CONSOLE)
     results = {path: path.stat().st_mtime_ns for path in out.glob("folds/*/result.json")}
-    metrics = crossval_classifier(study, QUICK, out, runner, CONSOLE, unseen)
+    metrics = crossval_classifier(study, QUICK, out, run_here, CONSOLE, unseen)
     # The folds are not trained again, and what they have given is not touched.
     assert {path: path.stat().st_mtime_ns for path in out.glob("folds/*/result.json")} == results
     assert metrics.pooled == first.pooled
@@ -101,17 +96,17 @@ def test_a_study_that_was_not_kept_apart_is_refused(tmp_path: Path) -> None:
     study = load_study(study_folder(tmp_path / "study", 4, both=True))
     write_folds(study, FoldSettings(folds=2))
     with pytest.raises(DataError, match="--apart-from"):
-        crossval_classifier(study, QUICK, tmp_path / "run", runner, CONSOLE, renamed(study, "cd" * 32))
+        crossval_classifier(study, QUICK, tmp_path / "run", run_here, CONSOLE, renamed(study, "cd" * 32))
     others = renamed(study, "cd" * 32, apart_from=(study.fingerprint,), classes=("covid", "tuberculosis"))
     with pytest.raises(DataError, match="its classes"):
-        crossval_classifier(study, QUICK, tmp_path / "run", runner, CONSOLE, others)
+        crossval_classifier(study, QUICK, tmp_path / "run", run_here, CONSOLE, others)
     assert not (tmp_path / "run").exists()
 
 
 def test_other_folds_of_the_study_are_another_run(tmp_path: Path) -> None:
     study = load_study(study_folder(tmp_path / "study", 6, both=True))
     write_folds(study, FoldSettings(folds=2))
-    crossval_classifier(study, QUICK, tmp_path / "run", runner, CONSOLE)
+    crossval_classifier(study, QUICK, tmp_path / "run", run_here, CONSOLE)
     write_folds(study, FoldSettings(folds=2, seed=5))
     with pytest.raises(OutputError, match="other folds"):
-        crossval_classifier(study, QUICK, tmp_path / "run", runner, CONSOLE)
+        crossval_classifier(study, QUICK, tmp_path / "run", run_here, CONSOLE)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,6 @@ from lunglens.evaluate.compare import compare
 from lunglens.evaluate.figures.comparison import write_comparison
 from lunglens.evaluate.figures.style import spread
 from lunglens.film.parameters import View
-from lunglens.jobs import Job, JobResult, run_jobs
 from lunglens.study.config import load_config
 from lunglens.study.folder import load_study
 from lunglens.study.folds import FoldSettings, write_folds
@@ -28,14 +27,11 @@ from lunglens.train.crossval.lungs import crossval_lungs
 from lunglens.train.crossval.oof_heatmaps import on_whole_film, randomised, read_heat_run
 from lunglens.train.networks.classifier import Classifier
 from tests.study_folder import HOSTILE, study_folder
+from tests.support.runs import run_here
 
 CONFIG = load_config(Path(__file__).parents[2] / "src" / "lunglens" / "configs" / "quick.toml")
 QUICK, LUNGS = CONFIG.classifier, CONFIG.lungs
 CONSOLE = Console(quiet=True)
-
-
-def runner(jobs: Sequence[Job], console: Console) -> list[JobResult]:
-    return run_jobs(jobs, 2, console)
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +41,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]
     study = load_study(study_folder(root / "study", 6, both=True))
     write_folds(study, FoldSettings(folds=2))
     whole = QUICK.model_copy(update={"view": QUICK.view.model_copy(update={"cut": False})})
-    crossval_classifier(study, whole, root / "uncut", runner, CONSOLE)
-    crossval_classifier(study, QUICK, root / "cut", runner, CONSOLE)
+    crossval_classifier(study, whole, root / "uncut", run_here, CONSOLE)
+    crossval_classifier(study, QUICK, root / "cut", run_here, CONSOLE)
     return study.folder, root / "uncut", root / "cut"
 
 
@@ -87,8 +83,8 @@ def test_runs_that_cannot_be_compared_are_refused(folders: tuple[Path, Path, Pat
     study, uncut, cut = folders
     with pytest.raises(DataError, match="swap the runs"):
         explain(load_study(study), cut, uncut, tmp_path / "out", ExplainSettings(), CONSOLE)
-    other = load_study(study)
-    other.description["fingerprint"] = "ef" * 32
+    known = load_study(study)
+    other = replace(known, record=known.record.model_copy(update={"fingerprint": "ef" * 32}))
     with pytest.raises(DataError, match="another study"):
         explain(other, uncut, cut, tmp_path / "out", ExplainSettings(), CONSOLE)
     with pytest.raises(DataError, match="no run of crossval classifier"):
@@ -102,7 +98,7 @@ def test_the_report_of_the_study_puts_all_results_on_one_page(
     study, uncut, cut = folders
     explain(load_study(study), uncut, cut, tmp_path / "heat", ExplainSettings(cases=1), CONSOLE)
     write_comparison(compare([uncut, cut]), tmp_path / "compared")
-    crossval_lungs(phantom_root, LUNGS, FoldSettings(folds=2), tmp_path / "lungs", runner, CONSOLE)
+    crossval_lungs(phantom_root, LUNGS, FoldSettings(folds=2), tmp_path / "lungs", run_here, CONSOLE)
     page = write_results_report(
         study,
         Inputs((uncut, cut), lungs=(tmp_path / "lungs",), compared=tmp_path / "compared", heat=tmp_path / "heat"),

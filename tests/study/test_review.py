@@ -138,16 +138,29 @@ def page(browser: Any, study: Path) -> Iterator[Any]:
     opened.on("pageerror", lambda error: errors.append(str(error)))
     opened.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     opened.goto((study / "review.html").as_uri())
+    opened.wait_for_selector("body[data-ready]")
     yield opened
     context.close()
     assert errors == []
 
 
-def press(page: Any, *keys: str) -> str:
-    """Press keys one after the other; what the page then says of the film."""
+def press(page: Any, *keys: str) -> None:
+    """Press keys one after the other."""
     for key in keys:
         page.keyboard.press(key)
-    return str(page.inner_text("#status"))
+
+
+def shows(page: Any, text: str, of: str = "#status") -> None:
+    """Wait until the page says this of the film, or in another place; whoever reads at once may read too early."""
+    from playwright.sync_api import expect
+
+    expect(page.locator(of)).to_have_text(text, timeout=20_000)
+
+
+def after(page: Any, *keys: str, status: str) -> None:
+    """Press keys; the page then says this of the film."""
+    press(page, *keys)
+    shows(page, status)
 
 
 def saved(page: Any, folder: Path) -> list[list[str]]:
@@ -161,73 +174,73 @@ def saved(page: Any, folder: Path) -> list[list[str]]:
 
 
 def test_keys_page_through_the_films(page: Any) -> None:
-    assert page.inner_text("#status") == "Film 1 of 8: stays in"
-    assert press(page, "ArrowRight", "j", "Space") == "Film 4 of 8: stays in"
-    assert press(page, "k", "ArrowLeft") == "Film 2 of 8: stays in"
-    assert press(page, "End", "j") == "Film 8 of 8: stays in"
-    assert page.inner_text("#message") == "That was the last one."
-    assert press(page, "Home", "k") == "Film 1 of 8: stays in"
+    shows(page, "Film 1 of 8: stays in")
+    after(page, "ArrowRight", "j", "Space", status="Film 4 of 8: stays in")
+    after(page, "k", "ArrowLeft", status="Film 2 of 8: stays in")
+    after(page, "End", "j", status="Film 8 of 8: stays in")
+    shows(page, "That was the last one.", "#message")
+    after(page, "Home", "k", status="Film 1 of 8: stays in")
 
 
 def test_numbers_mark_and_unmark_a_film_and_0_clears_it(page: Any) -> None:
-    assert press(page, "1", "4") == "Film 1 of 8: out (side view, equipment)"
+    after(page, "1", "4", status="Film 1 of 8: out (side view, equipment)")
     assert page.get_attribute('[data-reason="equipment"]', "aria-pressed") == "true"
-    assert press(page, "1") == "Film 1 of 8: out (equipment)"
-    assert press(page, "0") == "Film 1 of 8: stays in"
+    after(page, "1", status="Film 1 of 8: out (equipment)")
+    after(page, "0", status="Film 1 of 8: stays in")
     assert page.get_attribute('[data-reason="equipment"]', "aria-pressed") == "false"
 
 
 def test_every_reason_has_its_key_and_its_button(page: Any) -> None:
     for number, reason in enumerate(REASONS, 1):
-        assert press(page, str(number)) == f"Film 1 of 8: out ({reason})"
+        after(page, str(number), status=f"Film 1 of 8: out ({reason})")
         page.click(f'[data-reason="{reason}"]')
-        assert page.inner_text("#status") == "Film 1 of 8: stays in"
+        shows(page, "Film 1 of 8: stays in")
 
 
 def test_after_a_click_space_pages_on(page: Any) -> None:
     page.click('[data-reason="marker"]')
-    assert press(page, "Space") == "Film 2 of 8: stays in"
-    assert page.inner_text("#progress") == "2 of 8 seen, 1 marked"
+    after(page, "Space", status="Film 2 of 8: stays in")
+    shows(page, "2 of 8 seen, 1 marked", "#progress")
 
 
 def test_m_shows_and_hides_the_outline_which_lies_on_the_picture(page: Any) -> None:
     outline = page.locator("#outline")
-    assert outline.is_visible()
+    outline.wait_for(state="visible")
     box, stage = outline.bounding_box(), page.locator("#stage").bounding_box()
     assert box["width"] / box["height"] == pytest.approx(384 / 300, rel=0.02)
     assert box["x"] + box["width"] / 2 == pytest.approx(stage["x"] + stage["width"] / 2, abs=2)
     press(page, "m")
-    assert not outline.is_visible()
+    outline.wait_for(state="hidden")
     press(page, "j", "m")
-    assert outline.is_visible()
+    outline.wait_for(state="visible")
 
 
 def test_f_shows_marked_then_unmarked_films(page: Any) -> None:
     press(page, "j", "2", "j", "j", "3", "Home")
-    assert press(page, "f") == "Film 1 of 2: out (washed out)"
-    assert press(page, "j") == "Film 2 of 2: out (marker)"
-    assert press(page, "f", "Home") == "Film 1 of 6: stays in"
+    after(page, "f", status="Film 1 of 2: out (washed out)")
+    after(page, "j", status="Film 2 of 2: out (marker)")
+    after(page, "f", "Home", status="Film 1 of 6: stays in")
     # Marking a film takes it off this list, but not from under one's eyes.
-    assert press(page, "1") == "Film outside this choice of 5: out (side view)"
-    assert press(page, "j") == "Film 1 of 5: stays in"
+    after(page, "1", status="Film outside this choice of 5: out (side view)")
+    after(page, "j", status="Film 1 of 5: stays in")
 
 
 def test_films_are_chosen_by_class_and_source(page: Any) -> None:
     page.select_option("#class", "other")
-    assert page.inner_text("#status") == "Film 1 of 4: stays in"
+    shows(page, "Film 1 of 4: stays in")
     assert "class other" in page.inner_text("#caption")
     page.select_option("#source", "here")
-    assert page.inner_text("#nothing") == "No film fits this choice."
+    shows(page, "No film fits this choice.", "#nothing")
     assert page.locator('[data-reason="marker"]').is_disabled()
     page.select_option("#class", "")
-    assert page.inner_text("#status") == "Film 1 of 4: stays in"
+    shows(page, "Film 1 of 4: stays in")
 
 
 def test_marks_are_kept_when_the_page_is_opened_again(page: Any) -> None:
     press(page, "j", "j", "5")
     page.reload()
-    assert page.inner_text("#status") == "Film 3 of 8: out (PDF scan)"
-    assert page.inner_text("#progress") == "3 of 8 seen, 1 marked"
+    shows(page, "Film 3 of 8: out (PDF scan)")
+    shows(page, "3 of 8 seen, 1 marked", "#progress")
 
 
 def test_the_saved_list_names_the_marked_films_as_curate_reads_them(page: Any, tmp_path: Path) -> None:
@@ -248,7 +261,7 @@ def test_an_imported_list_comes_back_with_films_that_are_not_in_the_study(page: 
     page.set_input_files("#import", old)
     page.wait_for_function("document.getElementById('message').textContent !== ''")
     assert page.inner_text("#message").startswith("3 lines read: 2 of this study, 1 of films that are not in it")
-    assert page.inner_text("#status") == "Film 1 of 8: out (marker)"
+    shows(page, "Film 1 of 8: out (marker)")
     press(page, "j", "3")
     assert saved(page, tmp_path) == [
         ["image", "reason"],
@@ -264,16 +277,15 @@ def test_a_list_of_something_else_is_refused(page: Any, tmp_path: Path) -> None:
     page.set_input_files("#import", tmp_path / "x.csv")
     page.wait_for_function("document.getElementById('message').textContent !== ''")
     assert "no exclude.csv" in page.inner_text("#message")
-    assert page.inner_text("#progress") == "1 of 8 seen, 0 marked"
+    shows(page, "1 of 8 seen, 0 marked", "#progress")
 
 
 def test_help_opens_with_a_question_mark_and_then_keys_do_not_mark(page: Any) -> None:
     press(page, "?")
-    assert page.locator("#help").is_visible()
-    press(page, "1")
-    press(page, "Escape")
-    assert not page.locator("#help").is_visible()
-    assert page.inner_text("#status") == "Film 1 of 8: stays in"
+    page.locator("#help").wait_for(state="visible")
+    press(page, "1", "Escape")
+    page.locator("#help").wait_for(state="hidden")
+    shows(page, "Film 1 of 8: stays in")
 
 
 def test_screen_readers_hear_what_film_it_is_and_what_was_decided(page: Any) -> None:

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,6 @@ from PIL import Image
 from rich.console import Console
 
 from lunglens.errors import DataError, OutputError
-from lunglens.jobs import Job, JobResult, run_jobs
 from lunglens.study.config import load_config
 from lunglens.study.config.training import ClassifierConfig
 from lunglens.study.folder import load_study
@@ -24,14 +22,11 @@ from lunglens.study.folds import FoldSettings, make_folds, parts_of, read_folds,
 from lunglens.train.crossval import classifier as crossval
 from lunglens.train.crossval.lungs import crossval_lungs
 from tests.study_folder import study_folder
+from tests.support.runs import run_here
 
 CONFIG = Path(__file__).parents[2] / "src" / "lunglens" / "configs" / "quick.toml"
 QUICK = load_config(CONFIG)
 CONSOLE = Console(quiet=True)
-
-
-def runner(jobs: Sequence[Job], console: Console) -> list[JobResult]:
-    return run_jobs(jobs, 2, console)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +39,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "classifier"
-    crossval.crossval_classifier(load_study(study), QUICK.classifier, out, runner, CONSOLE)
+    crossval.crossval_classifier(load_study(study), QUICK.classifier, out, run_here, CONSOLE)
     return out
 
 
@@ -78,18 +73,21 @@ def test_the_run_says_what_it_is_and_measures_what_it_predicted(study: Path, run
 
 def test_finished_folds_are_not_run_again_and_another_run_is_refused(study: Path, run: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in run.glob("folds/*/result.json")}
-    crossval.crossval_classifier(load_study(study), QUICK.classifier, run, runner, CONSOLE)
+    crossval.crossval_classifier(load_study(study), QUICK.classifier, run, run_here, CONSOLE)
     assert {path: path.stat().st_mtime_ns for path in run.glob("folds/*/result.json")} == before
     other = QUICK.classifier.model_copy(update={"dropout": 0.25})
     with pytest.raises(OutputError, match="another config"):
-        crossval.crossval_classifier(load_study(study), other, run, runner, CONSOLE)
+        crossval.crossval_classifier(load_study(study), other, run, run_here, CONSOLE)
 
 
 def test_killed_in_a_fold_and_started_again_ends_with_the_same_digits(study: Path, run: Path, tmp_path: Path) -> None:
     out = tmp_path / "killed"
     command = [sys.executable, "-m", "lunglens", "crossval", "classifier", str(study), "--out", str(out)]
     command += ["--config", str(CONFIG), "--jobs", "2"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}  # sums depend on the number of threads
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, env=environment
+    )
     checkpoint = out / "folds" / "2" / "checkpoints" / "last.ckpt"
     deadline = time.monotonic() + 300
     while not checkpoint.exists():  # one of the third fold's two epochs is done
@@ -98,7 +96,7 @@ def test_killed_in_a_fold_and_started_again_ends_with_the_same_digits(study: Pat
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not (out / "metrics.json").exists()
-    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    finished = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert finished.returncode == 0, finished.stderr
     assert (out / "predictions.csv").read_bytes() == (run / "predictions.csv").read_bytes()
     assert (out / "metrics.json").read_bytes() == (run / "metrics.json").read_bytes()
@@ -128,7 +126,7 @@ def test_three_classes_uncut_with_an_external_source(tmp_path: Path) -> None:
         | {"optimization": QUICK.classifier.optimization.model_dump() | {"epochs": 1}}
         | {"view": QUICK.classifier.view.model_dump() | {"cut": False}}
     )
-    metrics = crossval.crossval_classifier(study, config, tmp_path / "run", runner, CONSOLE)
+    metrics = crossval.crossval_classifier(study, config, tmp_path / "run", run_here, CONSOLE)
     predictions = pd.read_csv(tmp_path / "run" / "predictions.csv")
     assert (predictions["fold"] == "external").sum() == 4
     assert np.allclose(predictions[["p_covid", "p_other", "p_third"]].sum(axis=1), 1, atol=1e-5)
@@ -143,7 +141,7 @@ def test_a_study_without_folds_says_how_to_make_them(tmp_path: Path) -> None:
 
 def test_lungs_are_segmented_out_of_fold(phantom_root: Path, tmp_path: Path) -> None:
     out = tmp_path / "lungs"
-    metrics = crossval_lungs(phantom_root, QUICK.lungs, FoldSettings(by="source"), out, runner, CONSOLE)
+    metrics = crossval_lungs(phantom_root, QUICK.lungs, FoldSettings(by="source"), out, run_here, CONSOLE)
     predictions = pd.read_csv(out / "predictions.csv", dtype={"fold": str})
     assert len(predictions) == len(list((out / "masks").iterdir())) == 24
     # Source after source: what is tested in fold 0 was not trained on there.

@@ -1,7 +1,6 @@
 """One model of a study, packages of runs, and what they answer: the same in torch and in ONNX."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,19 +14,15 @@ from typer.testing import CliRunner
 from lunglens.cli.main import app
 from lunglens.errors import DataError
 from lunglens.film.model_package.package import load_package, verify_package
-from lunglens.jobs import Job, JobResult, run_jobs
 from lunglens.study.config import load_config
 from lunglens.study.folder import load_study
 from lunglens.study.folds import FoldSettings, parts_of, read_folds, write_folds
 from lunglens.train import StudyDataset, crossval_classifier, export_run, fit_classifier, measure_package
 from tests.study_folder import study_folder
+from tests.support.runs import run_here
 
 CONFIG = load_config("quick", ["classifier.backbone=resnet18", "classifier.optimization.epochs=1"]).classifier
 CONSOLE = Console(quiet=True)
-
-
-def runner(jobs: Sequence[Job], console: Console) -> list[JobResult]:
-    return run_jobs(jobs, 2, console)
 
 
 def probabilities(run: Path) -> "pd.Series[float]":
@@ -49,7 +44,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def fitted(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "fit"
-    fit_classifier(load_study(study), CONFIG, out, runner, CONSOLE)
+    fit_classifier(load_study(study), CONFIG, out, run_here, CONSOLE)
     return out
 
 
@@ -57,9 +52,11 @@ def fitted(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def crossed(study: Path, fitted: Path) -> Path:
     """Fold after fold, as two tasks of a cluster would do it; the second puts all together."""
     out = fitted.parent / "crossval"
-    assert crossval_classifier(load_study(study), CONFIG, out, runner, CONSOLE, only="0") is None
+    with pytest.raises(DataError, match="no fold 7"):
+        crossval_classifier(load_study(study), CONFIG, out, run_here, CONSOLE, only="7")
+    assert crossval_classifier(load_study(study), CONFIG, out, run_here, CONSOLE, only="0") is None
     assert not (out / "metrics.json").exists()
-    assert crossval_classifier(load_study(study), CONFIG, out, runner, CONSOLE, only="1") is not None
+    assert crossval_classifier(load_study(study), CONFIG, out, run_here, CONSOLE, only="1") is not None
     return out
 
 
@@ -169,8 +166,8 @@ def test_an_ensemble_answers_with_the_mean_of_its_members(study: Path, crossed: 
         assert np.allclose(answers[fold][external.index], external, atol=1e-4)
     ensemble = load_package(tmp_path / "None", "classification").record
     assert ensemble.origin.members == 2
-    assert ensemble.provenance["metrics"]["all"]["n"] == 20
-    assert load_package(tmp_path / "0", "classification").record.provenance["metrics"]["all"]["n"] == 10
+    assert ensemble.provenance["metrics"]["out of fold"]["n"] == 20
+    assert load_package(tmp_path / "0", "classification").record.provenance["metrics"]["out of fold"]["n"] == 10
     assert not (tmp_path / "None" / "weights.safetensors").exists()
 
 
@@ -179,7 +176,7 @@ def test_a_training_begins_with_the_weights_of_a_package(study: Path, package: P
 
     changes = {"pretrained": str(package), "freeze": 99}
     config = CONFIG.model_copy(update=changes)
-    fit_classifier(load_study(study), config, tmp_path / "run", runner, CONSOLE)
+    fit_classifier(load_study(study), config, tmp_path / "run", run_here, CONSOLE)
     trunk = load_trained(config, tmp_path / "run" / "folds" / "validation").classifier.streams.state_dict()
     from safetensors.torch import load_file
 

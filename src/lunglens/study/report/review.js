@@ -279,4 +279,5 @@
 
   recall();
   draw();
+  document.body.dataset.ready = "yes"; // for whoever drives the page by a program
 })();
