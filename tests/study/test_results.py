@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -82,8 +83,8 @@ def test_runs_that_cannot_be_compared_are_refused(folders: tuple[Path, Path, Pat
     study, uncut, cut = folders
     with pytest.raises(DataError, match="swap the runs"):
         explain(load_study(study), cut, uncut, tmp_path / "out", ExplainSettings(), CONSOLE)
-    other = load_study(study)
-    other.description["fingerprint"] = "ef" * 32
+    known = load_study(study)
+    other = replace(known, record=known.record.model_copy(update={"fingerprint": "ef" * 32}))
     with pytest.raises(DataError, match="another study"):
         explain(other, uncut, cut, tmp_path / "out", ExplainSettings(), CONSOLE)
     with pytest.raises(DataError, match="no run of crossval classifier"):
