@@ -13,7 +13,7 @@ from pydicom.sequence import Sequence
 
 from lunglens.errors import NotAChestRadiographError
 from lunglens.film.radiograph import Radiograph, read_radiograph
-from lunglens.film.reading.dicom_file import parse
+from lunglens.film.reading.dicom_file import notes_of, parse
 from lunglens.film.reading.dicom_header import Header, read_header
 from lunglens.film.reading.dicom_kind import refuse_other_kinds
 from tests.dicom_files import CR_STORAGE, dataset_of, encoded, gradient
@@ -36,10 +36,10 @@ def bytes_of(pixels: np.ndarray = SMALL, **elements: Any) -> bytes:
 
 
 def header_of(pixels: np.ndarray = SMALL, **elements: Any) -> tuple[Header, list[str]]:
-    notes: list[str] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return read_header(parse(bytes_of(pixels, **elements), 10**8, notes), notes), notes
+        dataset = parse(bytes_of(pixels, **elements), 10**8)
+        return read_header(dataset), list(notes_of(dataset))
 
 
 def code(value: str, meaning: str) -> Sequence:
@@ -130,7 +130,7 @@ def test_a_truncated_ct_is_refused_as_a_ct(part: float) -> None:
     start = file.index(b"CS\x02\x00CT") + 6
     kept = file[: start + int(part * (len(file) - start))]
     with pytest.raises(NotAChestRadiographError, match="modality CT"):
-        refuse_other_kinds(parse(kept, 10**8, []), [])
+        refuse_other_kinds(parse(kept, 10**8))
 
 
 def test_a_dicomdir_says_what_it_is() -> None:
@@ -138,7 +138,7 @@ def test_a_dicomdir_says_what_it_is() -> None:
     dataset.file_meta = Dataset()
     dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.1.3.10"
     with pytest.raises(NotAChestRadiographError, match="Media Storage Directory"):
-        refuse_other_kinds(dataset, [])
+        refuse_other_kinds(dataset)
 
 
 # Body part and view
@@ -173,7 +173,7 @@ def test_the_bytes_count_without_preamble_and_value_representations() -> None:
     dataset = dataset_of(SMALL, BodyPartExamined="T\xd3RAX")
     del dataset.file_meta
     bare = encoded(dataset, preamble=False, implicit_vr=True, little_endian=True)
-    assert read_header(parse(bare, 10**8, []), []).body_part == "TÓRAX"
+    assert read_header(parse(bare, 10**8)).body_part == "TÓRAX"
 
 
 @pytest.mark.parametrize("part", ["SKULL", "ABDOMEN", "HAND", "EXTREMITY", "TSPINE", "right KNEE", "腹部"])
@@ -248,8 +248,8 @@ def raw_spacing(**elements: str) -> tuple[Header, list[str]]:
     for text in elements.values():
         assert len(text) <= len(placeholder)
         file = file.replace(placeholder.encode(), text.ljust(len(placeholder)).encode(), 1)
-    notes: list[str] = []
-    return read_header(parse(file, 10**8, notes), notes), notes
+    dataset = parse(file, 10**8)
+    return read_header(dataset), list(notes_of(dataset))
 
 
 NO_CM2 = "the header's pixel spacing does not fit a chest film: no areas in cm2"
@@ -349,9 +349,9 @@ def test_facts_of_the_wrong_type_are_none(representation: str, preamble: bool) -
     if not preamble:
         del dataset.file_meta
     implicit = {} if preamble else {"implicit_vr": False, "little_endian": True}
-    parsed = parse(encoded(dataset, preamble, **implicit), 10**8, [])
-    header = read_header(parsed, [])
-    refuse_other_kinds(parsed, [])
+    parsed = parse(encoded(dataset, preamble, **implicit), 10**8)
+    header = read_header(parsed)
+    refuse_other_kinds(parsed)
     assert (header.spacing_mm, header.sex) == (None, None)
     assert "Roe" not in repr(header)
 

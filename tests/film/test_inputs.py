@@ -143,7 +143,7 @@ def test_a_tensor_is_its_array(kind: torch.dtype) -> None:
         (torch.zeros((64, 64), dtype=torch.bfloat16), "Tensor: numpy makes no array of it"),
         (pydicom.Dataset(), "no Pixel Data|no DICOM"),
     ],
-    ids=str,
+    ids=["number", "nothing", "text file", "no bytes", "other bytes", "four axes", "bfloat16", "empty data set"],
 )
 def test_what_is_no_film_is_refused_in_words(film: Any, complaint: str) -> None:
     with pytest.raises(UnreadableImageError, match=complaint):

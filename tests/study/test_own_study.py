@@ -23,6 +23,8 @@ def test_a_folder_a_class_is_a_study_in_one_command(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     study = load_study(out)
     assert (study.name, study.classes) == ("films", ["Fibrosis", "Normal"])
+    (tmp_path / "films" / "exclude.csv").write_text("image,reason\n0.png,marker\n")
+    assert "exclusion-list" in [criterion.kind for criterion in study_of_folder(tmp_path / "films").criteria]
     assert set(study.table["path"]) <= {f"films/{name}/{i}.png" for i in range(4) for name in study.classes}
 
 

@@ -52,6 +52,8 @@ def fitted(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def crossed(study: Path, fitted: Path) -> Path:
     """Fold after fold, as two tasks of a cluster would do it; the second puts all together."""
     out = fitted.parent / "crossval"
+    with pytest.raises(DataError, match="no fold 7"):
+        crossval_classifier(load_study(study), CONFIG, out, run_here, CONSOLE, only="7")
     assert crossval_classifier(load_study(study), CONFIG, out, run_here, CONSOLE, only="0") is None
     assert not (out / "metrics.json").exists()
     assert crossval_classifier(load_study(study), CONFIG, out, run_here, CONSOLE, only="1") is not None
@@ -164,8 +166,8 @@ def test_an_ensemble_answers_with_the_mean_of_its_members(study: Path, crossed: 
         assert np.allclose(answers[fold][external.index], external, atol=1e-4)
     ensemble = load_package(tmp_path / "None", "classification").record
     assert ensemble.origin.members == 2
-    assert ensemble.provenance["metrics"]["all"]["n"] == 20
-    assert load_package(tmp_path / "0", "classification").record.provenance["metrics"]["all"]["n"] == 10
+    assert ensemble.provenance["metrics"]["out of fold"]["n"] == 20
+    assert load_package(tmp_path / "0", "classification").record.provenance["metrics"]["out of fold"]["n"] == 10
     assert not (tmp_path / "None" / "weights.safetensors").exists()
 
 

@@ -1,6 +1,7 @@
 """Lungs, gate and orientation end to end on phantoms: trained, exported, measured."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,13 @@ from lunglens.film.model_package.package import load_package, verify_package, wr
 from lunglens.film.orientation import ALL_ORIENTATIONS
 from lunglens.film.preprocess import film_square
 from lunglens.study.config import load_config
+from lunglens.study.config.study import OwnSource
 from lunglens.train.gate.orientation_run import learn_orientation
 from lunglens.train.gate.orientation_whole import measure_orientation
 from lunglens.train.gate.run import learn_gate, measure_gate
 from lunglens.train.lungs.covid_masks import measure_covid_lungs
 from lunglens.train.lungs.held_out import fit_lungs
+from lunglens.train.lungs.training import masked_films
 from lunglens.train.networks.unet import UNet
 from tests.phantom import chest
 
@@ -43,6 +46,19 @@ def test_lungs_stage_measures_held_out_patients_only(lungs_run: Path) -> None:
     assert metrics["test"]["all dice"]["n"] == len(measured) == (table["part"] == "test").sum()
     assert metrics["test"]["all dice"]["mean"] == pytest.approx(measured["dice"].mean(), abs=1e-4)
     assert len(metrics["data_fingerprint"]) == 64
+
+
+def test_films_and_masks_of_one_s_own_are_trained_on(phantom_root: Path, tmp_path: Path) -> None:
+    table = "image;mask;patient\nf/MCUCXR_0000_0.png;m/MCUCXR_0000_0.png;7\nf/MCUCXR_0001_1.png;;8\n"
+    for folder, source in (("f", "CXR_png"), ("m", "mask")):
+        shutil.copytree(phantom_root / "montgomery" / source, tmp_path / "clinic" / folder)
+    (tmp_path / "clinic" / "t.csv").write_text(table)
+    own = OwnSource(name="clinic", kind="table", table="t.csv")
+    films = masked_films(tmp_path, QUICK.lungs.model_copy(update={"sources": ("clinic",), "own": (own,)}))
+    assert list(films["group_id"]) == ["clinic-7"]
+    with pytest.raises(DataError, match="no film of clinic has a lung mask"):
+        (tmp_path / "clinic" / "t.csv").write_text("image\nf/MCUCXR_0000_0.png\n")
+        masked_films(tmp_path, QUICK.lungs.model_copy(update={"sources": ("clinic",), "own": (own,)}))
 
 
 def test_the_package_verifies(lungs_run: Path) -> None:

@@ -3,11 +3,15 @@
 Nothing says COVID that way, whatever the classes are.
 """
 
+import io
 import json
+import zipfile
 from pathlib import Path
 
+import httpx2 as httpx
 import numpy as np
 import pandas as pd
+import pydicom
 import pytest
 from scipy import ndimage
 from typer.testing import CliRunner
@@ -16,6 +20,7 @@ from lunglens.cli.main import app
 from lunglens.film.model_package.package import load_package, verify_package
 from lunglens.film.radiograph import read_radiograph
 from tests.phantom import save_png
+from tests.serving import server
 
 TEXTS = {".json", ".csv", ".md", ".txt", ".html", ".svg", ".toml", ".jsonl", ".yaml"}
 
@@ -67,15 +72,35 @@ def assert_covid_nowhere(root: Path) -> None:
     assert not guilty, guilty
 
 
+def in_the_reading_room(package: Path, film: Path, classes: tuple[str, ...], folder: Path) -> None:
+    """The same package on a real server: the page, a film's answer, and the text of its DICOM objects."""
+    folder.mkdir()
+    with (
+        server(folder, classifier=str(package)) as running,
+        httpx.Client(base_url=running.url, timeout=120) as client,
+    ):
+        answer = client.post("/api/analyses?wait=60", files=[("files", (film.name, film.read_bytes()))])
+        (found,) = answer.json()["analyses"]
+        assert found["result"]["decision"] in classes
+        archive = zipfile.ZipFile(io.BytesIO(client.get(f"/api/analyses/{found['id']}/dicom.zip").content))
+        objects = [pydicom.dcmread(io.BytesIO(archive.read(name)), force=True) for name in archive.namelist()]
+        about = json.dumps(client.get("/api/about").json()["classifier"])  # the other models' cards name their data
+        texts = [answer.text, client.get("/").text, about, *map(str, objects)]
+        assert classes[0] in about
+        assert len(objects) >= 2
+        assert not [text for text in texts if "covid" in text.lower()]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [("tuberculosis", "normal"), ("tuberculosis", "normal", "pneumonia")])
 def test_own_films_become_a_model_that_answers_in_their_classes(
-    chest_png: Path, tmp_path: Path, classes: tuple[str, ...]
+    chest_png: Path, rg_folder: Path, tmp_path: Path, classes: tuple[str, ...]
 ) -> None:
     films_of(chest_png, tmp_path / "data" / "clinic", classes, 8)
     package = workbench(tmp_path, classes, "clinic")
     assert " or ".join(classes) in (package / "README.md").read_text()
     films = sorted((tmp_path / "data" / "clinic").rglob("0[01].png"))
-    run("analyze", *films, "--classifier", package, "--out", tmp_path / "answers")
+    run("analyze", *films, "--classifier", package, "--report", "--out", tmp_path / "answers")
     summary = pd.read_csv(tmp_path / "answers" / "summary.csv")
     assert set(summary["status"]) == {"analyzed"}
     assert set(summary["decision"]) <= set(classes)
@@ -90,9 +115,14 @@ def test_own_films_become_a_model_that_answers_in_their_classes(
     )
     assert len(both) == len(films)
     assert np.allclose(both[columns], both[[f"{name}_analyzed" for name in columns]], atol=1e-4)
+    run("predict", package, *films, "--out", tmp_path / "numbers.csv")
+    numbers = pd.read_csv(tmp_path / "numbers.csv").merge(summary, on="path", suffixes=("", "_analyzed"))
+    assert np.allclose(numbers[columns], numbers[[f"{name}_analyzed" for name in columns]], atol=1e-4)
     assert_covid_nowhere(tmp_path)
+    in_the_reading_room(package, rg_folder / "RG1_UNCR.dcm", classes, tmp_path / "served")
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_montgomery_as_class_folders(real_data: Path, tmp_path: Path) -> None:
     """The tutorial of the docs, on 40 real films."""

@@ -187,11 +187,11 @@ def test_class_weights_are_in_the_order_of_the_classes() -> None:
         _class_weights(pd.Series([0.0]), ClassifierConfig(class_weights=(1.0, 2.0)), 3)
 
 
-NETWORKS = ["resnet18", "hrnet_w18_small", "densenet121", "efficientnet_b0", "convnext_atto"]
-NETWORKS += ["swin_tiny_patch4_window7_224", "vit_tiny_patch16_224", "mobilenetv3_small_100"]
+NETWORKS = ["resnet18", "vit_tiny_patch16_224", "convnext_atto"]
+LARGER = ["hrnet_w18_small", "densenet121", "efficientnet_b0", "swin_tiny_patch4_window7_224", "mobilenetv3_small_100"]
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [*NETWORKS, *(pytest.param(name, marks=pytest.mark.slow) for name in LARGER)])
 def test_any_network_that_gives_maps_or_tokens_has_grad_cam_in_closed_form_and_goes_to_onnx(
     name: str, tmp_path: Path
 ) -> None:

@@ -55,9 +55,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+_JUDGE = {"compare", "evaluate", "explain", "measure", "report"}
 for _panel, _verbs in (("Read films", films_app), ("Serve", serve_app), ("Studies", study_app), ("Train", train_app)):
-    for _verb in _verbs.registered_commands:
-        _verb.rich_help_panel = _panel
+    _below: list[Any] = [*_verbs.registered_commands, *_verbs.registered_groups]
+    for _verb in _below:
+        _verb.rich_help_panel = "Judge" if (_verb.name or _verb.callback.__name__) in _JUDGE else _panel
     app.add_typer(_verbs)
 app.add_typer(config_app, name="config", rich_help_panel="Studies")
 
@@ -74,7 +76,7 @@ def lunglens(
         bool, typer.Option("--version", help="Say which version this is.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
-    """A chest X-ray in; lung fields, a probability of COVID-19, a heat-map and how far to trust them out.
+    """A chest X-ray in; lung fields, probabilities of classes, a heat-map and how far to trust them out.
 
     Research use only, not a medical device.
     """

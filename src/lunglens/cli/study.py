@@ -157,4 +157,7 @@ def review(study: Study) -> None:
     """Write a page on which a person strikes films out by keyboard and saves exclude.csv."""
     from lunglens.study.report.review import write_review
 
-    typer.echo(f"open {write_review(study)} in a browser, save exclude.csv beside the configuration, curate again")
+    typer.echo(
+        f"open {readable(write_review(study))} in a browser, save exclude.csv beside the configuration (one that ships "
+        "copy first: lunglens config copy) or, after --own, in the folder; curate again"
+    )

@@ -32,7 +32,12 @@ Several = Sequence[Film]
 
 @dataclass(frozen=True)
 class Analyzer:
-    """The models, loaded once and used for many films."""
+    """The models, loaded once and used for many films.
+
+    >>> analyzer = Analyzer.load()
+    >>> analyzer.analyze(np.full((512, 512), 7)).reason
+    'the film is blank: its values hardly differ'
+    """
 
     lungs: ModelPackage[LungsParameters]
     classifier: ModelPackage[ClassifierParameters]

@@ -98,7 +98,8 @@ class Finding:
 
     def record(self) -> FindingRecord:
         """Everything but the pixels."""
-        only_of_covid = {"covid_probability": rounded(self.covid_probability)} if _tells_covid(self.classes) else {}
+        tells_covid = any(entry.name == COVID for entry in self.classes)
+        only_of_covid = {"covid_probability": _rounded(self.covid_probability)} if tells_covid else {}
         return FindingRecord(
             format_version=2,
             notice=NOTICE,
@@ -187,14 +188,14 @@ class Analyzed(Finding):
     def _answer_record(self) -> dict[str, Any]:
         return {
             "reason": None,
-            "probabilities": {name: rounded(value) for name, value in self.probabilities.items()},
+            "probabilities": {name: _rounded(value) for name, value in self.probabilities.items()},
             "threshold": self.answer.threshold,
             "decision": self.decision,
             "lungs": LungsRecord(
                 left=_lung_record(self.left), right=_lung_record(self.right), plane=self.radiograph.spacing_plane
             ),
-            "heat_share_in_lungs": rounded(self.heat_share_in_lungs),
-            "lung_region_share_of_view": rounded(self.region_share),
+            "heat_share_in_lungs": _rounded(self.heat_share_in_lungs),
+            "lung_region_share_of_view": _rounded(self.region_share),
         }
 
 
@@ -217,13 +218,8 @@ class Refused(Finding):
         }
 
 
-def rounded(value: float | None) -> float | None:
-    """As results give probabilities and shares: six places."""
+def _rounded(value: float | None) -> float | None:
     return None if value is None else round(float(value), 6)
-
-
-def _tells_covid(classes: Sequence[AnswerClass]) -> bool:
-    return any(entry.name == COVID for entry in classes)
 
 
 def _lung_record(lung: Lung) -> LungRecord:
@@ -233,19 +229,5 @@ def _lung_record(lung: Lung) -> LungRecord:
 
 def _film_record(film: Radiograph) -> FilmRecord:
     height, width = film.pixels.shape
-    return FilmRecord(
-        sha256=film.sha256,
-        format=film.file_format,
-        height_px=height,
-        width_px=width,
-        bits=film.bits,
-        spacing_mm=film.spacing_mm,
-        spacing_source=film.spacing_source,
-        modality=film.modality,
-        view=film.view,
-        age_years=film.age_years,
-        sex=film.sex,
-        body_part=film.body_part,
-        laterality=film.laterality,
-        notes=film.notes,
-    )
+    alike = {name: value for name, value in vars(film).items() if name in FilmRecord.model_fields}
+    return FilmRecord(format=film.file_format, height_px=height, width_px=width, **alike)

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,12 @@ class Orientation:
         return self == AS_STORED
 
     def apply(self, stored: NDArray[Any]) -> NDArray[Any]:
-        """Stored pixels (H, W, ...) as they are displayed: (H, W, ...), or (W, H, ...) after an odd number of turns."""
+        """Stored pixels (H, W, ...) as they are displayed: (H, W, ...), or (W, H, ...) after an odd number of turns.
+
+        >>> Orientation(quarter_turns=1).apply(np.array([[1, 2], [3, 4]]))
+        array([[3, 1],
+               [4, 2]])
+        """
         turned = np.rot90(stored, -self.quarter_turns)
         return np.ascontiguousarray(turned[:, ::-1] if self.mirrored else turned)
 
@@ -89,33 +94,33 @@ def orientation_of(row: str, column: str) -> Orientation | None:
     return _FRONTAL.get((values[0][0], values[1][0]))
 
 
-def read_orientation(values: list[str], notes: list[str], warnings: list[str]) -> Orientation | None:
-    """What the element PatientOrientation says of a film; adds to `notes` what was done, or why it is not used.
+class Stated(NamedTuple):
+    """What a header says of a film's orientation: how the stored pixels are shown; None where it does not say.
 
-    Args:
-        values: as they stand in the header; [] for an absent or empty element.
-        notes: is added to.
-        warnings: is added to where the film is lateral by these values.
-
-    Returns:
-        How the stored pixels are shown; None where the header does not say.
+    note: what is done, or why the element is not used. warning: the film is lateral by it.
     """
+
+    orientation: Orientation | None = None
+    note: str | None = None
+    warning: str | None = None
+
+
+def read_orientation(values: list[str]) -> Stated:
+    """What the element PatientOrientation says, by its values in the header; [] for an absent or empty element."""
     # Some writers put a slash or a comma between the two directions.
     parts = [part.strip().upper() for value in values for part in re.split(r"[\\/,\s]+", value.strip()) if part.strip()]
     if not parts:
-        return None
-    said = "\\".join(part if re.fullmatch("[A-Z]{1,3}", part) else "?" for part in parts[:3])
+        return Stated()
+    text = "\\".join(part if re.fullmatch("[A-Z]{1,3}", part) else "?" for part in parts[:3])
     if len(parts) != 2 or not all(map(_makes_sense, parts)) or _AXIS[parts[0][0]] == _AXIS[parts[1][0]]:
-        notes.append(f"PatientOrientation {said} makes no sense and was ignored")
-        return None
-    found = orientation_of(*parts)
-    if found is None:
-        warnings.append(f"the header says that this is a lateral film (PatientOrientation {said})")
-    elif not found.is_identity:
-        notes.append(
-            f"{found.words} for analysis and display, as PatientOrientation {said} says; the mask is as stored"
-        )
-    return found
+        return Stated(note=f"PatientOrientation {text} makes no sense and was ignored")
+    stated = orientation_of(*parts)
+    if stated is None:
+        return Stated(warning=f"the header says that this is a lateral film (PatientOrientation {text})")
+    if stated.is_identity:
+        return Stated(stated)
+    words = f"{stated.words} for analysis and display, as PatientOrientation {text} says; the mask is as stored"
+    return Stated(stated, note=words)
 
 
 def _makes_sense(value: str) -> bool:

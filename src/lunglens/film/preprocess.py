@@ -28,7 +28,11 @@ def resize_mask(mask: NDArray[Any], height: int, width: int) -> Mask:
 
 
 def stretch(pixels: Floats) -> Floats:
-    """Map the 0.5th to 99.5th percentile linearly onto 0..1 and clip; a film of one value becomes 0."""
+    """Map the 0.5th to 99.5th percentile linearly onto 0..1 and clip; a film of one value becomes 0.
+
+    >>> stretch(np.arange(201, dtype=np.float32).reshape(3, 67))[0, [0, 1, 2]]
+    array([0.        , 0.        , 0.00505051], dtype=float32)
+    """
     low, high = np.percentile(pixels, STRETCH_PERCENTILES)
     if high <= low:
         return np.zeros_like(pixels, dtype=np.float32)
@@ -60,6 +64,11 @@ def bounding_box(mask: Mask, margin: float) -> tuple[int, int, int, int]:
     """(top, left, bottom, right) of the mask with a margin (share of the box's side), inside the image.
 
     An empty mask gives the whole image.
+
+    >>> mask = np.zeros((100, 100), bool)
+    >>> mask[20:40, 50:90] = True
+    >>> bounding_box(mask, 0.1)
+    (18, 46, 42, 94)
     """
     height, width = mask.shape
     if not mask.any():

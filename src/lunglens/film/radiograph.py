@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from lunglens.errors import LungLensError, UnreadableImageError
 from lunglens.film.orientation import Orientation, read_orientation
 from lunglens.film.reading.apart import decode_apart
-from lunglens.film.reading.dicom_file import parse, values
+from lunglens.film.reading.dicom_file import notes_of, parse, values
 from lunglens.film.reading.dicom_gray import to_gray
 from lunglens.film.reading.dicom_header import Plane, read_header
 from lunglens.film.reading.dicom_kind import refuse_other_kinds
@@ -87,6 +87,10 @@ def read_radiograph(
 
     Raises UnreadableImageError where the file cannot be read, and NotAChestRadiographError where its header says
     that it is of another modality, raw detector data, or has several frames. Nothing else, and nothing is printed.
+
+    >>> read_radiograph(b"no picture")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    lunglens.errors.UnreadableImageError: bytes: it is no DICOM, PNG, JPEG or TIFF file. ...
     """
     if isinstance(file, str | PathLike):
         file = Path(file)
@@ -185,12 +189,14 @@ def _decode(data: bytes, limits: Limits) -> Radiograph:
 
 
 def _from_dicom(data: bytes, digest: str, limits: Limits) -> Radiograph:
-    notes: list[str] = []
-    dataset = parse(data, limits.max_bytes, notes)
-    header = read_header(dataset, notes)
-    refuse_other_kinds(dataset, notes)
-    pixels = to_gray(read_stored(dataset, limits.max_pixels, notes), dataset, notes)
-    cautions = [*header.warnings]
-    to_display = read_orientation(values(dataset, "PatientOrientation"), notes, cautions)
-    said = vars(header) | {"warnings": tuple(cautions), "notes": tuple(notes), "to_display": to_display}
-    return Radiograph(pixels, digest, "DICOM", int(dataset.BitsStored), **said)
+    dataset = parse(data, limits.max_bytes)
+    header = read_header(dataset)
+    refuse_other_kinds(dataset)
+    pixels = to_gray(read_stored(dataset, limits.max_pixels), dataset)
+    stated = read_orientation(values(dataset, "PatientOrientation"))
+    facts = vars(header) | {
+        "warnings": (*header.warnings, *filter(None, [stated.warning])),
+        "notes": (*notes_of(dataset), *filter(None, [stated.note])),
+        "to_display": stated.orientation,
+    }
+    return Radiograph(pixels, digest, "DICOM", int(dataset.BitsStored), **facts)

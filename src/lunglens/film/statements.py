@@ -37,7 +37,11 @@ def panel_lines(finding: Analyzed | Refused) -> list[Line]:
 
 
 def percent(share: float) -> str:
-    """0.123 -> '12.3 %'; never rounded to 0 or 100 unless it is exactly that."""
+    """A share in words; never rounded to 0 or 100 unless it is exactly that.
+
+    >>> percent(0.123), percent(0.0001), percent(1)
+    ('12.3 %', '< 0.1 %', '100.0 %')
+    """
     if 0 < share < 0.0005:
         return "< 0.1 %"
     if 0.9995 <= share < 1:

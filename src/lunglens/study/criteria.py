@@ -109,17 +109,17 @@ def _parts(cell: str) -> set[str]:
     return {cell.casefold(), *map(str.strip, cell.casefold().split("|"))}
 
 
-def by_modality(table: pd.DataFrame, criterion: ModalityCriterion, _: Context) -> Verdict:
+def _by_modality(table: pd.DataFrame, criterion: ModalityCriterion, _: Context) -> Verdict:
     """Drops films of another modality."""
     return _among(table["modality"], criterion.allowed, criterion.keep_unknown, "modality")
 
 
-def by_view(table: pd.DataFrame, criterion: ViewCriterion, _: Context) -> Verdict:
+def _by_view(table: pd.DataFrame, criterion: ViewCriterion, _: Context) -> Verdict:
     """Drops views that are not allowed."""
     return _among(table["view"], criterion.allowed, criterion.keep_unknown, "view")
 
 
-def by_age(table: pd.DataFrame, criterion: AgeCriterion, _: Context) -> Verdict:
+def _by_age(table: pd.DataFrame, criterion: AgeCriterion, _: Context) -> Verdict:
     """Drops films of patients younger than `min_years`."""
     age = table["age_years"].astype(float)
     unknown = age.isna()
@@ -128,13 +128,13 @@ def by_age(table: pd.DataFrame, criterion: AgeCriterion, _: Context) -> Verdict:
     return _with_unknown(reasons, unknown, criterion.keep_unknown, "age", f"age at least {criterion.min_years:g}")
 
 
-def by_diagnosis(table: pd.DataFrame, _: DiagnosisCriterion, __: Context) -> Verdict:
+def _by_diagnosis(table: pd.DataFrame, _: DiagnosisCriterion, __: Context) -> Verdict:
     """Drops films of none of the classes."""
     reasons = ("diagnosis " + table["diagnosis"].fillna("not stated")).where(table["class"] == "", "")
     return Verdict(reasons, _none(table), "diagnosis of one of the classes")
 
 
-def by_equipment(table: pd.DataFrame, criterion: EquipmentCriterion, _: Context) -> Verdict:
+def _by_equipment(table: pd.DataFrame, criterion: EquipmentCriterion, _: Context) -> Verdict:
     """Drops films of which upstream says that devices are in the picture."""
     equipment = table["equipment"].astype("boolean")
     reasons = pd.Series("", index=table.index, dtype=object)
@@ -142,7 +142,7 @@ def by_equipment(table: pd.DataFrame, criterion: EquipmentCriterion, _: Context)
     return _with_unknown(reasons, equipment.isna(), criterion.keep_unknown, "equipment", "no medical equipment")
 
 
-def by_exclusion_list(table: pd.DataFrame, _: ExclusionCriterion, context: Context) -> Verdict:
+def _by_exclusion_list(table: pd.DataFrame, _: ExclusionCriterion, context: Context) -> Verdict:
     """Drops what a person has struck out; images are named by their path below the data folder, or by file name."""
     reason_of = context.exclusions
     name = table["image"].map(lambda image: Path(image).name)
@@ -150,20 +150,20 @@ def by_exclusion_list(table: pd.DataFrame, _: ExclusionCriterion, context: Conte
     return Verdict(reasons.astype(object), _none(table), f"not on the exclusion list ({len(reason_of)} entries)")
 
 
-def by_unfit(table: pd.DataFrame, _: UnfitCriterion, __: Context) -> Verdict:
+def _by_unfit(table: pd.DataFrame, _: UnfitCriterion, __: Context) -> Verdict:
     """Drops films of which upstream or the index says why they are not fit."""
     reasons = table["exclude"].fillna("").astype(object)
     return Verdict(reasons, _none(table), "nothing speaks against the label")
 
 
-def by_sample(table: pd.DataFrame, criterion: SampleCriterion, context: Context) -> Verdict:
+def _by_sample(table: pd.DataFrame, criterion: SampleCriterion, context: Context) -> Verdict:
     """Keeps a random choice of each source."""
     kept = _draw(table, table["source"], lambda _: criterion.images, context.seed)
     reasons = pd.Series("not drawn", index=table.index, dtype=object).where(~kept, "")
     return Verdict(reasons, _none(table), f"random choice of {criterion.images} films a source (seed {context.seed})")
 
 
-def by_cap(table: pd.DataFrame, criterion: CapCriterion, context: Context) -> Verdict:
+def _by_cap(table: pd.DataFrame, criterion: CapCriterion, context: Context) -> Verdict:
     """Keeps a random choice of each class that has a limit."""
     kept = _draw(table, table["class"], lambda name: criterion.most.get(name, len(table)), context.seed)
     reasons = pd.Series("over the class's limit", index=table.index, dtype=object).where(~kept, "")
@@ -174,15 +174,15 @@ def by_cap(table: pd.DataFrame, criterion: CapCriterion, context: Context) -> Ve
 Judge = Callable[[pd.DataFrame, Any, Context], Verdict]
 
 BY_METADATA: dict[str, Judge] = {
-    "modality": by_modality,
-    "view": by_view,
-    "age": by_age,
-    "diagnosis": by_diagnosis,
-    "equipment": by_equipment,
-    "exclusion-list": by_exclusion_list,
-    "unfit": by_unfit,
-    "sample": by_sample,
-    "cap": by_cap,
+    "modality": _by_modality,
+    "view": _by_view,
+    "age": _by_age,
+    "diagnosis": _by_diagnosis,
+    "equipment": _by_equipment,
+    "exclusion-list": _by_exclusion_list,
+    "unfit": _by_unfit,
+    "sample": _by_sample,
+    "cap": _by_cap,
 }
 
 

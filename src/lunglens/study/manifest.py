@@ -9,9 +9,8 @@ import pandas as pd
 
 from lunglens.errors import DataError
 from lunglens.film.lungs.published_masks import MaskPart, masks_text
+from lunglens.film.reading.facts import FILM_ENDINGS
 from lunglens.study.config.training import Split
-
-IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".dcm", ".tif", ".tiff")  # of films as data sets are published
 
 
 @dataclass(frozen=True)
@@ -50,8 +49,8 @@ class Row:
 
 FIELDS = tuple(item.name for item in fields(Row) if item.name != "extra")
 # Columns of tables that are made of a manifest; their names are taken too.
-RESERVED = {*FIELDS, "image", "image_id", "class", "film", "mask", "cut", "fold"}
-RESERVED |= {"width_px", "height_px", "bits", "border_px", "lung_px", "sha256"}
+_RESERVED = {*FIELDS, "image", "image_id", "class", "film", "mask", "cut", "fold"}
+_RESERVED |= {"width_px", "height_px", "bits", "border_px", "lung_px", "sha256"}
 
 
 def manifest(rows: Iterable[Row]) -> pd.DataFrame:
@@ -66,12 +65,12 @@ def manifest(rows: Iterable[Row]) -> pd.DataFrame:
 
 def _cells(row: Row) -> dict[str, object]:
     own = {name: getattr(row, name) for name in FIELDS}
-    return own | {"masks": masks_text(row.masks)} | {own_name(name): cell for name, cell in row.extra.items()}
+    return own | {"masks": masks_text(row.masks)} | {_own_name(name): cell for name, cell in row.extra.items()}
 
 
-def own_name(column: str) -> str:
+def _own_name(column: str) -> str:
     """The manifest's name for a column of one's own, which must not take the place of one of the manifest's."""
-    return f"own_{column}" if column in RESERVED else column
+    return f"own_{column}" if column in _RESERVED else column
 
 
 def find_images(folder: Path) -> dict[str, Path]:
@@ -83,7 +82,7 @@ def find_images(folder: Path) -> dict[str, Path]:
         DataError: the folder is missing or holds no image.
     """
     # Other tools' droppings (.DS_Store, ._name, __MACOSX) are not part of the data set.
-    files = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in IMAGE_ENDINGS and path.name[0] != ".")
+    files = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in FILM_ENDINGS and path.name[0] != ".")
     found = {path.stem.lower(): path for path in files}
     if not found:
         raise DataError(f"{folder}: no images here; give the data set's folder in its published layout")

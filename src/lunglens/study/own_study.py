@@ -1,6 +1,7 @@
 """The study of one folder of films without a configuration: its classes are what the folder calls its films."""
 
 from collections import Counter
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,7 @@ from lunglens.study.config.study import (
     Criterion,
     DiagnosisCriterion,
     DuplicatesCriterion,
+    ExclusionCriterion,
     LungsCriterion,
     OwnSource,
     StudyConfig,
@@ -20,6 +22,7 @@ from lunglens.study.sources.own import own_reader
 from lunglens.study.sources.table import files_below
 
 MOST_CLASSES = 20
+EXCLUDED = "exclude.csv"  # as `lunglens review` saves it
 NEGATIVE = ("normal", "healthy", "negative", "no finding", "control", "none")
 # The paper's threshold of 50,000 px drops one in fifteen films of Montgomery; this one drops what is no chest.
 MIN_LUNGS_PX = 20_000
@@ -29,14 +32,15 @@ def study_of_folder(folder: Path) -> StudyConfig:
     """A study of a folder a class, of DICOM files, or of a table beside its images.
 
     The diagnoses are the classes, those of healthy people last, because of two classes the first is the positive one.
-    Lateral films, copies and films without lungs are left out.
+    Lateral films, copies and films without lungs are left out, and what `exclude.csv` in the folder strikes out.
 
     Raises:
         ConfigurationError: it does not tell two classes apart.
         DataError: it holds no films.
     """
-    tables = [Path(path) for path in files_below(folder) if Path(path).suffix.lower() in {".csv", ".tsv"}]
-    table = str(tables[0].relative_to(folder)) if len(tables) == 1 else ""
+    named = [Path(path).relative_to(folder) for path in files_below(folder) if path.lower().endswith((".csv", ".tsv"))]
+    tables = [str(path) for path in named if path.name != EXCLUDED]
+    table = tables[0] if len(tables) == 1 else ""
     kind = _kind(folder, table)
     source = OwnSource(name=folder.name, kind=kind, table="" if kind == "class-folders" else table)
     rows = list(own_reader(source)(folder, []))
@@ -50,9 +54,11 @@ def study_of_folder(folder: Path) -> StudyConfig:
             "put each class in a folder of its own, or write a configuration (lunglens config show tuberculosis)"
         )
     rules = [ClassRule.model_validate({"name": name, "sources": (folder.name,), by: (name,)}) for name in names]
+    struck_out = [ExclusionCriterion(kind="exclusion-list", file=EXCLUDED)] if (folder / EXCLUDED).exists() else []
     criteria: tuple[Criterion, ...] = (
         ViewCriterion(kind="view", keep_unknown=True),
         DiagnosisCriterion(kind="diagnosis"),
+        *struck_out,
         DuplicatesCriterion(kind="duplicates", drop=True),
         LungsCriterion(kind="lungs", min_area_px=MIN_LUNGS_PX),
     )
@@ -60,10 +66,9 @@ def study_of_folder(folder: Path) -> StudyConfig:
 
 
 def _kind(folder: Path, table: str) -> Literal["class-folders", "table", "dicom-folder"]:
-    """By the first film that is DICOM; else by whether there is a table, and no folder a class beside it."""
-    for path in files_below(folder):
-        if path != str(folder / table):
-            with Path(path).open("rb") as stream:
-                if looks_like_dicom(stream.read(HEAD_BYTES)):
-                    return "dicom-folder"
+    """DICOM by what is in one of the first files, whatever they are called; else by whether there is a table."""
+    for path in islice(files_below(folder), 100):
+        with Path(path).open("rb") as stream:
+            if looks_like_dicom(stream.read(HEAD_BYTES)):
+                return "dicom-folder"
     return "table" if table else "class-folders"

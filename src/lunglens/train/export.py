@@ -1,13 +1,14 @@
 """Trained torch modules -> model packages, checked against torch before they are written."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lunglens.errors import ModelPackageError
@@ -83,6 +84,11 @@ def export_package(
     }
     write_description(folder, description)
     found = load_package(folder).run(example.numpy())
+    _assert_agreement(graph, example, found, folder)
+    write_description(folder, description | {"golden": golden_summary(found)})
+
+
+def _assert_agreement(graph: nn.Module, example: Tensor, found: Mapping[str, NDArray[Any]], folder: Path) -> None:
     with torch.inference_mode():
         expected = dict(zip(graph.outputs, graph(example), strict=True))  # type: ignore[arg-type]
     for output, tensor in expected.items():
@@ -90,7 +96,6 @@ def export_package(
         worst = float(np.abs(found[output] - tensor.numpy()).max()) / largest
         if worst > AGREEMENT:
             raise ModelPackageError(f"{folder}: ONNX and torch differ by {worst:.2g} in {output} (at most {AGREEMENT})")
-    write_description(folder, description | {"golden": golden_summary(found)})
 
 
 def _onnx_bytes(graph: nn.Module, example: Tensor) -> bytes:

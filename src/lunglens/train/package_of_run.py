@@ -50,12 +50,13 @@ class Exported:
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
-        """Words -> rows of predictions: all, each source, and what was never trained on."""
+        """Words -> rows of predictions: all that was held out, of each source, and what was never trained on."""
         inside = cross_validated(self.predictions)
-        sources = {str(source): rows for source, rows in inside.groupby("source", sort=True)}
-        found = {"all": inside} | (sources if len(sources) > 1 else {})
+        words = VALIDATION if self.folds == [VALIDATION] else "out of fold"
+        sources = {f"{words}, {source}": rows for source, rows in inside.groupby("source", sort=True)}
+        found = {words: inside} | (sources if len(sources) > 1 else {})
         unseen = external_tables(self.predictions[self.predictions["fold"] == EXTERNAL], self.run.classes)
-        return found | {f"never trained on: {words}": rows for words, rows in unseen.items()}
+        return found | {f"never trained on: {films}": rows for films, rows in unseen.items()}
 
 
 def export_run(run: Path, folder: Path, *, fold: str | None = None, ensemble: bool = False) -> None:
@@ -76,10 +77,9 @@ def export_run(run: Path, folder: Path, *, fold: str | None = None, ensemble: bo
     config = ClassifierConfig.of_run(about.config)
     members = [_member(run, name, config, classes) for name in exported.folds]
     files = _save_weights(members, folder)
-    two = len(classes) == 2
-    threshold = chosen_threshold(cross_validated(exported.predictions), classes) if two else None
+    threshold = chosen_threshold(cross_validated(exported.predictions), classes) if len(classes) == 2 else None
     answer = AnswerSettings(
-        activation="sigmoid" if two else "softmax",
+        activation="softmax" if threshold is None else "sigmoid",
         classes=[AnswerClass(name=name) for name in classes],
         threshold=threshold,
     )

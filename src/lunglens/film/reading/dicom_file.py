@@ -36,12 +36,13 @@ _OVERLAY_BIT_POSITIONS = [0x60000102 + (overlay << 17) for overlay in range(16)]
 _ELEMENTS: list[Any] = [*_ELEMENT_NAMES.split(), *_OVERLAY_BIT_POSITIONS]
 
 
-def parse(data: bytes, max_bytes: int, notes: list[str]) -> "FileDataset":
-    """Parse the elements that LungLens uses, inflating to `max_bytes` at most; adds to `notes`."""
+def parse(data: bytes, max_bytes: int) -> "FileDataset":
+    """Parse the elements that LungLens uses, inflating to `max_bytes` at most; what is odd is noted, see `note`."""
     from pydicom import dcmread
     from pydicom.dataset import FileMetaDataset
     from pydicom.uid import UID
 
+    notes: list[str] = []
     syntax, start = _transfer_syntax(data)
     if _is_other_order(data[start : start + 4], syntax):
         notes.append("the data set is not in the byte order, or not deflated, as its header says")
@@ -70,7 +71,19 @@ def parse(data: bytes, max_bytes: int, notes: list[str]) -> "FileDataset":
     if not hasattr(dataset, "file_meta"):
         dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = UID(syntax)
+    for text in notes:
+        note(dataset, text)
     return dataset
+
+
+def note(dataset: Any, text: str) -> None:
+    """Keep with the data set what was done to its pixels, or what is odd about it."""
+    dataset.__dict__.setdefault("lunglens_notes", []).append(text)
+
+
+def notes_of(dataset: Any) -> tuple[str, ...]:
+    """All that was noted of a data set."""
+    return tuple(dataset.__dict__.get("lunglens_notes", ()))
 
 
 def _up_to_pixels(data: bytes) -> "FileDataset":

@@ -6,25 +6,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lunglens.film.reading.dicom_file import number, numbers, photometric, value
+from lunglens.film.reading.dicom_file import note, number, numbers, photometric, value
 from lunglens.film.reading.values import luma, scale
 
 LEAST_USED = 0.1  # of the scale, by a window that fits its film
 
 
-def to_gray(stored: NDArray[Any], dataset: Any, notes: list[str]) -> NDArray[np.float32]:
-    """Stored values (H, W) or colour (H, W, 3) -> gray (H, W) in 0..1; adds to `notes`."""
+def to_gray(stored: NDArray[Any], dataset: Any) -> NDArray[np.float32]:
+    """Stored values (H, W) or colour (H, W, 3) -> gray (H, W) in 0..1."""
     kind = photometric(dataset)
     if kind in ("MONOCHROME1", "MONOCHROME2"):
-        return _gray_values(stored, dataset, notes)
+        return _gray_values(stored, dataset)
     from pydicom.pixels.processing import apply_color_lut
 
     colour = apply_color_lut(stored, dataset) if kind == "PALETTE COLOR" else stored
-    notes.append("colour image converted to gray")
+    note(dataset, "colour image converted to gray")
     return luma(scale(colour))
 
 
-def _gray_values(stored: NDArray[Any], dataset: Any, notes: list[str]) -> NDArray[np.float32]:
+def _gray_values(stored: NDArray[Any], dataset: Any) -> NDArray[np.float32]:
     """Stored values (H, W) -> 0..1: the transformations act value by value, so they are worked out once a level."""
     low = int(stored.min())
     index = stored.astype(np.int32) - low
@@ -38,9 +38,9 @@ def _gray_values(stored: NDArray[Any], dataset: Any, notes: list[str]) -> NDArra
         present = unpadded if unpadded.any() else present
     # How many pixels have each level: of one in sixteen, for all of them would take as long as the rest together.
     counts = np.bincount(index[::4, ::4].ravel(), minlength=levels.size) * present
-    shown = _voi(_modality(levels, dataset, notes), present, counts, dataset, notes)
+    shown = _voi(_modality(levels, dataset), present, counts, dataset)
     if photometric(dataset) == "MONOCHROME1":
-        notes.append("MONOCHROME1 inverted")
+        note(dataset, "MONOCHROME1 inverted")
         shown = 1 - shown
     return shown.astype(np.float32)[index]
 
@@ -53,40 +53,40 @@ def _padding(dataset: Any, keyword: str) -> float | None:
     return found - 2**16
 
 
-def _modality(levels: NDArray[np.float64], dataset: Any, notes: list[str]) -> NDArray[np.float64]:
+def _modality(levels: NDArray[np.float64], dataset: Any) -> NDArray[np.float64]:
     """Modality LUT, or else rescale slope and intercept (PS3.3 C.11.1.1)."""
-    table = _look_up(levels, "ModalityLUTSequence", dataset, notes)
+    table = _look_up(levels, "ModalityLUTSequence", dataset)
     if table is not None:
-        notes.append("modality LUT applied")
+        note(dataset, "modality LUT applied")
         return table[0]
     slope, intercept = number(dataset, "RescaleSlope"), number(dataset, "RescaleIntercept")
     if slope in (None, 0) and "RescaleSlope" in dataset:
-        notes.append("RescaleSlope is not usable and was ignored")
+        note(dataset, "RescaleSlope is not usable and was ignored")
     with np.errstate(over="ignore", invalid="ignore"):
         rescaled = levels * (slope or 1.0) + (intercept or 0.0)
         if np.isfinite(np.ptp(rescaled)):
             return rescaled
-    notes.append("RescaleSlope and RescaleIntercept are too large and were ignored")
+    note(dataset, "RescaleSlope and RescaleIntercept are too large and were ignored")
     return levels
 
 
 def _voi(
-    values: NDArray[np.float64], present: NDArray[np.bool_], counts: NDArray[np.intp], dataset: Any, notes: list[str]
+    values: NDArray[np.float64], present: NDArray[np.bool_], counts: NDArray[np.intp], dataset: Any
 ) -> NDArray[np.float64]:
     """VOI LUT, or else a window, or else min..max of the values present (PS3.3 C.11.2.1), as 0..1.
 
     Where the header's choice would leave nothing to see, it is passed over: it belongs to other values than these.
     """
-    table = _look_up(values, "VOILUTSequence", dataset, notes)
+    table = _look_up(values, "VOILUTSequence", dataset)
     choices = [] if table is None else [("VOI LUT", np.clip(table[0] / table[1], 0, 1))]
     choices += [("window", shown) for shown in _windows(values, dataset)]
     for source, shown in choices:
         if _shows_something(shown, present, counts):
-            notes.append(f"{source} applied")
+            note(dataset, f"{source} applied")
             return shown
     stated = choices or any(name in dataset for name in ("WindowCenter", "WindowWidth", "VOILUTSequence"))
     reason = "the header's VOI LUT or window does not fit the values" if stated else "no VOI LUT or window"
-    notes.append(f"{reason}: scaled by minimum and maximum")
+    note(dataset, f"{reason}: scaled by minimum and maximum")
     low, high = float(values[present].min()), float(values[present].max())
     return np.clip((values - low) / ((high - low) or 1.0), 0, 1)
 
@@ -116,16 +116,14 @@ def _window(values: NDArray[np.float64], center: float, width: float, function: 
     return np.clip((values - center) / width + 0.5, 0, 1)
 
 
-def _look_up(
-    values: NDArray[np.float64], keyword: str, dataset: Any, notes: list[str]
-) -> tuple[NDArray[np.float64], float] | None:
+def _look_up(values: NDArray[np.float64], keyword: str, dataset: Any) -> tuple[NDArray[np.float64], float] | None:
     """Values through the first LUT of a sequence, and its full scale; None without one, and where it is damaged."""
     if keyword not in dataset:
         return None
     try:
         return _through(values, dataset[keyword][0], dataset)
     except Exception:  # absent or malformed elements: pydicom raises whatever conversion fails with
-        notes.append(f"{keyword} is damaged and was ignored")
+        note(dataset, f"{keyword} is damaged and was ignored")
         return None
 
 

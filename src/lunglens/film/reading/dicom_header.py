@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from lunglens.film.reading.body_part import is_chest, is_not_frontal, is_silent, readable
-from lunglens.film.reading.dicom_file import number, value
+from lunglens.film.reading.dicom_file import note, number, value
 from lunglens.film.reading.dicom_kind import doubted_kind
 from lunglens.film.reading.facts import ADULT_YEARS, UNDER_AGE, UNITS_PER_YEAR
 
@@ -48,12 +48,12 @@ class Header:
     warnings: tuple[str, ...]
 
 
-def read_header(dataset: Any, notes: list[str]) -> Header:
-    """Read what the header says of the radiograph; adds to `notes`."""
+def read_header(dataset: Any) -> Header:
+    """Read what the header says of the radiograph."""
     warnings: list[str] = []
     part, view, sex = _body_part(dataset), _view(dataset), _text(dataset, "PatientSex")
-    age = _age_years(dataset, notes)
-    spacing, source, plane = _spacing(dataset, notes, warnings)
+    age = _age_years(dataset)
+    spacing, source, plane = _spacing(dataset, warnings)
     doubt = _doubt(dataset, part, view)
     if age is not None and age < ADULT_YEARS:
         warnings.append(f"patient {UNDER_AGE}: the models were trained on adults")
@@ -132,7 +132,7 @@ def _view(dataset: Any) -> bytes:
     return view if view.strip(b"\0 ") else _meaning(dataset, "ViewCodeSequence")
 
 
-def _age_years(dataset: Any, notes: list[str]) -> float | None:
+def _age_years(dataset: Any) -> float | None:
     """Age in years from an Age String (PS3.5 6.2: nnnD, nnnW, nnnM or nnnY); without a unit, years.
 
     Zero years is what is written for an unknown age; a newborn's is in days, weeks or months.
@@ -145,13 +145,11 @@ def _age_years(dataset: Any, notes: list[str]) -> float | None:
         if 0 < years <= OLDEST_YEARS or (years == 0 and unit != "Y"):
             return years
     if text:
-        notes.append("PatientAge is not usable and was ignored")
+        note(dataset, "PatientAge is not usable and was ignored")
     return None
 
 
-def _spacing(
-    dataset: Any, notes: list[str], warnings: list[str]
-) -> tuple[tuple[float, float] | None, str | None, Plane | None]:
+def _spacing(dataset: Any, warnings: list[str]) -> tuple[tuple[float, float] | None, str | None, Plane | None]:
     """(between rows, between columns) in mm, its element and its plane (PS3.3 10.7.1.3), if it fits a chest film."""
     found = {
         keyword: _pair(dataset, keyword)
@@ -160,9 +158,9 @@ def _spacing(
     }
     for keyword, pair in found.items():
         if pair is None or not _fits_a_film(dataset, pair):
-            notes.append(f"{keyword} is not usable and was ignored")
+            note(dataset, f"{keyword} is not usable and was ignored")
             continue
-        notes.append(f"pixel spacing from {keyword}")
+        note(dataset, f"pixel spacing from {keyword}")
         if keyword == "PixelSpacing":
             detector = found.get("ImagerPixelSpacing")
             detector = detector if detector and _fits_a_film(dataset, detector) else None
@@ -171,7 +169,7 @@ def _spacing(
         factor = number(dataset, "EstimatedRadiographicMagnificationFactor") or 1.0
         if not 1 < factor <= MOST_MAGNIFIED:
             return pair, keyword, "detector"
-        notes.append(f"{keyword} divided by the header's magnification, {factor:g}")
+        note(dataset, f"{keyword} divided by the header's magnification, {factor:g}")
         return (pair[0] / factor, pair[1] / factor), keyword, "patient"
     if any(found.values()):
         warnings.append("the header's pixel spacing does not fit a chest film: no areas in cm2")

@@ -4,7 +4,7 @@ import re
 from typing import Any, Literal
 
 from lunglens.errors import NotAChestRadiographError
-from lunglens.film.reading.dicom_file import integer, value
+from lunglens.film.reading.dicom_file import integer, note, value
 from lunglens.film.reading.facts import PLAIN_RADIOGRAPHY
 
 Kind = Literal["radiograph", "projection", "other"]
@@ -21,8 +21,8 @@ _NO_PROJECTION = """
 _ADVICE = "Give a chest radiograph (CR or DX)."
 
 
-def refuse_other_kinds(dataset: Any, notes: list[str]) -> None:
-    """Raise NotAChestRadiographError where the header says what no projection radiograph can be; adds to `notes`.
+def refuse_other_kinds(dataset: Any) -> None:
+    """Raise NotAChestRadiographError where the header says what no projection radiograph can be.
 
     Needs no pixels: another modality, several frames, or raw detector data (Presentation Intent Type, PS3.3 C.8.11.1).
     """
@@ -33,9 +33,9 @@ def refuse_other_kinds(dataset: Any, notes: list[str]) -> None:
         if _of_class(sop_class) == "other":
             said = re.sub("(.*) Image.*", r"modality \1", sop_class)
             raise NotAChestRadiographError(f"its header says {said}. {_ADVICE}", "modality")
-        notes.append(f"the header does not say that this is a radiograph (modality {modality or 'absent'})")
+        note(dataset, f"the header does not say that this is a radiograph (modality {modality or 'absent'})")
     elif modality in {"RF", "XA", "PX"}:
-        notes.append(f"modality {modality}: read as a radiograph")
+        note(dataset, f"modality {modality}: read as a radiograph")
     frames = integer(dataset, "NumberOfFrames", 1)
     if frames > 1:
         raise NotAChestRadiographError(f"it holds {frames} frames. Give one single-frame chest radiograph.", "frames")

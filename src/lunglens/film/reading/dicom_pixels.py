@@ -10,7 +10,16 @@ from numpy.typing import NDArray
 from lunglens.errors import DecoderDiedError, DecoderNotStartedError, UnreadableImageError
 from lunglens.film.reading.apart import decode_apart
 from lunglens.film.reading.codestream import Codestream, inspect, is_encapsulated, joined_fragments
-from lunglens.film.reading.dicom_file import BIG_ENDIAN, EXPLICIT, IMPLICIT, integer, number, overlay_bit, photometric
+from lunglens.film.reading.dicom_file import (
+    BIG_ENDIAN,
+    EXPLICIT,
+    IMPLICIT,
+    integer,
+    note,
+    number,
+    overlay_bit,
+    photometric,
+)
 from lunglens.film.reading.values import check_size
 
 _NATIVE = (IMPLICIT, EXPLICIT, BIG_ENDIAN)
@@ -40,8 +49,8 @@ _GRAY = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
 _COLOUR = ("RGB", "YBR_")
 
 
-def read_stored(dataset: Any, max_pixels: int, notes: list[str]) -> NDArray[Any]:
-    """Stored values (H, W), or colour (H, W, 3) as RGB, of a parsed data set; adds to `notes`.
+def read_stored(dataset: Any, max_pixels: int) -> NDArray[Any]:
+    """Stored values (H, W), or colour (H, W, 3) as RGB, of a parsed data set.
 
     Sets the data set's BitsStored and PixelRepresentation to what was found where its pixels say otherwise.
 
@@ -51,19 +60,19 @@ def read_stored(dataset: Any, max_pixels: int, notes: list[str]) -> NDArray[Any]
     pixel_data = dataset.get("PixelData")
     if not pixel_data:
         raise UnreadableImageError("it holds no Pixel Data, or ends before them. Choose or export the image itself.")
-    _require_sense(dataset, max_pixels, notes)
+    _require_sense(dataset, max_pixels)
     syntax = str(dataset.file_meta.TransferSyntaxUID)
     if is_encapsulated(pixel_data) or (syntax not in _NATIVE and inspect(pixel_data)):
-        return _decode_frame(dataset, syntax, joined_fragments(pixel_data), max_pixels, notes)
+        return _decode_frame(dataset, syntax, joined_fragments(pixel_data), max_pixels)
     if syntax not in _NATIVE:
         if syntax not in _PROMISED and syntax != _RLE:
             raise _unsupported(syntax)
-        notes.append("the pixels are not compressed, although the header says so")
+        note(dataset, "the pixels are not compressed, although the header says so")
         dataset.file_meta.TransferSyntaxUID = EXPLICIT
-    return _native(dataset, notes)
+    return _native(dataset)
 
 
-def _require_sense(dataset: Any, max_pixels: int, notes: list[str]) -> None:
+def _require_sense(dataset: Any, max_pixels: int) -> None:
     """Check all that the header promises before a decoder sees any of it (PS3.3 C.7.6.3); what can be mended is."""
     rows, columns, allocated = (integer(dataset, key) for key in ("Rows", "Columns", "BitsAllocated"))
     check_size(rows, columns, max_pixels)
@@ -73,7 +82,7 @@ def _require_sense(dataset: Any, max_pixels: int, notes: list[str]) -> None:
     for keyword, usual in usual_values.items():
         if number(dataset, keyword) is None:
             setattr(dataset, keyword, usual)
-            notes.append(f"{keyword} is missing or malformed: taken for {usual}")
+            note(dataset, f"{keyword} is missing or malformed: taken for {usual}")
     samples, stored = integer(dataset, "SamplesPerPixel"), integer(dataset, "BitsStored")
     if samples not in (1, 3) or allocated not in (1, 8, 16) or not 1 <= stored <= allocated:
         raise UnreadableImageError(
@@ -81,16 +90,16 @@ def _require_sense(dataset: Any, max_pixels: int, notes: list[str]) -> None:
             "Export the image with 8 to 16 bits a pixel."
         )
     if not stored <= integer(dataset, "HighBit", stored - 1) + 1 <= allocated:
-        notes.append("HighBit makes no sense and was ignored")
+        note(dataset, "HighBit makes no sense and was ignored")
         dataset.HighBit = stored - 1
     kind = photometric(dataset)
     if (samples == 1 and kind not in _GRAY) or (samples == 3 and not kind.startswith(_COLOUR)):
         dataset.PhotometricInterpretation = "MONOCHROME2" if samples == 1 else "RGB"
-        notes.append(f"PhotometricInterpretation makes no sense: taken for {dataset.PhotometricInterpretation}")
+        note(dataset, f"PhotometricInterpretation makes no sense: taken for {dataset.PhotometricInterpretation}")
     dataset.NumberOfFrames = 1
 
 
-def _native(dataset: Any, notes: list[str]) -> NDArray[Any]:
+def _native(dataset: Any) -> NDArray[Any]:
     from pydicom.pixels.utils import get_expected_length, pixel_array
 
     expected, there = get_expected_length(dataset), len(dataset.PixelData)
@@ -99,31 +108,31 @@ def _native(dataset: Any, notes: list[str]) -> NDArray[Any]:
             f"truncated: {there} of {expected} bytes of Pixel Data are there. Copy or export the file again."
         )
     if there > expected + expected % 2:
-        notes.append("more Pixel Data than the header states; the rest was ignored")
+        note(dataset, "more Pixel Data than the header states; the rest was ignored")
     if int(dataset.SamplesPerPixel) == 3 or int(dataset.BitsAllocated) == 1:
         return np.asarray(pixel_array(dataset, index=0))
     order = ">" if str(dataset.file_meta.TransferSyntaxUID) == BIG_ENDIAN else "<"
     size = int(dataset.BitsAllocated) // 8
     count = int(dataset.Rows) * int(dataset.Columns)
     stored = np.frombuffer(dataset.PixelData, f"{order}u{size}", count).astype(f"u{size}", copy=False)
-    return _justified(stored.reshape(int(dataset.Rows), int(dataset.Columns)), dataset, notes)
+    return _justified(stored.reshape(int(dataset.Rows), int(dataset.Columns)), dataset)
 
 
-def _justified(stored: NDArray[Any], dataset: Any, notes: list[str]) -> NDArray[Any]:
+def _justified(stored: NDArray[Any], dataset: Any) -> NDArray[Any]:
     """Values (H, W) out of their cells: moved down where the high bit is above BitsStored - 1, signed (PS3.5 8.1.1)."""
     bits, top = int(dataset.BitsStored), int(stored.max())
     shift = integer(dataset, "HighBit", bits - 1) + 1 - bits
     if shift and top < 2**bits:
-        notes.append("the header says that the values are justified to a higher bit, which they are not")
+        note(dataset, "the header says that the values are justified to a higher bit, which they are not")
     elif shift:
-        notes.append(f"values justified to bit {bits - 1 + shift} moved down by {shift} bits")
+        note(dataset, f"values justified to bit {bits - 1 + shift} moved down by {shift} bits")
         stored = stored >> shift
     if number(dataset, "PixelRepresentation") == 1:
         return _with_sign(stored, bits)
     if overlay_bit(dataset) >= bits + shift:
         return np.asarray(stored & (2**bits - 1))
     if top >> shift >= 2**bits:
-        notes.append(f"values go beyond the {bits} bits that the header states")
+        note(dataset, f"values go beyond the {bits} bits that the header states")
         dataset.BitsStored = int(top >> shift).bit_length()
     return stored
 
@@ -134,16 +143,16 @@ def _with_sign(stored: NDArray[Any], bits: int) -> NDArray[np.int32]:
     return (stored.astype(np.int32) & (2 * half - 1) ^ half) - half
 
 
-def _decode_frame(dataset: Any, syntax: str, frame: bytes, max_pixels: int, notes: list[str]) -> NDArray[Any]:
+def _decode_frame(dataset: Any, syntax: str, frame: bytes, max_pixels: int) -> NDArray[Any]:
     stream = inspect(frame)
     if stream is None:
         if syntax != _RLE and not _looks_like_rle(frame, integer(dataset, "SamplesPerPixel")):
             raise _damaged() if syntax in _PROMISED else _unsupported(syntax)
         if syntax != _RLE:
-            notes.append("the pixels are RLE, although the header names another transfer syntax")
+            note(dataset, "the pixels are RLE, although the header names another transfer syntax")
         return _rle(dataset, frame)
     if _PROMISED.get(syntax) != stream.kind:
-        notes.append(f"the pixels are {stream.kind}, although the header names another transfer syntax")
+        note(dataset, f"the pixels are {stream.kind}, although the header names another transfer syntax")
     header = tuple(integer(dataset, key) for key in ("Rows", "Columns", "SamplesPerPixel"))
     found = (stream.rows, stream.columns, stream.samples)
     if found != header:
@@ -152,7 +161,7 @@ def _decode_frame(dataset: Any, syntax: str, frame: bytes, max_pixels: int, note
             "The file is damaged; export it again."
         )
     check_size(stream.rows, stream.columns, max_pixels)
-    return _as_header_says(_decoded(stream), stream, dataset, notes)
+    return _as_header_says(_decoded(stream), stream, dataset)
 
 
 def _decoded(stream: Codestream) -> NDArray[Any]:
@@ -169,11 +178,11 @@ def _decoded(stream: Codestream) -> NDArray[Any]:
     raise next((error for error in failures if isinstance(error, DecoderDiedError)), _damaged())
 
 
-def _as_header_says(values: NDArray[Any], stream: Codestream, dataset: Any, notes: list[str]) -> NDArray[Any]:
+def _as_header_says(values: NDArray[Any], stream: Codestream, dataset: Any) -> NDArray[Any]:
     """Give unsigned codes their sign where the header says that they have one, and note other differences."""
     stored = int(dataset.BitsStored)
     if stream.bits < stored:
-        notes.append(f"the pixels have {stream.bits} bits, not the {stored} of the header")
+        note(dataset, f"the pixels have {stream.bits} bits, not the {stored} of the header")
         dataset.BitsStored = stored = stream.bits
     signed = number(dataset, "PixelRepresentation") == 1
     return _with_sign(values, stored) if signed and not stream.is_signed and values.ndim == 2 else values

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from lunglens.film.parameters import Section, View
+from lunglens.study.config.study import OwnSource
 
 Range = tuple[float, float]
 
@@ -73,7 +74,8 @@ class LungsConfig(Section):
     input_size: int = Field(512, ge=64, multiple_of=16, description="side of the square that the network sees, px")
     base_channels: int = Field(32, ge=4, description="channels of the first level; each level has twice as many")
     batch_norm: bool = Field(False, description="not in the paper")
-    sources: tuple[str, ...] = Field(("montgomery", "shenzhen"), description="data sets with lung masks")
+    sources: tuple[str, ...] = Field(("montgomery", "shenzhen"), description="data sets with lung masks, own ones too")
+    own: tuple[OwnSource, ...] = ()
     augment: Augment = Augment()
     optimization: Optimization = Optimization(optimizer="adamw", learning_rate=0.005, weight_decay=0.0)
     split: Split = Split()

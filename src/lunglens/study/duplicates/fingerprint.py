@@ -33,14 +33,14 @@ class Fingerprints:
 
 def fingerprints(views: NDArray[np.uint8]) -> Fingerprints:
     """Fingerprints of views (n, side, side); the average film is that of these views."""
-    average = average_film(views[:: -(-len(views) // _LEARN_FROM)])
+    average = _average_film(views[:: -(-len(views) // _LEARN_FROM)])
     sign = np.empty(len(views), np.float32)
     plain, aligned = (np.empty((len(views), len(_weights()[0])), np.float32) for _ in range(2))
 
     def work(part: slice) -> tuple[Floats, Floats]:
         block = views[part].astype(np.float32)
         coarse, sign[part] = _upright(block, average)
-        warps, reached = to_average(coarse, average)
+        warps, reached = _to_average(coarse, average)
         block *= sign[part, None, None]
         plain[part] = vectors(block)
         aligned[part] = vectors(warp(block, warps, _FIELD))
@@ -50,21 +50,21 @@ def fingerprints(views: NDArray[np.uint8]) -> Fingerprints:
     return Fingerprints(warps, sign, plain, aligned)
 
 
-def average_film(views: NDArray[np.uint8]) -> Floats:
+def _average_film(views: NDArray[np.uint8]) -> Floats:
     """The mean of flattened views (FINE, FINE), sharpened by aligning them to it twice."""
     films = flatten(shrink(views.astype(np.float32), FINE), COARSE_SIGMA)
     average = np.asarray(films.mean(0), np.float32)
     for _ in range(2):
 
         def work(part: slice, average: Floats = average) -> tuple[Floats, Floats]:
-            warps, _ = to_average(films[part], average)
+            warps, _ = _to_average(films[part], average)
             return warps, warp(films[part], warps)
 
         average = np.asarray(in_blocks(len(films), work)[1].mean(0), np.float32)
     return average
 
 
-def to_average(films: Floats, average: Floats) -> tuple[Floats, Floats]:
+def _to_average(films: Floats, average: Floats) -> tuple[Floats, Floats]:
     """Warps of flattened films (n, FINE, FINE) to the average, and correlations: coarsely from several scales."""
     coarse, coarse_average = shrink(films, COARSE), _repeated(shrink(average[None], COARSE)[0], len(films))
     tries = [align(coarse_average, coarse, identity(len(films)) * _scaled(scale), 10) for scale in _STARTS]

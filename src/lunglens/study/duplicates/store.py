@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from lunglens.errors import DataError, LungLensError
 from lunglens.files import readable
@@ -58,7 +58,7 @@ def _describe_all(
             problems.append(Problem(path, None, None, f"cannot be read ({error.strerror}); not compared"))
     todo = [path for path, stamp in stamps.items() if known.get(os.fsencode(path)) != stamp]
     failed: set[str] = set()
-    with _progress(console) as progress:
+    with Progress(console=console) as progress:
         task = progress.add_task("reading films", total=len(stamps), completed=len(stamps) - len(todo))
         for answers in _answers(todo):
             with store:
@@ -117,8 +117,3 @@ def _answer(path: str) -> Answer:
 def _pool(workers: int) -> ProcessPoolExecutor:
     # Spawned, for a fork of a process with threads (progress bar, BLAS) can hang.
     return ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
-
-
-def _progress(console: Console) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console)

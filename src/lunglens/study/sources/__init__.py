@@ -1,30 +1,55 @@
 """Public data sets on disk -> manifest rows; one small file a data set, all alike."""
 
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from lunglens.errors import DataError
 from lunglens.study.manifest import Row
-from lunglens.study.sources.chexpert import SOURCE as CHEXPERT
-from lunglens.study.sources.covid_chestxray import SOURCE as COVID_CHESTXRAY
-from lunglens.study.sources.covid_cxnet import SOURCE as COVID_CXNET
-from lunglens.study.sources.covidnet import ACTUALMED, FIGURE1
-from lunglens.study.sources.hannover import SOURCE as HANNOVER
+from lunglens.study.sources.addresses import montgomery_download, nih_download, shenzhen_download
+from lunglens.study.sources.chexpert import chexpert
+from lunglens.study.sources.covid_chestxray import covid_chestxray
+from lunglens.study.sources.covid_cxnet import covid_cxnet
+from lunglens.study.sources.covidnet import actualmed, figure1
+from lunglens.study.sources.hannover import hannover
 from lunglens.study.sources.index import with_index
-from lunglens.study.sources.jsrt import SOURCE as JSRT
-from lunglens.study.sources.lung_masks import GENERAL_BLOCKCHAIN, V7
-from lunglens.study.sources.nih import SOURCE as NIH
-from lunglens.study.sources.nlm import MONTGOMERY, SHENZHEN
-from lunglens.study.sources.radiography import SOURCE as RADIOGRAPHY
+from lunglens.study.sources.jsrt import jsrt
+from lunglens.study.sources.lung_masks import general_blockchain, v7
+from lunglens.study.sources.nih import nih
+from lunglens.study.sources.nlm import montgomery, shenzhen
+from lunglens.study.sources.radiography import radiography
 from lunglens.study.sources.registry import Problem, Problems, Reader, Source
-from lunglens.study.sources.rsna import SOURCE as RSNA
+from lunglens.study.sources.rsna import rsna
 
 __all__ = ["SOURCES", "Problem", "Problems", "Source", "read_sources"]
 
-_ALL: tuple[Source, ...] = (COVID_CHESTXRAY, NIH, CHEXPERT, RSNA, MONTGOMERY, SHENZHEN, JSRT, HANNOVER)
-_ALL += (COVID_CXNET, RADIOGRAPHY, ACTUALMED, FIGURE1, V7, GENERAL_BLOCKCHAIN)
-SOURCES: dict[str, Source] = {source.name: source for source in _ALL}
+_READERS: dict[str, Reader] = {
+    "covid-chestxray-dataset": covid_chestxray,
+    "nih-chestxray14": nih,
+    "chexpert": chexpert,
+    "rsna-pneumonia": rsna,
+    "montgomery": montgomery,
+    "shenzhen": shenzhen,
+    "jsrt": jsrt,
+    "hannover": hannover,
+    "covid-cxnet": covid_cxnet,
+    "covid19-radiography": radiography,
+    "actualmed": actualmed,
+    "figure1": figure1,
+    "lung-masks-v7": v7,
+    "lung-masks-generalblockchain": general_blockchain,
+}
+_DOWNLOADS = {
+    "nih-chestxray14": nih_download(),
+    "montgomery": montgomery_download(),
+    "shenzhen": shenzhen_download(),
+}
+_CATALOGUE = tomllib.loads((Path(__file__).parent / "catalogue.toml").read_text(encoding="utf-8"))
+SOURCES: dict[str, Source] = {
+    name: Source(**{"name": name, "read": read, "download": _DOWNLOADS.get(name)} | _CATALOGUE[name])
+    for name, read in _READERS.items()
+}
 
 
 def read_sources(

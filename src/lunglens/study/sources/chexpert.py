@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lunglens.errors import DataError
-from lunglens.study.manifest import IMAGE_ENDINGS, Row
-from lunglens.study.sources.registry import Problem, Problems, Source, unfit
-from lunglens.study.sources.table import Line, files_below, group, listed, read_table, without_ending
+from lunglens.study.manifest import Row
+from lunglens.study.sources.registry import Problem, Problems, unfit
+from lunglens.study.sources.table import Line, files_below, group, is_film_name, listed, read_table, without_ending
 
 NAME = "chexpert"
 FINDINGS = (
@@ -81,7 +81,7 @@ def _images(folder: Path, problems: Problems) -> dict[str, Path]:
     images: dict[str, Path] = {}
     twice = []
     for path in files_below(folder):
-        if not path.lower().endswith(IMAGE_ENDINGS):
+        if not is_film_name(path):
             continue
         if (film := _film(path)) in images:
             twice.append((path, images[film]))
@@ -147,19 +147,3 @@ def _label(line: Line, positive: list[str]) -> str:
 def _equipment(line: Line) -> bool | None:
     cell = line["Support Devices"]
     return True if cell in POSITIVE else False if cell in NEGATIVE else None
-
-
-SOURCE = Source(
-    name=NAME,
-    title="CheXpert",
-    read=chexpert,
-    licence="Stanford University research use agreement: non-commercial, not to be passed on",
-    citation="Irvin et al., CheXpert: A Large Chest Radiograph Dataset with Uncertainty Labels and Expert Comparison, "
-    "AAAI 2019 (arXiv:1901.07031)",
-    url="https://stanfordmlgroup.github.io/competitions/chexpert/",
-    size="224,316 films of 65,240 patients (223,414 in train.csv, 234 in valid.csv), 439 GB, small release 11 GB",
-    access="after registration, by hand",
-    hides="Labels of train.csv mined from reports by rules, a blank is not an absence; only valid.csv was read by "
-    "radiologists. One hospital, 2002 to 2017, so no COVID-19. Mostly bedside (AP) films, more than half with devices, "
-    "and devices go with disease: a network may read the tubes. The small release is 8-bit JPEG of about 390x320.",
-)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lunglens.study.config.study import FRONTAL
 from lunglens.study.manifest import Row, find_images
-from lunglens.study.sources.registry import Download, Problems, Source
+from lunglens.study.sources.registry import Problems, unfit
 from lunglens.study.sources.table import group, listed, read_table
 
 NAME = "covid-chestxray-dataset"
@@ -57,20 +57,4 @@ def exclusion(view: str | None, modality: str | None, years: float | None) -> st
         return f"modality {modality}"
     if view not in FRONTAL:
         return f"view {view}"
-    return "under 18" if years is not None and years < 18 else None
-
-
-SOURCE = Source(
-    name=NAME,
-    title="COVID-19 image data collection",
-    read=covid_chestxray,
-    licence="per image, mostly CC BY-NC-SA 4.0",
-    citation="Cohen et al., COVID-19 Image Data Collection: Prospective Predictions Are the Future, 2020 "
-    "(arXiv:2006.11988)",
-    url="https://github.com/ieee8023/covid-chestxray-dataset",
-    size="950 images (846 films), 0.6 GB",
-    access="git, freely",
-    hides="Figures of papers and web cases: scans, markers, screenshots; nearly all are COVID-19, so beside any other "
-    "set the source gives the label away. Its films of other pneumonia are the only fair contrast inside it.",
-    download=Download("git", ("https://github.com/ieee8023/covid-chestxray-dataset",), 1_300_000_000),
-)
+    return unfit(view, modality, years)

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lunglens.errors import DataError
+from lunglens.film.reading.facts import PICTURE_ENDINGS, UNDER_AGE
 from lunglens.study.manifest import Row
-from lunglens.study.sources.registry import Download, Problem, Problems, Source
+from lunglens.study.sources.registry import Problem, Problems, unfit
 from lunglens.study.sources.table import Line, files_below, group, listed, read_table
 
 NAME = "covid-cxnet"
 COLUMNS = ["filename", "patient_id", "sex", "age", "view", "label", "pcr_test"]
-READABLE = {".png", ".jpg", ".jpeg", ".jfif", ".tif", ".tiff"}
 IMAGE_NAME = re.compile(r"(\d+p?-?)((?:\.(?:png|jpe?g|jfif|webp|tiff?))*)")
 
 
@@ -55,8 +55,10 @@ def _row(key: str, path: Path, line: Line) -> Row:
 
 
 def _exclusion(key: str, years: float | None, pcr: str) -> str | None:
-    if "p" in key or (years is not None and years < 18):
-        return "under 18"
+    if "p" in key:
+        return UNDER_AGE
+    if young := unfit(None, None, years):
+        return young
     # Late films of a patient who had been positive are among them; a single line cannot tell.
     if pcr == "negative":
         return "negative PCR"
@@ -75,7 +77,7 @@ def _films(folder: Path, problems: Problems) -> dict[str, Path]:
         if _key(path.name) in films:
             text = f"is another picture of the number of {films[_key(path.name)].name}; left out"
             problems.append(Problem(str(path), None, None, text))
-        elif path.suffix.lower() in READABLE:
+        elif path.suffix.lower() in PICTURE_ENDINGS:
             films[_key(path.name)] = path
         elif path.suffix.lower() == ".webp":
             webp.append(path)
@@ -98,20 +100,3 @@ def _key(name: str) -> str:
 
 def _read(table: Path, problems: Problems) -> list[Line]:
     return read_table(table, COLUMNS, problems)
-
-
-SOURCE = Source(
-    name=NAME,
-    title="COVID-CXNet",
-    read=covid_cxnet,
-    licence="CC BY 4.0 for the collection; the pictures are from journals, case sites and Twitter",
-    citation="Haghanifar et al., COVID-CXNet: Detecting COVID-19 in frontal chest X-ray images using deep learning, "
-    "Multimed Tools Appl 2022 (doi:10.1007/s11042-022-12156-z)",
-    url="https://github.com/armiro/COVID-CXNet",
-    size="about 900 films, COVID-19 only",
-    access="git, freely",
-    hides="Figures of papers and web cases, COVID-19 only, many also in covid-chestxray-dataset and the COVID-19 "
-    "Radiography Database; children, films without abnormality and with a negative PCR under the same label; one in "
-    "three without patient; some patients' numbers stand for several people.",
-    download=Download("git", ("https://github.com/armiro/COVID-CXNet",), 2_000_000_000),
-)

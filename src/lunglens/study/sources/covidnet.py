@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lunglens.study.manifest import Row, find_images
-from lunglens.study.sources.registry import Download, Problems, Source
+from lunglens.study.sources.registry import Problems, unfit
 from lunglens.study.sources.table import Line, group, listed, read_table
 
 COLUMNS = ["patientid", "sex", "age", "finding", "view", "modality"]
@@ -50,35 +50,5 @@ def _row(source: str, line: Line, path: Path, patient: str | None, uncertain: st
         uncertain=uncertain,
         label=LABELS.get(diagnosis.casefold(), "other") if diagnosis else "other",
         acquisition=line.text("artifacts/distortion"),
-        exclude="under 18" if years is not None and years < 18 else "view L" if view == "L" else None,
+        exclude=unfit(None, None, years) or ("view L" if view == "L" else None),
     )
-
-
-ACTUALMED = Source(
-    name="actualmed",
-    title="Actualmed COVID-19 chest X-ray data set",
-    read=actualmed,
-    licence="research use only, no licence named",
-    citation="Wang, Lin, Wong, COVID-Net, Sci Rep 2020 (doi:10.1038/s41598-020-76550-z); Actualmed and Universitat "
-    "Jaume I",
-    url="https://github.com/agchung/Actualmed-COVID-chestxray-dataset",
-    size="238 films",
-    access="git, freely",
-    hides='No PCR: the labels are how a radiologist read the film itself ("compatible with COVID-19", "excluded", '
-    '"inconclusive"); "No finding" only means that COVID-19 was excluded. Most COVID films are AP from one machine and '
-    "most negatives PA from another: the view and the device give the label away. No ages, no sexes.",
-    download=Download("git", ("https://github.com/agchung/Actualmed-COVID-chestxray-dataset",), 3_200_000_000),
-)
-FIGURE1 = Source(
-    name="figure1",
-    title="Figure 1 COVID-19 chest X-ray data set",
-    read=figure1,
-    licence="research use only, no licence named",
-    citation="Wang, Lin, Wong, COVID-Net, Sci Rep 2020 (doi:10.1038/s41598-020-76550-z); Figure 1 Inc.",
-    url="https://github.com/agchung/Figure1-COVID-chestxray-dataset",
-    size="55 films of 48 patients",
-    access="git, freely",
-    hides="Photographs of screens with glare, dust and mouse pointers, sent in by doctors; every file is called COVID, "
-    "whatever its finding; half have no age, sex or view, and many no finding at all.",
-    download=Download("git", ("https://github.com/agchung/Figure1-COVID-chestxray-dataset",), 100_000_000),
-)

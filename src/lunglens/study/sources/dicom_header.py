@@ -82,7 +82,7 @@ def _dataset(path: Path) -> Any:
 
 
 def _film(dataset: Any, path: Path, problems: Problems) -> FilmHeader:
-    header = read_header(dataset, [])
+    header = read_header(dataset)
     view, modality = view_of(header.view), modality_of(header.modality)
     patient, age = _text(dataset, "PatientID"), _text(dataset, "PatientAge")
     years = years_of(age) if age else None
@@ -110,7 +110,7 @@ def _film(dataset: Any, path: Path, problems: Problems) -> FilmHeader:
 def _other_kind(dataset: Any, header: Header) -> str | None:
     """What the reader of films refuses (several frames, a CT that says so by its class only), or doubts."""
     try:
-        refuse_other_kinds(dataset, [])
+        refuse_other_kinds(dataset)
     except NotAChestRadiographError as error:
         return str(error).split(". ")[0]
     return header.doubt

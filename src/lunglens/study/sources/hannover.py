@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lunglens.study.manifest import Row, find_images
-from lunglens.study.sources.registry import Download, Problems, Source
+from lunglens.study.sources.registry import Problems
 from lunglens.study.sources.table import group, listed, read_table
 
 NAME = "hannover"
@@ -33,18 +33,3 @@ def hannover(folder: Path, problems: Problems) -> Iterator[Row]:
             label="covid",
             acquisition=line.text("modality"),
         )
-
-
-SOURCE = Source(
-    name=NAME,
-    title="COVID-19 image repository of Hannover Medical School",
-    read=hannover,
-    licence="CC BY 3.0",
-    citation="Winther et al., COVID-19 Image Repository, figshare 2020 (doi:10.6084/m9.figshare.12275009)",
-    url="https://github.com/ml-workgroup/covid-19-image-repository",
-    size="243 films of 71 patients, 1.4 GB",
-    access="git, freely",
-    hides="COVID-19 only, many bedside films of the same intensive-care patients; its films are also in "
-    "covid-chestxray-dataset. Good as a test of sensitivity from a hospital never seen, no use alone.",
-    download=Download("git", ("https://github.com/ml-workgroup/covid-19-image-repository",), 3_000_000_000),
-)

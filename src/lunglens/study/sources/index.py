@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from lunglens.film.reading.facts import UNDER_AGE
 from lunglens.study.manifest import Row
 from lunglens.study.sources.registry import Problems
 from lunglens.study.sources.table import Line, read_table
@@ -63,8 +64,8 @@ def _row(image: str, line: Line) -> Row:
 def _doubt(line: Line) -> str | None:
     if line["label_conflict"]:
         return "sources disagree on the label"
-    if line["cohort"].startswith(("under 18", "pediatric")):
-        return "under 18"
+    if line["cohort"].startswith((UNDER_AGE, "pediatric")):
+        return UNDER_AGE
     for reason, pattern in DOUBT.items():
         if line["label"] == "covid" and re.search(pattern, line["notes"], re.IGNORECASE):
             return reason

@@ -11,7 +11,7 @@ from pathlib import Path
 from lunglens.errors import DataError
 from lunglens.film.lungs.published_masks import mask_files
 from lunglens.study.manifest import Row
-from lunglens.study.sources.registry import Problem, Problems, Source, unfit
+from lunglens.study.sources.registry import Problem, Problems, unfit
 from lunglens.study.sources.table import Line, files_below, group
 
 NAME = "jsrt"
@@ -108,18 +108,3 @@ def _line(text: str, table: Path, row: int, problems: Problems) -> Line:
     named = {"file": cells[0], "age": cells[at - 1], "sex": cells[at]}
     named["nodule"] = "|".join(cell for cell in cells[at + 3 :] if cell)  # malignancy, location, diagnosis
     return Line(named, table, row, problems)
-
-
-SOURCE = Source(
-    name=NAME,
-    title="JSRT digital image database with SCR lung masks",
-    read=jsrt,
-    licence="research and education only, no redistribution (JSRT and SCR)",
-    citation="Shiraishi et al., AJR 2000 (doi:10.2214/ajr.174.1.1740071); masks: van Ginneken et al., Med Image Anal "
-    "2006 (doi:10.1016/j.media.2005.02.002)",
-    url="http://db.jsrt.or.jp/eng.php",
-    size="247 films (154 with a nodule, 93 without), all with masks of both lungs, heart and clavicles, 2.1 GB",
-    access="JSRT after registration; SCR from https://www.isi.uu.nl/Research/Databases/SCR/",
-    hides="Films of the 1990s scanned by laser, most with a cancer: the set is easily told from any digital one. Its "
-    '"normal" only means no nodule. SCR leaves the heart and the aorta out of the lungs. Two boys and girls of 16.',
-)

@@ -13,7 +13,7 @@ from typing import Any
 from lunglens.errors import DataError
 from lunglens.film.lungs.published_masks import MaskPart, mask_files
 from lunglens.study.manifest import Row, find_images
-from lunglens.study.sources.registry import Download, Problem, Problems, Source
+from lunglens.study.sources.registry import Problem, Problems
 from lunglens.study.sources.table import Line, files_below, read_table, stem_of
 
 RULE = "lungs and heart"
@@ -124,34 +124,3 @@ def v7(folder: Path, problems: Problems) -> Iterator[Row]:
 def general_blockchain(folder: Path, problems: Problems) -> Iterator[Row]:
     """The 100 films of the repository (`images/`); patients stay unknown."""
     return _films(folder, "lung-masks-generalblockchain", problems)
-
-
-V7 = Source(
-    name="lung-masks-v7",
-    title="V7 Labs lung masks of COVID-19 and paediatric films",
-    read=v7,
-    licence="CC BY 4.0 (masks); films as in their sources",
-    citation="V7 Labs and CloudFactory, COVID-19 X-ray dataset, 2020 (github.com/v7labs/covid-19-xray-dataset)",
-    url="https://github.com/v7labs/covid-19-xray-dataset",
-    size="about 6,500 films: 517 cases of covid-chestxray-dataset, 5,863 of Kermany's children",
-    access="git (annotations and masks), freely; films with darwin-py",
-    hides="Lungs include most of the heart and what lies behind it. A network proposed the outlines, people corrected. "
-    "All films without COVID-19 are children of 1 to 5 years. Devices over the lungs are Ignore, not lung; lateral "
-    "films and CT slices have no lungs. The masks' file names are numbers that only the annotations resolve.",
-    download=Download("git", ("https://github.com/v7labs/covid-19-xray-dataset",), 500_000_000),
-)
-GENERAL_BLOCKCHAIN = Source(
-    name="lung-masks-generalblockchain",
-    title="General Blockchain lung masks of covid-chestxray-dataset",
-    read=general_blockchain,
-    licence="CC BY 4.0 (masks); films as in covid-chestxray-dataset",
-    citation="General Blockchain Inc., COVID-19 chest X-ray segmentations dataset, 2020",
-    url="https://github.com/GeneralBlockchain/covid-19-chest-xray-segmentations-dataset",
-    size="100 films of covid-chestxray-dataset, 602 annotations of lungs, heart, findings and tubes",
-    access="git, freely",
-    hides="The films are copies of covid-chestxray-dataset, SARS and ARDS too. Lungs mostly include the heart, which "
-    "is drawn once more as its own class. Every mask picture is cut to its box; `structure.csv` says where it lies.",
-    download=Download(
-        "git", ("https://github.com/GeneralBlockchain/covid-19-chest-xray-segmentations-dataset",), 300_000_000
-    ),
-)

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from lunglens.errors import DataError
 from lunglens.study.manifest import Row, find_images
-from lunglens.study.sources.addresses import nih_download
-from lunglens.study.sources.registry import Problems, Source
+from lunglens.study.sources.registry import Problems, unfit
 from lunglens.study.sources.table import Line, group, listed, read_table
 
 NAME = "nih-chestxray14"
@@ -39,7 +38,7 @@ def nih(folder: Path, problems: Problems) -> Iterator[Row]:
             label="normal" if diagnoses == {"No Finding"} else "pneumonia" if "Pneumonia" in diagnoses else "other",
             original_width_px=width,
             original_height_px=height,
-            exclude="under 18" if years is not None and years < 18 else None,
+            exclude=unfit(None, "X-ray", years),
         )
 
 
@@ -49,18 +48,3 @@ def _original_size(line: Line) -> tuple[int | None, int | None]:
     if width is None or height is None:
         width, height = line.number("OriginalImageWidth"), line.number("OriginalImageHeight")
     return (int(width), int(height)) if width and height else (None, None)
-
-
-SOURCE = Source(
-    name=NAME,
-    title="NIH ChestX-ray14",
-    read=nih,
-    licence="free use with attribution to the NIH Clinical Center",
-    citation="Wang et al., ChestX-ray8: Hospital-scale Chest X-ray Database, CVPR 2017 (doi:10.1109/CVPR.2017.369)",
-    url="https://nihcc.app.box.com/v/ChestXray-NIHCC",
-    size="112,120 films of 30,805 patients, 42 GB",
-    access="12 archives and a table, freely",
-    hides="Labels mined from reports, about one in ten wrong; no COVID-19 (before 2020); bedside films among the "
-    "normals, all scaled to 1024x1024 PNG from one hospital, which a network recognises at a glance.",
-    download=nih_download(),
-)

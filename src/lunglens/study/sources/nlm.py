@@ -11,8 +11,7 @@ from pathlib import Path
 from lunglens.errors import DataError
 from lunglens.film.lungs.published_masks import MaskPart, mask_files
 from lunglens.study.manifest import Row, find_images
-from lunglens.study.sources.addresses import montgomery_download, shenzhen_download
-from lunglens.study.sources.registry import Problem, Problems, Source
+from lunglens.study.sources.registry import Problem, Problems, unfit
 from lunglens.study.sources.table import Line, group
 
 Masks = dict[str, tuple[MaskPart, ...]]
@@ -64,7 +63,7 @@ def _rows(folder: Path, source: str, problems: Problems) -> Iterator[Row]:
             label=label,
             masks=mask,
             mask_rule="lungs" if mask else None,
-            exclude="under 18" if years is not None and years < 18 else None,
+            exclude=unfit("PA", "X-ray", years),
         )
 
 
@@ -163,36 +162,3 @@ def _masks_of_each_lung(folder: Path, films: Mapping[str, Path], problems: Probl
             problems.append(Problem(str(folder / lacking[0]), None, None, text))
     both = [stem for stem in films if all(stem in files for files in sides.values())]
     return {stem: mask_files(*(files[stem] for files in sides.values())) for stem in both}
-
-
-MONTGOMERY = Source(
-    name="montgomery",
-    title="Montgomery County chest X-ray set",
-    read=montgomery,
-    licence="no licence named; NLM asks for attribution and two citations",
-    citation="Jaeger et al., Two public chest X-ray datasets for computer-aided screening of pulmonary diseases, Quant "
-    "Imaging Med Surg 2014 (doi:10.3978/j.issn.2223-4292.2014.11.20); masks: Candemir et al., IEEE Trans Med Imaging "
-    "2014 (doi:10.1109/TMI.2013.2290491)",
-    url="https://data.lhncbc.nlm.nih.gov/public/Tuberculosis-Chest-X-ray-Datasets/Montgomery-County-CXR-Set/",
-    size="138 films (80 normal, 58 tuberculosis), 138 pairs of lung masks, 0.6 GB",
-    access="file by file, freely",
-    hides="At least 3 films are of patients seen before, which only the readings say (they are tied here); at least "
-    "one child among the normals; two plate orientations (4020x4892 and 4892x4020) and wide black borders; the folder "
-    "leftMask holds the lung on the picture's left, the patient's right one. Both classes come from one programme.",
-    download=montgomery_download(),
-)
-SHENZHEN = Source(
-    name="shenzhen",
-    title="Shenzhen chest X-ray set",
-    read=shenzhen,
-    licence="films: no licence named, NLM asks for attribution and citation; masks: CC BY-NC-SA 4.0",
-    citation="Jaeger et al., Two public chest X-ray datasets for computer-aided screening of pulmonary diseases, Quant "
-    "Imaging Med Surg 2014 (doi:10.3978/j.issn.2223-4292.2014.11.20); masks: Stirenko et al. 2018 (arXiv:1803.01199)",
-    url="https://data.lhncbc.nlm.nih.gov/public/Tuberculosis-Chest-X-ray-Datasets/Shenzhen-Hospital-CXR-Set/",
-    size="662 films (326 normal, 336 tuberculosis), 566 with a lung mask, 3.6 GB",
-    access="file by file, freely; the lung masks are published apart (kaggle.com/datasets/yoctoman/shcxr-lung-mask)",
-    hides="Some masks include the heart; children among the films, some with their age in months or days; no word on "
-    "repeated patients. The folders Annotations*/masks hold findings, not lungs. Both classes come from one "
-    "hospital, so a score within it means something.",
-    download=shenzhen_download(),
-)

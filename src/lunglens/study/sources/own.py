@@ -11,10 +11,10 @@ from pathlib import Path
 from lunglens.errors import ConfigurationError, DataError
 from lunglens.film.lungs.published_masks import mask_files
 from lunglens.study.config.study import OwnSource
-from lunglens.study.manifest import IMAGE_ENDINGS, Row
+from lunglens.study.manifest import Row
 from lunglens.study.sources.dicom_header import FilmHeader, code_of, read_film_header
 from lunglens.study.sources.registry import Problem, Problems, Reader, unfit
-from lunglens.study.sources.table import Line, files_below, group, listed, read_table, without_ending
+from lunglens.study.sources.table import Line, files_below, group, is_film_name, listed, read_table, without_ending
 from lunglens.study.sources.words import LABELS, modality_of, view_of
 
 # Our fields -> what columns are usually called, without blanks, hyphens and underscores.
@@ -51,12 +51,17 @@ def own_reader(source: OwnSource) -> Reader:
     return lambda folder, problems: readers[source.kind](source, folder, problems)
 
 
+def own_readers(sources: Iterable[OwnSource]) -> dict[str, Reader]:
+    """Name -> reader of the data sets that a configuration describes."""
+    return {source.name: own_reader(source) for source in sources}
+
+
 def _class_folders(source: OwnSource, folder: Path, problems: Problems) -> Iterator[Row]:
     """Films in `folder/<class>/<image>`: the class's folder is the diagnosis, patients are unknown.
 
     Images that lie elsewhere are counted as a problem, since which of their folders is the class is not said.
     """
-    images = [Path(path).relative_to(folder) for path in files_below(folder) if _is_image(path)]
+    images = [Path(path).relative_to(folder) for path in files_below(folder) if is_film_name(path)]
     classed = [image for image in images if len(image.parts) == 2]
     if not classed:
         raise DataError(f"{folder}: no images in folders a class (folder/class/image); give the folder above them")
@@ -82,7 +87,7 @@ def _table(source: OwnSource, folder: Path, problems: Problems) -> Iterator[Row]
             f"{folder / source.table}: no column for image; it has {', '.join(table.names)}. "
             "Say which: columns = { image = ... }"
         )
-    find = _finder([Path(path) for path in files_below(folder) if _is_image(path)], folder)
+    find = _finder([Path(path) for path in files_below(folder) if is_film_name(path)], folder)
     clear = [line for line in table.lines if not _ambiguous(line, image, find)]
     images = {str(path): path for line in clear for path in find(line[image])}
     for line, path in listed(clear, image, images, lambda cell: next(map(str, find(cell)), "")):
@@ -279,7 +284,3 @@ def _ambiguous(line: Line, column: str, find: _Finder) -> bool:
     if len(files) > 1:
         line.problem(column, f"{line[column]!r} may be {files[0]} or {files[1]}; write the path in the table")
     return len(files) > 1
-
-
-def _is_image(path: str) -> bool:
-    return path.lower().endswith(IMAGE_ENDINGS)

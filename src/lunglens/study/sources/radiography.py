@@ -13,8 +13,9 @@ from zipfile import BadZipFile
 
 from lunglens.errors import DataError
 from lunglens.film.lungs.published_masks import mask_files
+from lunglens.film.reading.facts import UNDER_AGE
 from lunglens.study.manifest import Row, find_images
-from lunglens.study.sources.registry import Problem, Problems, Source
+from lunglens.study.sources.registry import Problem, Problems
 from lunglens.study.sources.table import Line
 
 NAME = "covid19-radiography"
@@ -54,7 +55,7 @@ def radiography(folder: Path, problems: Problems) -> Iterator[Row]:
                 masks=mask_files(mask),
                 mask_rule="lungs" if mask else None,
                 acquisition=origin,
-                exclude="under 18" if origin and CHILDREN in origin else None,
+                exclude=UNDER_AGE if origin and CHILDREN in origin else None,
             )
 
 
@@ -139,20 +140,3 @@ def _read_sheet(path: Path, problems: Problems) -> Iterator[Line]:
         texts = ["" if cell is None else str(cell).strip() for cell in cells]
         if any(texts):
             yield Line(dict(zip(header, texts, strict=False)), path, number, problems)
-
-
-SOURCE = Source(
-    name=NAME,
-    title="COVID-19 Radiography Database",
-    read=radiography,
-    licence="data files: the original authors' (not stated per image)",
-    citation="Chowdhury et al., IEEE Access 2020 (doi:10.1109/ACCESS.2020.3010287); Rahman et al., Comput Biol Med "
-    "2021 (doi:10.1016/j.compbiomed.2021.104319)",
-    url="https://www.kaggle.com/datasets/tawsifurrahman/covid19-radiography-database",
-    size="21,165 pictures (3,616 COVID, 10,192 normal, 6,012 lung opacity, 1,345 viral pneumonia), 0.8 GB",
-    access="Kaggle, after registration",
-    hides="No patients, so it cannot be split by patient. A mixture of other sets, each class from other places: COVID "
-    "from BIMCV, Hannover, covid-chestxray-dataset and COVID-CXNet; normal and opacity from RSNA, which is part of "
-    "NIH ChestX-ray14: duplicates of all of them. All viral pneumonia and 1,341 normals are children of 1 to 5 years. "
-    "Pictures are squashed to 299x299; who drew which mask is not said.",
-)

@@ -1,11 +1,12 @@
 """What every data set's reader is made of: what is known about the set, and how its rows are read."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lunglens.film.reading.facts import ADULT_YEARS
+from pydantic.dataclasses import dataclass
+
+from lunglens.film.reading.facts import ADULT_YEARS, FRONTAL_VIEWS, UNDER_AGE
 from lunglens.study.manifest import Row
 
 
@@ -31,9 +32,9 @@ def unfit(view: str | None, modality: str | None, years: float | None) -> str | 
     """Why a film is not one for the study: not an X-ray, not frontal, under 18; what is not known is no reason."""
     if modality is not None and modality != "X-ray":
         return f"modality {modality}"
-    if view is not None and not view.upper().startswith(("PA", "AP", "FRONTAL")):
+    if view is not None and not view.upper().startswith(FRONTAL_VIEWS):
         return f"view {view}"
-    return f"under {ADULT_YEARS}" if years is not None and years < ADULT_YEARS else None
+    return UNDER_AGE if years is not None and years < ADULT_YEARS else None
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ class Download:
 class Source:
     """A public data set: how to read its published layout, and what to know before trusting a score on it.
 
-    `download` is None where the publisher wants a registration first; `access` says in words how to get it.
+    `download` is None where the publisher wants a registration first; `access` says in words how to get it; `hides` is
+    what a score may measure instead of the disease. All but the reader stands in `catalogue.toml`.
     """
 
     name: str

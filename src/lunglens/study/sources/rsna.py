@@ -11,7 +11,7 @@ from lunglens.errors import DataError
 from lunglens.study.manifest import Row, find_images
 from lunglens.study.sources.dicom_header import FilmHeader, read_film_header
 from lunglens.study.sources.nih import NAME as NIH
-from lunglens.study.sources.registry import Problem, Problems, Source
+from lunglens.study.sources.registry import Problem, Problems
 from lunglens.study.sources.table import Line, group, listed, read_table
 
 NAME = "rsna-pneumonia"
@@ -102,20 +102,3 @@ def _nih_patients(path: Path, problems: Problems) -> Mapping[str, str]:
         return {film["subset_img_id"].lower(): str(int(film["img_id"].split("_")[0])) for film in films}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: is not RSNA's mapping file ({error!r}); fetch it again or take it away") from error
-
-
-SOURCE = Source(
-    name=NAME,
-    title="RSNA Pneumonia Detection Challenge",
-    read=rsna,
-    licence="free use, also commercial, with attribution to RSNA and the NIH Clinical Center",
-    citation="Shih et al., Augmenting the National Institutes of Health Chest Radiograph Dataset with Expert "
-    "Annotations of Possible Pneumonia, Radiology: Artificial Intelligence 2019 (doi:10.1148/ryai.2019180041)",
-    url="https://www.rsna.org/rsnai/ai-image-challenge/rsna-pneumonia-detection-challenge-2018",
-    size="26,684 labelled films of 1024x1024, about 4 GB",
-    access="by hand, from Kaggle after registration; RSNA's own archive has another layout, but the mapping file",
-    hides="Every film is one of NIH ChestX-ray14, where a patient has many: `patientId` is one film's, so grouping by "
-    f"it parts patients, and the two sets together hold films twice. RSNA's {MAPPING} beside the tables tells both. "
-    "Lung Opacity is what readers of the film thought could be pneumonia, without the patient's course; no COVID-19 "
-    "(before 2020). The normals of the COVID-19 Radiography Database come from here.",
-)

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lunglens.errors import DataError
+from lunglens.film.reading.facts import FILM_ENDINGS, UNITS_PER_YEAR
 from lunglens.study.sources.registry import Problem, Problems
 from lunglens.study.sources.words import SEXES, UNKNOWN
 
-UNITS_PER_YEAR = {"Y": 1.0, "M": 12.0, "W": 52.18, "D": 365.25}
 END = "end of the table"
 DELIMITERS = ",;\t|"
 
@@ -164,6 +164,11 @@ def files_below(folder: Path) -> Iterator[str]:
         shown = [(f"{place}{os.sep}{name}", inner) for name, inner in found if name[0] != "." and name != "__MACOSX"]
         yield from (path for path, inner in shown if not inner)
         waiting.extend(path for path, inner in reversed(shown) if inner)
+
+
+def is_film_name(path: str) -> bool:
+    """Whether a file is named as films are."""
+    return Path(path).suffix.lower() in FILM_ENDINGS
 
 
 def group(source: str, patient: str | None) -> str:

@@ -2,13 +2,16 @@
 
 import re
 
+from lunglens.film.reading.facts import PLAIN_RADIOGRAPHY, UNSTATED_MODALITIES
+
 UNKNOWN = {"", "na", "n/a", "nan", "none", "null", "unknown", "-", "?"}
 SEXES = {"f": "F", "female": "F", "m": "M", "male": "M"}
 LABELS = {name: name for name in ("covid", "normal", "pneumonia", "tuberculosis", "other")}
 LABELS |= {"covid-19": "covid", "covid19": "covid"}
 
-_UNSTATED = {"ot", "sc", "other"}  # "other" and "secondary capture": how the file came to be, not what it shows
-_RADIOGRAPHY = {"cr", "dx", "dr", "rg", "xr", "xray", "radiograph", "radiography", "cxr", "chestxray", "plainfilm"}
+_UNSTATED = {code.casefold() for code in UNSTATED_MODALITIES} | {"other"}
+_RADIOGRAPHY = {code.casefold() for code in PLAIN_RADIOGRAPHY}
+_RADIOGRAPHY |= {"xray", "radiograph", "radiography", "cxr", "chestxray", "plainfilm"}
 _TOMOGRAPHY = {"ct", "computedtomography"}
 _VIEWS = {"pa": "PA", "posteroanterior": "PA", "posterioranterior": "PA"}
 _VIEWS |= {"ap": "AP", "anteroposterior": "AP", "anteriorposterior": "AP", "frontal": "Frontal"}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from filelock import FileLock
 from numpy.typing import NDArray
 from rich.console import Console
 from torch.utils.flop_counter import FlopCounterMode
@@ -66,7 +67,10 @@ def crossval_classifier(
     if unseen is not None:
         _assert_unseen(study, unseen)
     table = read_folds(study)
-    run = begin(study, config, out, table, fold_names(table), console)
+    folds = fold_names(table)
+    if only not in (None, *folds):
+        raise DataError(f"{study.folder}: has no fold {only}; it has {', '.join(folds)}")
+    run = begin(study, config, out, table, folds, console)
     jobs = jobs_of(run, out)
     run_folds([job for job in jobs if only is None or job.folder.name == only], runner, console)
     if any(not is_finished(job.folder) for job in jobs):
@@ -92,11 +96,13 @@ def begin(
         "folds": folds,
         "seed": config.optimization.seed,
     }
-    run = {name: value for name, value in describe("classifier", content, out).items() if name != "unseen"}
-    _assert_same_folds(table, out)
-    save_csv(table, out / FILMS)
-    save_csv(study.table[["source", "licence", "citation"]].drop_duplicates(), out / SOURCES)
-    write_views(study, list(table["image_id"]), config.view, out)
+    out.mkdir(parents=True, exist_ok=True)
+    with FileLock(out / ".begin.lock"):  # folds that are tasks of a cluster begin together
+        run = {name: value for name, value in describe("classifier", content, out).items() if name != "unseen"}
+        _assert_same_folds(table, out)
+        save_csv(table, out / FILMS)
+        save_csv(study.table[["source", "licence", "citation"]].drop_duplicates(), out / SOURCES)
+        write_views(study, list(table["image_id"]), config.view, out)
     return ClassifierRun.model_validate(run)
 
 

@@ -26,12 +26,10 @@ from lunglens.film.radiograph import read_radiograph
 from lunglens.jobs import Job
 from lunglens.study.config.training import LungsConfig
 from lunglens.study.folds import FoldSettings, fold_names, make_folds, parts_of
-from lunglens.study.manifest import manifest
 from lunglens.study.prepare import save_png
-from lunglens.study.sources import read_sources
 from lunglens.train.crossval.run_folder import Runner, describe, gather, run_folds
 from lunglens.train.export import LungGraph, export_package
-from lunglens.train.lungs.training import train_lungs
+from lunglens.train.lungs.training import masked_films, train_lungs
 from lunglens.train.precision import settled
 from lunglens.train.provenance import films_fingerprint
 
@@ -55,9 +53,9 @@ def crossval_lungs(
         the content of `metrics.json`.
     """
     data = data.resolve()
-    table = manifest(row for row in read_sources(data, config.sources) if row.masks)
+    table = masked_films(data, config)
     table["image_id"] = table["path"].map(lambda path: Path(path).relative_to(data).as_posix())
-    folds = make_folds(table.assign(**{"class": table["label"]}), folding)
+    folds = make_folds(table.assign(**{"class": table["label"].fillna("not stated")}), folding)
     table["fold"] = folds["fold"]
     names = fold_names(folds)
     config = settled(config, out / RUN, console)

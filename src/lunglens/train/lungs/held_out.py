@@ -20,17 +20,16 @@ from lunglens.film.parameters import Postprocess
 from lunglens.film.preprocess import resize_mask
 from lunglens.film.radiograph import read_radiograph
 from lunglens.study.config.training import LungsConfig
-from lunglens.study.manifest import manifest, split_by_group
-from lunglens.study.sources import read_sources
+from lunglens.study.manifest import split_by_group
 from lunglens.train.export import LungGraph, export_package
-from lunglens.train.lungs.training import train_lungs
+from lunglens.train.lungs.training import masked_films, train_lungs
 from lunglens.train.precision import settled
 from lunglens.train.provenance import provenance
 
 
 def fit_lungs(data: Path, config: LungsConfig, out: Path, console: Console) -> None:
     """Train, export to `out/package`, measure the packaged model on the held-out patients into `out/metrics.json`."""
-    table = manifest(row for row in read_sources(data, config.sources) if row.masks)
+    table = masked_films(data, config)
     table["part"] = split_by_group(table, config.split)
     config = settled(config, out / "config.json", console)
     save_csv(table, out / "manifest.csv")

@@ -11,14 +11,30 @@ from rich.progress import track
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
+from lunglens.errors import DataError
 from lunglens.film.lungs.published_masks import masks_of, read_masks
 from lunglens.film.preprocess import film_square, resize_mask
 from lunglens.film.radiograph import read_radiograph
 from lunglens.study.config.training import LungsConfig
+from lunglens.study.manifest import manifest
+from lunglens.study.sources import read_sources
+from lunglens.study.sources.own import own_readers
 from lunglens.train.augment import augment
 from lunglens.train.loop import EpochSampler, fit, optimizers
 from lunglens.train.losses import soft_dice, soft_dice_loss
 from lunglens.train.networks.unet import UNet
+
+
+def masked_films(data: Path, config: LungsConfig) -> pd.DataFrame:
+    """The manifest of all films of the configuration's data sets that have a lung mask.
+
+    Raises:
+        DataError: a data set is missing or not in its published layout, or none of its films has a mask.
+    """
+    table = manifest(row for row in read_sources(data, config.sources, own=own_readers(config.own)) if row.masks)
+    if table.empty:
+        raise DataError(f"{data}: no film of {', '.join(config.sources)} has a lung mask")
+    return table
 
 
 class LungTraining(L.LightningModule):
