@@ -138,12 +138,16 @@ def test_a_split_by_image_leaks_patients_and_none_where_each_has_one_film() -> N
 
 
 def test_of_two_patients_of_a_class_one_validates_and_of_one_none_does() -> None:
-    table = pd.DataFrame({"image_id": [str(n) for n in range(7)], "class": [*("covid",) * 3, *("other",) * 4]})
-    table["source"], table["group_id"] = "a", ["c0", "c0", "c1", "o0", "o1", "o2", "o3"]
-    table["fold"] = ["0", "0", "1", "0", "1", "1", "1"]
+    groups = ["c0", "c1", "n0", "n1", "n2", "o0", "o1", "o2", "o3"]  # the first of each is tested
+    table = pd.DataFrame({"image_id": groups, "group_id": groups, "source": "a"})
+    table["class"] = table["group_id"].str[0]
+    table["fold"] = np.where(table["group_id"].str[1] == "0", "0", "1")
     parts = parts_of(table, "0", 0)
-    assert set(parts[table["group_id"] == "c1"]) == {"train"}  # the only one who can teach what covid is
-    assert sorted(parts[table["group_id"].isin(["o1", "o2", "o3"])]) == ["train", "train", "validation"]
+    assert [sorted(parts[table["class"] == name]) for name in "cno"] == [
+        ["test", "train"],
+        ["test", "train", "validation"],
+        ["test", "train", "train", "validation"],
+    ]
 
 
 def test_folds_of_another_study_are_refused_and_each_of_them_is_counted(tmp_path: Path) -> None:
