@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from lunglens.evaluate.intervals import bootstrap_draws, interval
 from lunglens.evaluate.predictions import (
@@ -29,16 +30,15 @@ from lunglens.evaluate.predictions import (
     fold_order,
     groups_of,
 )
-from lunglens.evaluate.rates import auc
 from lunglens.evaluate.run_record import ClassifierMetrics, MeanOfFolds, Measures
 
-OF_ONE_CLASS = ("sensitivity", "specificity", "ppv", "npv", "f1", "auroc", "auprc")
-MEASURES = ("accuracy", "balanced_accuracy", *OF_ONE_CLASS)
+_OF_ONE_CLASS = ("sensitivity", "specificity", "ppv", "npv", "f1", "auroc", "auprc")
+MEASURES = ("accuracy", "balanced_accuracy", *_OF_ONE_CLASS)
 DIGITS = 6
-ALL = None  # in place of a class: of all films
+_ALL = None  # in place of a class: of all films
 TOO_FEW = "too few patients: fewer than half of the bootstrap draws define it"
 
-_Key = tuple[str | None, str]  # a class, or ALL, and a measure
+_Key = tuple[str | None, str]  # a class, or _ALL, and a measure
 
 
 def metrics_of(predictions: pd.DataFrame, classes: Sequence[str], seed: int = 0) -> ClassifierMetrics:
@@ -89,7 +89,7 @@ def measures(table: pd.DataFrame, classes: Sequence[str], seed: int | None = Non
         "without_group": int((table["group_id"] == "").sum()),
         "classes": {name: int(n) for name, n in zip(classes, confusion.sum(axis=1), strict=True)},
         "confusion": confusion.tolist(),
-        **_named(ALL, values, draws, _reasons(confusion, classes, of_all)),
+        **_named(_ALL, values, draws, _reasons(confusion, classes, of_all)),
     }
     if len(classes) > 2:
         found["one_vs_rest"] = {
@@ -130,6 +130,20 @@ def confusion_matrix(truth: Codes, called: Codes, classes: int) -> Codes:
     return np.bincount(truth * classes + called, minlength=classes**2).reshape(classes, classes).astype(np.int64)
 
 
+def auc(target: NDArray[Any], score: NDArray[Any]) -> float:
+    """Area under the ROC curve: the chance that a positive scores above a negative (ties half); NaN with one class.
+
+    >>> auc(np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.35, 0.8]))
+    0.75
+    """
+    positive = np.asarray(target) == 1
+    n_positive, n_negative = int(positive.sum()), int((~positive).sum())
+    if n_positive == 0 or n_negative == 0:
+        return float("nan")
+    ranks = rankdata(score)
+    return float((ranks[positive].sum() - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative))
+
+
 def average_precision(positive: NDArray[np.bool_], score: Floats) -> float:
     """Sum over the thresholds of precision x gain in recall, equal scores together; NaN with one class.
 
@@ -148,7 +162,7 @@ def average_precision(positive: NDArray[np.bool_], score: Floats) -> float:
 def _values(
     truth: Codes, scores: Floats, classes: Sequence[str], macro: Sequence[int] | None = None
 ) -> dict[_Key, float]:
-    """MEASURES of all films and, of more than two classes, OF_ONE_CLASS of each; NaN where undefined.
+    """MEASURES of all films and, of more than two classes, _OF_ONE_CLASS of each; NaN where undefined.
 
     macro: numbers of the classes to average over; those of `truth` where it is not given.
     """
@@ -159,11 +173,11 @@ def _values(
         recall = confusion.diagonal() / confusion.sum(axis=1)
         each = np.array([_one_class(confusion, truth, scores, index) for index in range(size if size > 2 else 1)])
     several = len(over) > 1
-    general = each[0] if size == 2 else each[over].mean(axis=0) if several else np.full(len(OF_ONE_CLASS), np.nan)
+    general = each[0] if size == 2 else each[over].mean(axis=0) if several else np.full(len(_OF_ONE_CLASS), np.nan)
     of_all = [confusion.trace() / len(truth), recall[over].mean() if several else np.nan, *general]
-    values: dict[_Key, float] = {(ALL, name): value for name, value in zip(MEASURES, of_all, strict=True)}
+    values: dict[_Key, float] = {(_ALL, name): value for name, value in zip(MEASURES, of_all, strict=True)}
     for name, row in zip(classes if size > 2 else (), each, strict=False):
-        values |= {(name, measure): value for measure, value in zip(OF_ONE_CLASS, row, strict=True)}
+        values |= {(name, measure): value for measure, value in zip(_OF_ONE_CLASS, row, strict=True)}
     return values
 
 
@@ -174,7 +188,7 @@ def _one_class(confusion: Codes, truth: Codes, scores: Floats, index: int) -> li
     tn = len(truth) - tp - fn - fp
     shares = [np.divide(tp, tp + fn), np.divide(tn, tn + fp)]
     if 0 in (tp + fn, tn + fp):
-        return [*shares, *[np.nan] * (len(OF_ONE_CLASS) - 2)]
+        return [*shares, *[np.nan] * (len(_OF_ONE_CLASS) - 2)]
     positive = truth == index
     shares += [np.divide(tp, tp + fp), np.divide(tn, tn + fn), np.divide(2 * tp, 2 * tp + fp + fn)]
     return [*shares, auc(positive, scores[:, index]), average_precision(positive, scores[:, index])]
@@ -200,7 +214,7 @@ def _named(
     """Names -> values and intervals of all films or of one class, and `undefined` for what is None."""
     found: dict[str, Any] = {}
     undefined: dict[str, str] = {}
-    for name in MEASURES if of is ALL else OF_ONE_CLASS:
+    for name in MEASURES if of is _ALL else _OF_ONE_CLASS:
         value = values[of, name]
         defined = not np.isnan(value)
         found[name] = round(float(value), DIGITS) if defined else None

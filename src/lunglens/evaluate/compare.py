@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from lunglens.errors import DataError
-from lunglens.evaluate.classification import MEASURES, mean_of_folds, measures
+from lunglens.evaluate.classification import MEASURES, auc, mean_of_folds, measures
 from lunglens.evaluate.intervals import bootstrap_draws, interval
 from lunglens.evaluate.predictions import (
     Codes,
@@ -25,7 +25,6 @@ from lunglens.evaluate.predictions import (
     groups_of,
     read_predictions,
 )
-from lunglens.evaluate.rates import auc
 from lunglens.evaluate.run_record import ClassifierRun, MeanOfFolds, Measures, StudyName, read_classifier_run
 
 COSTS = ("parameters", "gflops", "cpu_ms")

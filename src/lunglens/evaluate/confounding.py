@@ -15,8 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats.contingency import association
 
+from lunglens.evaluate.classification import auc
 from lunglens.evaluate.intervals import bootstrap
-from lunglens.evaluate.rates import auc
 
 FOLDS = 5
 REPEATS = 500
@@ -24,11 +24,11 @@ CONSTANT = "is the same for every image"
 # What the file and the table say of a film, apart from what they say of the patient.
 FILE_FEATURES = ("width_px", "height_px", "aspect", "bits", "border_px", "view")
 # As the publisher states it; where some sources state it and others do not, that alone would tell them apart.
-ORIGINAL_FEATURES = ("original_width_px", "original_height_px")
+_ORIGINAL_FEATURES = ("original_width_px", "original_height_px")
 # Whether something is stated at all: a habit of the publisher, not a property of the lungs.
-STATED_FEATURES = ("age stated", "sex stated", "view stated", "original size stated")
-PATIENT_FEATURES = ("age_years", "sex")
-CATEGORIES = ("view", "sex")
+_STATED_FEATURES = ("age stated", "sex stated", "view stated", "original size stated")
+_PATIENT_FEATURES = ("age_years", "sex")
+_CATEGORIES = ("view", "sex")
 
 
 @dataclass(frozen=True)
@@ -143,23 +143,23 @@ def metadata_auc(images: pd.DataFrame, seed: int = 0) -> MetadataAudit:
             return Guess(tuple(names), None, why_not=why_not or CONSTANT)
         return _cross_validated(features[told], known, tuple(told), seed)
 
-    original = ORIGINAL_FEATURES if bool(features[list(ORIGINAL_FEATURES)].notna().all(axis=None)) else ()
+    original = _ORIGINAL_FEATURES if bool(features[list(_ORIGINAL_FEATURES)].notna().all(axis=None)) else ()
     file = (*FILE_FEATURES, *original)
-    alone = tuple(guess([name]) for name in (*file, *STATED_FEATURES, *PATIENT_FEATURES))
+    alone = tuple(guess([name]) for name in (*file, *_STATED_FEATURES, *_PATIENT_FEATURES))
     without_group = len(images) - len(known)
-    return MetadataAudit(guess(file), guess(STATED_FEATURES), guess(PATIENT_FEATURES), alone, without_group)
+    return MetadataAudit(guess(file), guess(_STATED_FEATURES), guess(_PATIENT_FEATURES), alone, without_group)
 
 
 def metadata_features(images: pd.DataFrame) -> pd.DataFrame:
     """All features named above, a row an image; NaN: unknown."""
     numbers = {
         name: pd.to_numeric(images[name]).astype(float)
-        for name in (*FILE_FEATURES, *ORIGINAL_FEATURES, *PATIENT_FEATURES)
-        if name not in ("aspect", *CATEGORIES)
+        for name in (*FILE_FEATURES, *_ORIGINAL_FEATURES, *_PATIENT_FEATURES)
+        if name not in ("aspect", *_CATEGORIES)
     }
     found = pd.DataFrame(numbers, index=images.index)
     found["aspect"] = found["width_px"] / found["height_px"]
-    for name in CATEGORIES:
+    for name in _CATEGORIES:
         found[name] = images[name]
     stated = {"age": "age_years", "sex": "sex", "view": "view", "original size": "original_width_px"}
     for name, column in stated.items():
@@ -189,7 +189,7 @@ def _cross_validated(features: pd.DataFrame, images: pd.DataFrame, names: tuple[
     from threadpoolctl import threadpool_limits
 
     # The trees send unknown numbers (NaN) to the side that fits; an unknown category is one of its own.
-    columns = [name for name in features if name in CATEGORIES]
+    columns = [name for name in features if name in _CATEGORIES]
     matrix = pd.get_dummies(features, columns=columns, dummy_na=True, dtype=float).to_numpy()
     target, levels = pd.factorize(images["class"], sort=True)
     scores = np.zeros((len(images), len(levels)))

@@ -15,8 +15,8 @@ from lunglens.evaluate.intervals import bootstrap, bootstrap_draws, interval
 from lunglens.film.heatmap import heat_share
 from lunglens.film.preprocess import Floats, Mask, resize
 
-Values = NDArray[np.float64]
-Groups = NDArray[Any]
+_Values = NDArray[np.float64]
+_Groups = NDArray[Any]
 
 # Wang et al. 2004 (doi:10.1109/TIP.2003.819861): a Gaussian window of sigma 1.5 in 11 x 11 px, and the two constants.
 _SSIM_SIGMA, _SSIM_RADIUS = 1.5, 5
@@ -32,7 +32,7 @@ def inside(heat: Floats, mask: Mask) -> tuple[float, float]:
     return (float("nan") if share is None else share), float(mask.mean())
 
 
-def inside_summary(heat_shares: Values, area_shares: Values, groups: Groups, seed: int = 0) -> dict[str, Any]:
+def inside_summary(heat_shares: _Values, area_shares: _Values, groups: _Groups, seed: int = 0) -> dict[str, Any]:
     """Heat against area inside the mask over films, with 95 % bootstrap intervals by group.
 
     Args:
@@ -56,7 +56,7 @@ def inside_summary(heat_shares: Values, area_shares: Values, groups: Groups, see
     )
 
 
-def inside_difference(first: Values, second: Values, groups: Groups, seed: int = 0) -> dict[str, Any]:
+def inside_difference(first: _Values, second: _Values, groups: _Groups, seed: int = 0) -> dict[str, Any]:
     """Paired difference of the heat shares (N,) of two classifiers on the same films, second less first.
 
     Films where either has no heat are left out.
@@ -79,7 +79,7 @@ def pointing(heat: Floats, region: Mask) -> tuple[bool | None, float]:
     return bool(region.ravel()[int(fine.argmax())]), float(region.mean())
 
 
-def pointing_summary(hits: Sequence[bool | None], chances: Values, groups: Groups, seed: int = 0) -> dict[str, Any]:
+def pointing_summary(hits: Sequence[bool | None], chances: _Values, groups: _Groups, seed: int = 0) -> dict[str, Any]:
     """Share of films whose hottest pixel hits, against chance, with 95 % bootstrap intervals by group.
 
     Args:
@@ -111,7 +111,7 @@ def rank_correlation(first: Floats, second: Floats) -> float:
 def ssim(first: Floats, second: Floats) -> float:
     """Mean structural similarity of two maps (h, w) of values 0..1, at most 1 (Wang et al. 2004)."""
 
-    def smooth(values: Values) -> Values:
+    def smooth(values: _Values) -> _Values:
         return ndimage.gaussian_filter(values, _SSIM_SIGMA, radius=_SSIM_RADIUS)
 
     a, b = first.astype(np.float64), second.astype(np.float64)
@@ -130,7 +130,7 @@ def similarity(first: Floats, second: Floats) -> tuple[float, float]:
 
 
 def weight_dependence(
-    trained: Sequence[Floats], randomised: Mapping[str, Sequence[Floats]], groups: Groups, seed: int = 0
+    trained: Sequence[Floats], randomised: Mapping[str, Sequence[Floats]], groups: _Groups, seed: int = 0
 ) -> dict[str, Any]:
     """Whether maps depend on the trained weights: the parameter test of Adebayo et al. 2018 (arXiv:1810.03292).
 
@@ -155,7 +155,7 @@ def weight_dependence(
     return {name: _mean_similarity(maps, groups, seed) for name, maps in pairs.items()}
 
 
-def mean_with_interval(values: Values, groups: Groups, seed: int = 0) -> tuple[float | None, list[float] | None]:
+def mean_with_interval(values: _Values, groups: _Groups, seed: int = 0) -> tuple[float | None, list[float] | None]:
     """Mean of the values (N,) that are no NaN and its 95 % bootstrap interval by group; None where there is none.
 
     A single group has no interval.
@@ -168,7 +168,7 @@ def mean_with_interval(values: Values, groups: Groups, seed: int = 0) -> tuple[f
     return round(float(kept.mean()), 4), bootstrap(lambda rows: float(kept[rows].mean()), of, seed) if several else None
 
 
-def _mean_similarity(pairs: Sequence[tuple[Floats, Floats]], groups: Groups, seed: int) -> dict[str, Any]:
+def _mean_similarity(pairs: Sequence[tuple[Floats, Floats]], groups: _Groups, seed: int) -> dict[str, Any]:
     values = np.array([similarity(first, second) for first, second in pairs], np.float64).reshape(-1, 2)
     found: dict[str, Any] = {"n": int((~np.isnan(values)).all(axis=1).sum())}
     for name, column in zip(("rank_correlation", "ssim"), values.T, strict=True):
@@ -176,7 +176,7 @@ def _mean_similarity(pairs: Sequence[tuple[Floats, Floats]], groups: Groups, see
     return found
 
 
-def _other_films(groups: Groups) -> list[int | None]:
+def _other_films(groups: _Groups) -> list[int | None]:
     """For each film the next one, round the end, of another group."""
     n = len(groups)
     steps = [[(at + step) % n for step in range(1, n)] for at in range(n)]
@@ -184,7 +184,7 @@ def _other_films(groups: Groups) -> list[int | None]:
 
 
 def _with_intervals(
-    names: Sequence[str], values: Callable[[NDArray[np.int64]], Sequence[float]], groups: Groups, seed: int
+    names: Sequence[str], values: Callable[[NDArray[np.int64]], Sequence[float]], groups: _Groups, seed: int
 ) -> dict[str, Any]:
     """Each named value of all rows, and its interval over draws of whole groups; None without any row."""
     if len(groups) == 0:

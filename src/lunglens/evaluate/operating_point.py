@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lunglens.errors import DataError
 from lunglens.evaluate.intervals import bootstrap_draws, interval
 from lunglens.evaluate.predictions import groups_of
-from lunglens.evaluate.rates import youden_threshold
 
-DIGITS = 4
+_DIGITS = 4
 
 
 def chosen_threshold(predictions: pd.DataFrame, classes: Sequence[str]) -> float:
@@ -24,7 +24,7 @@ def chosen_threshold(predictions: pd.DataFrame, classes: Sequence[str]) -> float
         raise DataError(f"no film of class {', '.join(sorted(missing))} to choose a threshold on")
     weight = 1 / predictions.groupby(["source", "class"])["class"].transform("size").to_numpy(float)
     positive = (predictions["class"] == classes[0]).to_numpy()
-    return round(youden_threshold(positive, predictions[f"p_{classes[0]}"].to_numpy(float), weight), DIGITS)
+    return round(youden_threshold(positive, predictions[f"p_{classes[0]}"].to_numpy(float), weight), _DIGITS)
 
 
 def operating_points(
@@ -49,9 +49,22 @@ def operating_points(
             counts = {"n_positive": int(positive.sum()), "n_negative": int((~positive).sum())}
             row: dict[str, Any] = {"films": films, **counts}
             for name, share, between in zip(("sensitivity", "specificity"), shares, bounds, strict=True):
-                row |= {name: round(share, DIGITS), f"{name}_95_ci": between}
+                row |= {name: round(share, _DIGITS), f"{name}_95_ci": between}
             rows.append(row)
     return rows
+
+
+def youden_threshold(target: NDArray[Any], score: NDArray[Any], weight: NDArray[np.float64]) -> float:
+    """Threshold where weighted sensitivity + specificity is largest, midway between the neighbouring scores."""
+    order = np.argsort(score)[::-1]
+    ordered, positive = score[order], (np.asarray(target) == 1)[order]
+    gain = np.where(positive, weight[order], 0).cumsum() / weight[np.asarray(target) == 1].sum()
+    loss = np.where(positive, 0, weight[order]).cumsum() / weight[np.asarray(target) == 0].sum()
+    # Equal scores are called together: only the last of them is a place to cut.
+    last_of_ties = np.append(ordered[:-1] != ordered[1:], True)
+    best = int(np.argmax(np.where(last_of_ties, gain - loss, -np.inf)))
+    below = ordered[min(best + 1, len(ordered) - 1)]
+    return float((ordered[best] + below) / 2)
 
 
 def _bounds(positive: Any, called: Any, groups: Any, seed: int) -> list[list[float] | None]:

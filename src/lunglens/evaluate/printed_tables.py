@@ -76,7 +76,7 @@ TABLE_7 = {
 # Figure 13a; the text of section 4.3 gives 39 and 50 right and two wrong, which the printed sensitivity makes FN.
 FOLD_10_MATRIX = Matrix(tp=39, fn=2, tn=50, fp=0)
 # What a printed column may hold: its name's own measure first.
-READINGS = {
+_READINGS = {
     "accuracy": ("accuracy", "balanced accuracy"),
     "sensitivity": ("sensitivity",),
     "specificity": ("specificity", "NPV"),
@@ -124,7 +124,7 @@ def fits(row: Printed) -> tuple[Fit, ...]:
             measures = matrix.measures()
             holds = {
                 column: tuple(name for name in names if _agrees(getattr(row, column), measures[name]))
-                for column, names in READINGS.items()
+                for column, names in _READINGS.items()
             }
             if all(holds.values()):
                 found.append(Fit(matrix, holds))

@@ -13,9 +13,9 @@ from lunglens.evaluate.intervals import bootstrap
 from lunglens.evaluate.predictions import EXTERNAL, Floats, cross_validated, fold_order, groups_of
 from lunglens.evaluate.run_record import Gain, LungMeasures, LungMetrics
 
-OVERLAPS = ("dice", "iou")
-DISTANCES = ("hd95_px", "assd_px", "hd95_mm", "assd_mm")  # the smaller, the better
-MEASURES = (*OVERLAPS, *DISTANCES)
+_OVERLAPS = ("dice", "iou")
+_DISTANCES = ("hd95_px", "assd_px", "hd95_mm", "assd_mm")  # the smaller, the better
+MEASURES = (*_OVERLAPS, *_DISTANCES)
 UNKNOWN_SPACING = "no film states the size of its pixels"
 
 
@@ -36,7 +36,7 @@ def read_lung_predictions(path: Path) -> pd.DataFrame:
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: {error}; make it again with crossval") from error
     missing = {*texts[:4], *MEASURES} - set(table)
-    if missing or table.empty or table[[*OVERLAPS, "hd95_px", "assd_px"]].isna().any(axis=None):
+    if missing or table.empty or table[[*_OVERLAPS, "hd95_px", "assd_px"]].isna().any(axis=None):
         what = (
             f"column {min(missing)} is missing"
             if missing
@@ -104,7 +104,7 @@ def gain(table: pd.DataFrame, name: str, seed: int) -> Gain:
         unknown = dict.fromkeys(["raw_mean", "mean", "change", "change_95_ci"])
         return Gain.model_validate({"n": 0, **unknown, "verdict": "undecided", "undefined": UNKNOWN_SPACING})
     between = _interval(with_it - without, groups_of(both.assign(image_id=both["path"])), seed)
-    sign = 1 if name in OVERLAPS else -1
+    sign = 1 if name in _OVERLAPS else -1
     decided = between is not None and between[0] * between[1] > 0
     return Gain(
         n=len(both),

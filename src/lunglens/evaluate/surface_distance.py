@@ -18,12 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from lunglens.evaluate.overlap import dice
 from lunglens.film.preprocess import Mask
 
 Spacing = tuple[float, float]
 
-PERCENTILE = 95
+_PERCENTILE = 95
 
 
 @dataclass(frozen=True)
@@ -54,6 +53,22 @@ def agreement(predicted: Mask, truth: Mask, spacing_mm: Spacing | None = None) -
     return Agreement(dice(predicted, truth), iou(predicted, truth), hd95_px, assd_px, *in_mm)
 
 
+def dice(predicted: Mask, truth: Mask) -> float:
+    """2 |A and B| / (|A| + |B|), 0..1; two empty masks agree perfectly.
+
+    >>> dice(np.array([True, False]), np.array([True, True]))
+    0.6666666666666666
+    """
+    total = int(predicted.sum()) + int(truth.sum())
+    return 2 * int((predicted & truth).sum()) / total if total else 1.0
+
+
+def share_inside(inner: Mask, outer: Mask) -> float:
+    """Share of `inner` that lies in `outer`, 0..1; an empty `inner` lies nowhere (0)."""
+    area = int(inner.sum())
+    return int((inner & outer).sum()) / area if area else 0.0
+
+
 def iou(predicted: Mask, truth: Mask) -> float:
     """|A and B| / |A or B|, 0..1; two empty masks agree perfectly.
 
@@ -78,7 +93,7 @@ def distances(predicted: Mask, truth: Mask, spacing: Spacing = (1.0, 1.0)) -> tu
     if not truth.any():
         return 0.0, 0.0
     there, back = directed_distances(predicted, truth, spacing)
-    hd95 = max(np.percentile(there, PERCENTILE), np.percentile(back, PERCENTILE))
+    hd95 = max(np.percentile(there, _PERCENTILE), np.percentile(back, _PERCENTILE))
     return float(hd95), float((there.sum() + back.sum()) / (len(there) + len(back)))
 
 

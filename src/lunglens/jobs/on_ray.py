@@ -16,7 +16,7 @@ from lunglens.jobs.display import Display
 from lunglens.jobs.job import Job, JobResult, change_status, now, result_of
 from lunglens.jobs.local import GRACE_S, POLL_S, Attempt, claimed, stop
 
-MOST_ATTEMPTS = 3  # of one job in one call, when machines die under it
+_MOST_ATTEMPTS = 3  # of one job in one call, when machines die under it
 
 
 def run_jobs_on_ray(
@@ -52,7 +52,7 @@ def run_jobs_on_ray(
                 for ref in ray.wait(list(pending), timeout=POLL_S)[0]:
                     job, attempt = pending.pop(ref)
                     lost = _lost(ray, ref, job)
-                    if lost is not None and attempt < MOST_ATTEMPTS:
+                    if lost is not None and attempt < _MOST_ATTEMPTS:
                         console.print(f"{job.name}: {lost}; run again", markup=False, highlight=False)
                         change_status(job.folder, state="waiting", ended=now())
                         pending[remote.remote(_resolved(job))] = (job, attempt + 1)

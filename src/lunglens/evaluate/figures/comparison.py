@@ -14,7 +14,7 @@ from lunglens.evaluate.printed_tables import AVERAGES, TABLE_7, Printed
 from lunglens.evaluate.run_record import Measures
 from lunglens.files import markdown_table, read_json, save_csv, write_bytes, write_json
 
-SHOWN = {
+_SHOWN = {
     "accuracy": "accuracy, %",
     "sensitivity": "sensitivity, %",
     "specificity": "specificity, %",
@@ -31,7 +31,7 @@ def write_comparison(comparison: Comparison, out: Path) -> list[Path]:
         OSError: the folder cannot be written.
     """
     files = [out / name for name in ("comparison.json", "table7.csv", "pairs.csv", "comparison.md")]
-    write_json(files[0], as_json(comparison))
+    write_json(files[0], _as_json(comparison))
     save_csv(pd.DataFrame([_row(entry) for entry in comparison.entries]), files[1])
     save_csv(pd.json_normalize([asdict(pair) for pair in comparison.pairs], sep="_"), files[2])
     write_bytes(files[3], markdown(comparison).encode())
@@ -50,7 +50,7 @@ def write_comparison_figures(folder: Path) -> list[Path]:
     return [*drawn, *save_svg(folder / "figures" / "measures.svg", measures_figure, models)]
 
 
-def as_json(comparison: Comparison) -> dict[str, Any]:
+def _as_json(comparison: Comparison) -> dict[str, Any]:
     """The content of `comparison.json`."""
     return {
         "format": 1,
@@ -87,8 +87,8 @@ def markdown(comparison: Comparison) -> str:
         "over the probabilities of all folds together. " + _definition(comparison.classes),
         "",
         *markdown_table(
-            ["model", *SHOWN.values(), "parameters, M", "GFLOPs", "CPU, ms a film"],
-            [[entry.name, *(_cell(entry, name) for name in SHOWN), *_costs(entry)] for entry in comparison.entries],
+            ["model", *_SHOWN.values(), "parameters, M", "GFLOPs", "CPU, ms a film"],
+            [[entry.name, *(_cell(entry, name) for name in _SHOWN), *_costs(entry)] for entry in comparison.entries],
         ),
         "",
         *_remarks(comparison),
@@ -123,7 +123,7 @@ def _remarks(comparison: Comparison) -> list[str]:
     machines = [entry.run.hardware for entry in comparison.entries]
     if any(machine != machines[0] for machine in machines):
         said.append("The runs were made on different machines: their CPU times cannot be compared.")
-    if any(entry.pooled.value(name) == 1 for entry in comparison.entries for name in SHOWN):
+    if any(entry.pooled.value(name) == 1 for entry in comparison.entries for name in _SHOWN):
         said.append(
             "An interval of 100 to 100 only says that there was no error to draw: with none among n groups, an error "
             "rate of up to about 3/n is within 95 % (the rule of three)."
@@ -184,7 +184,7 @@ def _printed(model: str) -> Printed | None:
 def _row(entry: Entry) -> dict[str, Any]:
     """A line of `table7.csv`: shares 0..1."""
     row: dict[str, Any] = {"name": entry.name, "model": entry.run.model, "cut": entry.run.cut}
-    for name in SHOWN:
+    for name in _SHOWN:
         low, high = entry.pooled.interval(name) or (None, None)
         row |= {name: entry.pooled.value(name), f"{name}_low": low, f"{name}_high": high}
         row |= {f"{name}_mean_of_folds": entry.mean[name].mean, f"{name}_sd_of_folds": entry.mean[name].sd}

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from lunglens.evaluate.figures.style import BAND, BLUE, ORANGE, RULE, WIDTH_IN
 from lunglens.evaluate.predictions import fold_order
 
-PARTS = {"train": ("training", BLUE), "validation": ("validation", ORANGE)}
+_PARTS = {"train": ("training", BLUE), "validation": ("validation", ORANGE)}
 _METRIC = re.compile(r"(train|validation)_\w+")
 
 
@@ -60,7 +60,7 @@ def _logged(table: pd.DataFrame) -> list[str]:
 def curves_figure(curves: pd.DataFrame) -> Figure | None:
     """Loss, and accuracy or Dice: lines are means over the folds, bands reach from the lowest fold to the highest."""
     measured = sorted({name.split("_", 1)[1] for name in _logged(curves)} - {"loss"})
-    panels = [name for name in ("loss", *measured) if any(_drawable(curves, part, name) for part in PARTS)]
+    panels = [name for name in ("loss", *measured) if any(_drawable(curves, part, name) for part in _PARTS)]
     if not panels:
         return None
     figure = Figure(figsize=(WIDTH_IN, 3.4), layout="constrained")
@@ -83,7 +83,7 @@ def _drawable(curves: pd.DataFrame, part: str, name: str) -> bool:
 
 
 def _panel(axes: Axes, curves: pd.DataFrame, name: str) -> None:
-    for part, (label, colour) in PARTS.items():
+    for part, (label, colour) in _PARTS.items():
         if _drawable(curves, part, name):
             by_epoch = curves.groupby("epoch")[f"{part}_{name}"].agg(["mean", "min", "max"]).dropna()
             marker = "o" if len(by_epoch) == 1 else None

@@ -1,22 +1,16 @@
 """Share of the heat inside the lungs, film by film: trained on whole films against trained on cut ones."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lunglens.evaluate.figures.style import BLUE, INK, MUTED, ORANGE, RULE, WIDTH_IN, percent, save_svg, short
+from lunglens.evaluate.figures.style import BLUE, INK, MUTED, ORANGE, RULE, WIDTH_IN, percent, short
 
-COLOURS = {"uncut": ORANGE, "cut": BLUE}
-WORDS = {"uncut": "trained on whole films", "cut": "trained on cut films"}
-
-
-def write_shares_figure(path: Path, table: pd.DataFrame, found: dict[str, Any], classes: Sequence[str]) -> None:
-    """Save `shares_figure` as SVG."""
-    save_svg(path, shares_figure, table, found, classes)
+_COLOURS = {"uncut": ORANGE, "cut": BLUE}
+_WORDS = {"uncut": "trained on whole films", "cut": "trained on cut films"}
 
 
 def shares_figure(table: pd.DataFrame, found: dict[str, Any], classes: Sequence[str]) -> Figure:
@@ -27,14 +21,14 @@ def shares_figure(table: pd.DataFrame, found: dict[str, Any], classes: Sequence[
         found: its `heat.json`.
         classes: in the order to draw.
     """
-    rows = [(name, side) for name in classes for side in COLOURS]
+    rows = [(name, side) for name in classes for side in _COLOURS]
     figure = Figure(figsize=(WIDTH_IN, 1.2 + 0.62 * len(rows)), layout="constrained")
     axes = figure.subplots()
     generator = np.random.default_rng(0)
     for place, (name, side) in enumerate(rows):
         values = table.loc[table["class"] == name, f"heat_in_lungs_{side}"].dropna().to_numpy(float)
         spread = generator.uniform(-0.26, 0.26, len(values))
-        axes.plot(values, place + spread, ".", color=COLOURS[side], markersize=3, alpha=0.35, markeredgewidth=0)
+        axes.plot(values, place + spread, ".", color=_COLOURS[side], markersize=3, alpha=0.35, markeredgewidth=0)
         summary = found["classes"][name][side]
         low, high = summary["heat_share_95_ci"] or [summary["heat_share"]] * 2
         axes.plot([low, high], [place, place], color=INK, linewidth=2.4, solid_capstyle="butt")
@@ -44,7 +38,7 @@ def shares_figure(table: pd.DataFrame, found: dict[str, Any], classes: Sequence[
         )
         said = f"{percent(summary['heat_share'], 0)} % of the heat, lungs {percent(summary['area_share'], 0)} %"
         axes.annotate(said, (1.015, place), xycoords=("axes fraction", "data"), va="center", fontsize=8, color=MUTED)
-    axes.set_yticks(range(len(rows)), [f"{short(name)},\n{WORDS[side]}" for name, side in rows])
+    axes.set_yticks(range(len(rows)), [f"{short(name)},\n{_WORDS[side]}" for name, side in rows])
     axes.set(xlim=(-0.01, 1.01), ylim=(len(rows) - 0.5, -0.5), xlabel="share of a film's heat that lies in its lungs")
     axes.grid(axis="x", color=RULE, linewidth=0.5)
     axes.tick_params(length=0)

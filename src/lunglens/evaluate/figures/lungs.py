@@ -12,7 +12,7 @@ from lunglens.evaluate.figures.style import BLUE, INK, MUTED, ORANGE, RULE, WIDT
 from lunglens.evaluate.predictions import EXTERNAL, Floats
 from lunglens.evaluate.run_record import LungMetrics
 
-SHOWN = {
+_SHOWN = {
     "dice": ("Dice", "{:.3f}"),
     "iou": ("IoU", "{:.3f}"),
     "hd95_px": ("HD95, px", "{:.1f}"),
@@ -77,7 +77,7 @@ def lung_folds_figure(metrics: LungMetrics) -> Figure | None:
     if not folds:
         return None
     figure = Figure(figsize=(WIDTH_IN, 4.4), layout="constrained")
-    for axes, (name, (title, number)) in zip(figure.subplots(2, 2).flat, SHOWN.items(), strict=True):
+    for axes, (name, (title, number)) in zip(figure.subplots(2, 2).flat, _SHOWN.items(), strict=True):
         mean = metrics.mean_of_folds[name]
         bars(axes, {fold: found.summary(name).mean for fold, found in folds.items()}, number, mean.mean)
         sd = "" if mean.sd is None else f", SD {number.format(mean.sd)}"

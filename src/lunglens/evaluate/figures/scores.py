@@ -24,7 +24,7 @@ from lunglens.evaluate.run_record import ClassifierMetrics, Measures
 GRID = np.linspace(0, 1, 101)
 REPEATS = 300  # of the bands; the intervals of the areas are those of metrics.json
 
-Points = tuple[Floats, Floats]
+_Points = tuple[Floats, Floats]
 
 
 def roc_figure(predictions: pd.DataFrame, classes: Sequence[str], metrics: ClassifierMetrics) -> Figure | None:
@@ -39,21 +39,21 @@ def precision_recall_figure(
     return _figure(predictions, classes, metrics, "auprc")
 
 
-def roc_points(positive: NDArray[np.bool_], score: Floats) -> Points:
+def roc_points(positive: NDArray[np.bool_], score: Floats) -> _Points:
     """1 - specificity and sensitivity at every threshold, from (0, 0) to (1, 1); both classes must be there."""
     found, called = _counts(positive, score)
     false = called - found
     return np.append(0, false / false[-1]), np.append(0, found / found[-1])
 
 
-def precision_recall_points(positive: NDArray[np.bool_], score: Floats) -> Points:
+def precision_recall_points(positive: NDArray[np.bool_], score: Floats) -> _Points:
     """Recall (ascending, from 0) and precision at every threshold; at recall 0 the precision of the first one."""
     found, called = _counts(positive, score)
     precision = found / called
     return np.append(0, found / found[-1]), np.append(precision[0], precision)
 
 
-def roc_on_grid(points: Points) -> Floats:
+def roc_on_grid(points: _Points) -> Floats:
     """Sensitivity at each of `GRID`, on straight lines between the points."""
     x, y = points
     left = np.minimum(np.searchsorted(x, GRID, side="right") - 1, len(x) - 2)
@@ -62,12 +62,12 @@ def roc_on_grid(points: Points) -> Floats:
     return np.asarray(y[left] + share * (y[left + 1] - y[left]))
 
 
-def precision_on_grid(points: Points) -> Floats:
+def precision_on_grid(points: _Points) -> Floats:
     """Precision where the recall of each of `GRID` is first reached."""
     return np.asarray(points[1][np.searchsorted(points[0], GRID - 1e-12)])
 
 
-_KINDS: dict[str, tuple[Callable[..., Points], Callable[[Points], Floats], str, str, str]] = {
+_KINDS: dict[str, tuple[Callable[..., _Points], Callable[[_Points], Floats], str, str, str]] = {
     "auroc": (roc_points, roc_on_grid, "1 - specificity", "sensitivity", "default"),
     "auprc": (precision_recall_points, precision_on_grid, "sensitivity (recall)", "PPV (precision)", "steps-pre"),
 }

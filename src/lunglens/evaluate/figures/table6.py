@@ -9,19 +9,19 @@ from lunglens.evaluate.figures.style import percent
 from lunglens.evaluate.run_record import ClassifierMetrics, MeanOfFolds, Measures, read_classifier_metrics
 from lunglens.files import markdown_table, save_csv, write_bytes
 
-COLUMNS = {
+_COLUMNS = {
     "accuracy": "accuracy %",
     "sensitivity": "sensitivity %",
     "specificity": "specificity %",
     "npv": "NPV %",
     "ppv": "PPV %",
 }
-NOTE = (
+_NOTE = (
     "Threshold 0.5. Specificity is TN/(TN+FP); the column that the paper's table 6 calls specificity holds "
     "NPV = TN/(TN+FN). The mean is that of the folds that define a measure, in brackets their standard deviation "
     "(n - 1); pooled is over all films, with 95 % bootstrap intervals by patient. -: undefined in this fold."
 )
-NOTE_SEVERAL = (
+_NOTE_SEVERAL = (
     "The class with the largest probability is called; all but accuracy are means over the classes, each against the "
     "rest. The mean is that of the folds that define a measure, in brackets their standard deviation (n - 1); "
     "pooled is over all films, with 95 % bootstrap intervals by patient. -: undefined in this fold."
@@ -42,7 +42,7 @@ def table6(run: Path) -> str:
         raise DataError(f"{run / 'metrics.json'}: no fold was tested, so there is no table by fold")
     table = as_table(metrics)
     lines = markdown_table(list(table.columns), table.to_numpy().tolist(), numbers_right=True)
-    text = "\n".join(lines) + f"\n\n{NOTE if len(metrics.classes) == 2 else NOTE_SEVERAL}\n"
+    text = "\n".join(lines) + f"\n\n{_NOTE if len(metrics.classes) == 2 else _NOTE_SEVERAL}\n"
     save_csv(table, run / "table6.csv")
     write_bytes(run / "table6.md", text.encode())
     return text
@@ -51,15 +51,15 @@ def table6(run: Path) -> str:
 def as_table(metrics: ClassifierMetrics) -> pd.DataFrame:
     """A row a fold, then the mean of the folds and the pooled measures; all cells text."""
     rows = [
-        {"fold": fold, "films": str(found.n), **{title: percent(found.value(name)) for name, title in COLUMNS.items()}}
+        {"fold": fold, "films": str(found.n), **{title: percent(found.value(name)) for name, title in _COLUMNS.items()}}
         for fold, found in metrics.folds.items()
     ]
     if metrics.pooled is None:
         return pd.DataFrame(rows)
     mean, pooled = metrics.mean_of_folds, metrics.pooled
     total = str(pooled.n)
-    rows.append({"fold": "mean (SD)", "films": total, **{COLUMNS[name]: _mean(mean[name]) for name in COLUMNS}})
-    rows.append({"fold": "pooled", "films": total, **{COLUMNS[name]: _pooled(pooled, name) for name in COLUMNS}})
+    rows.append({"fold": "mean (SD)", "films": total, **{_COLUMNS[name]: _mean(mean[name]) for name in _COLUMNS}})
+    rows.append({"fold": "pooled", "films": total, **{_COLUMNS[name]: _pooled(pooled, name) for name in _COLUMNS}})
     return pd.DataFrame(rows)
 
 

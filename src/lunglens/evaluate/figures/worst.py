@@ -15,9 +15,9 @@ from lunglens.film.picture.drawing import clip_middle, font, outline_alpha, plai
 from lunglens.film.preprocess import Floats, Mask, film_square
 from lunglens.film.radiograph import read_radiograph
 
-TILE_PX = 384
-CAPTION_PX = 44
-COLUMNS = 5
+_TILE_PX = 384
+_CAPTION_PX = 44
+_COLUMNS = 5
 TRUE, PREDICTED = OUTLINE, AMBER
 
 
@@ -39,32 +39,32 @@ def write_worst(run: Path, predictions: pd.DataFrame, root: Path, count: int = 2
         raise DataError(f"{run / 'predictions.csv'}: column mask_path is missing, so there is no true outline to draw")
     worst = predictions.sort_values(["dice", "path"], kind="stable").head(count)
     tiles = [_tile(row, run / row["predicted"], root) for _, row in worst.iterrows()]
-    rows = -(-len(tiles) // COLUMNS)
-    sheet = Image.new("RGB", (COLUMNS * TILE_PX, CAPTION_PX + rows * (TILE_PX + CAPTION_PX)), BACKGROUND)
+    rows = -(-len(tiles) // _COLUMNS)
+    sheet = Image.new("RGB", (_COLUMNS * _TILE_PX, _CAPTION_PX + rows * (_TILE_PX + _CAPTION_PX)), BACKGROUND)
     draw = ImageDraw.Draw(sheet)
     x = 12.0
     for text, colour in (("drawn by a person", TRUE), ("predicted", PREDICTED), ("lowest Dice first", MUTED)):
         draw.text((x, 12), text, fill=colour, font=font(18))
         x += font(18).getlength(text) + 28
     for index, tile in enumerate(tiles):
-        sheet.paste(tile, (index % COLUMNS * TILE_PX, CAPTION_PX + index // COLUMNS * (TILE_PX + CAPTION_PX)))
+        sheet.paste(tile, (index % _COLUMNS * _TILE_PX, _CAPTION_PX + index // _COLUMNS * (_TILE_PX + _CAPTION_PX)))
     path = run / "worst" / f"worst-{count}.png"
     write_atomically(path, lambda temporary: sheet.save(temporary, format="PNG"))
     return path
 
 
 def _tile(row: "pd.Series[Any]", predicted: Path, root: Path) -> Image.Image:
-    tile = Image.new("RGB", (TILE_PX, TILE_PX + CAPTION_PX), BACKGROUND)
+    tile = Image.new("RGB", (_TILE_PX, _TILE_PX + _CAPTION_PX), BACKGROUND)
     draw = ImageDraw.Draw(tile)
     try:
-        film = film_square(read_radiograph(root / row["path"]).pixels, TILE_PX)
+        film = film_square(read_radiograph(root / row["path"]).pixels, _TILE_PX)
         tile.paste(outlined(film, [(_true(row["mask_path"], root), TRUE), (_read(predicted), PREDICTED)]))
     except (LungLensError, OSError) as error:
-        draw.text((12, TILE_PX // 2), clip_middle(plain(str(error)), 13, TILE_PX - 24), fill=MUTED, font=font(13))
-    name = clip_middle(plain(f"{row['source']} {Path(row['path']).name}"), 14, TILE_PX - 16)
-    draw.text((8, TILE_PX + 3), name, fill=TEXT, font=font(14))
+        draw.text((12, _TILE_PX // 2), clip_middle(plain(str(error)), 13, _TILE_PX - 24), fill=MUTED, font=font(13))
+    name = clip_middle(plain(f"{row['source']} {Path(row['path']).name}"), 14, _TILE_PX - 16)
+    draw.text((8, _TILE_PX + 3), name, fill=TEXT, font=font(14))
     numbers = f"Dice {row['dice']:.4f}   HD95 {row['hd95_px']:.1f} px   fold {row['fold']}"
-    draw.text((8, TILE_PX + 22), numbers, fill=MUTED, font=font(14))
+    draw.text((8, _TILE_PX + 22), numbers, fill=MUTED, font=font(14))
     return tile
 
 

@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from lunglens.evaluate.figures.style import CLASS_COLOURS, INK, MUTED, RULE, STYLE, UNKNOWN_GRAY, WIDTH_IN, short
 from lunglens.study.report.data import DECADES, UNKNOWN, Numbers
 
-VALUE_COLOURS = ("#24507a", "#5c93bf", "#a9cbe3", "#7d6b9d", "#b9a6cf", "#d8c58f")
-MARKERS = ("o", "s", "^", "D", "v", "P")  # a source each
-MOST_BARS = 18
+_VALUE_COLOURS = ("#24507a", "#5c93bf", "#a9cbe3", "#7d6b9d", "#b9a6cf", "#d8c58f")
+_MARKERS = ("o", "s", "^", "D", "v", "P")  # a source each
+_MOST_BARS = 18
 
 
 def colour_of(name: str, classes: Sequence[str]) -> str:
@@ -27,8 +27,8 @@ def colour_of(name: str, classes: Sequence[str]) -> str:
 def findings_figure(findings: Numbers) -> str:
     """The paper's figure 2: how often each finding was published, by modality; the rarest are summed."""
     rows = list(findings["rows"])
-    if len(rows) > MOST_BARS:
-        rows = [*rows[: MOST_BARS - 1], _summed(rows[MOST_BARS - 1 :])]
+    if len(rows) > _MOST_BARS:
+        rows = [*rows[: _MOST_BARS - 1], _summed(rows[_MOST_BARS - 1 :])]
     modalities = sorted({name for row in rows for name in row["by_modality"]}, key=lambda name: (name == UNKNOWN, name))
     modalities.sort(key=lambda name: name != "X-ray")
     with mpl.rc_context(STYLE):
@@ -80,7 +80,7 @@ def shares_figure(strata: Sequence[Numbers], key: str) -> str:
             totals[name] = totals.get(name, 0) + n
     unknown = totals.pop(UNKNOWN, 0)
     ordered = sorted(totals, key=lambda name: (-totals[name], name))
-    named, rest = ordered[: len(VALUE_COLOURS) - 1], ordered[len(VALUE_COLOURS) - 1 :]
+    named, rest = ordered[: len(_VALUE_COLOURS) - 1], ordered[len(_VALUE_COLOURS) - 1 :]
     series = {short(name, 20): [100 * stratum[key].get(name, 0) / stratum["n"] for stratum in strata] for name in named}
     if rest:
         series["others"] = [100 * sum(stratum[key].get(name, 0) for name in rest) / stratum["n"] for stratum in strata]
@@ -133,7 +133,7 @@ def _sizes_panel(axes: Axes, strata: Sequence[Numbers], classes: Sequence[str], 
             points[:, 0],
             points[:, 1],
             s=10 + 4 * np.minimum(points[:, 2], 60),
-            marker=MARKERS[sources.index(stratum["source"]) % len(MARKERS)],
+            marker=_MARKERS[sources.index(stratum["source"]) % len(_MARKERS)],
             facecolor=colour_of(stratum["class"], classes),
             edgecolor="white",
             linewidth=0.4,
@@ -153,7 +153,7 @@ def _stacked_bars(axes: Axes, labels: Sequence[str], series: dict[str, list[Any]
     left = np.zeros(len(labels))
     for index, (name, values) in enumerate(series.items()):
         gray = name == UNKNOWN
-        colour = UNKNOWN_GRAY if gray else VALUE_COLOURS[index % len(VALUE_COLOURS)]
+        colour = UNKNOWN_GRAY if gray else _VALUE_COLOURS[index % len(_VALUE_COLOURS)]
         bars = axes.barh(
             range(len(labels)), values, 0.72, left, color=colour, label=name, linewidth=0, hatch="////" * gray
         )

@@ -24,7 +24,7 @@ from lunglens.study.report.thumbnails import fitted, jpeg_uri, read_gray
 
 REASONS = ("side view", "washed out", "marker", "equipment", "PDF scan")  # keys 1 to 5
 THUMBNAIL_PX, QUALITY = 384, 70
-OUTLINE_PX = 96  # the mask is outlined at this size: a thousand outlines take 1 MB
+_OUTLINE_PX = 96  # the mask is outlined at this size: a thousand outlines take 1 MB
 
 
 def write_review(study: Path, console: Console | None = None) -> Path:
@@ -89,12 +89,12 @@ def _thumbnail(film: Path, width_px: float, height_px: float) -> str | None:
 
 def _outline(mask: Path) -> str:
     """The mask's outline as an SVG path in a box of 100 x 100; "" where there is none."""
-    pixels = read_gray(mask, (OUTLINE_PX, OUTLINE_PX))
+    pixels = read_gray(mask, (_OUTLINE_PX, _OUTLINE_PX))
     if pixels is None:
         return ""
     # A black border closes outlines that reach the film's edge.
     framed = np.pad(pixels.astype(float), 1)
-    centres = (np.arange(-1, OUTLINE_PX + 1) + 0.5) * 100 / OUTLINE_PX
+    centres = (np.arange(-1, _OUTLINE_PX + 1) + 0.5) * 100 / _OUTLINE_PX
     lines = contourpy.contour_generator(np.clip(centres, 0, 100), np.clip(centres, 0, 100), framed).lines(127.5)
     return "".join(
         f"M{'L'.join(f'{x:.1f} {y:.1f}' for x, y in line)}Z" for line in lines if isinstance(line, np.ndarray)

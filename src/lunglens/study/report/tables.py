@@ -9,8 +9,8 @@ import pandas as pd
 from lunglens.errors import DataError
 from lunglens.study.folder import load_study, read_steps
 
-NUMBERS = ["age_years", "original_width_px", "original_height_px", "width_px", "height_px", "bits", "border_px"]
-NUMBERS += ["lung_px"]
+_NUMBERS = ["age_years", "original_width_px", "original_height_px", "width_px", "height_px", "bits", "border_px"]
+_NUMBERS += ["lung_px"]
 AGAIN = "make it again with curate"
 
 
@@ -47,7 +47,7 @@ def read_tables(folder: Path) -> StudyTables:
         raise DataError(f"{folder / 'manifest.csv'}: holds no film; {AGAIN}")
     images = _unknown_as_none(study.table)
     images["group_id"] = images["group_id"].map(lambda name: name or None)
-    for name in NUMBERS:
+    for name in _NUMBERS:
         try:
             images[name] = pd.to_numeric(images[name]).astype(float)
         except ValueError as error:

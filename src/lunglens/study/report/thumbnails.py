@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-OUTLINE = (255, 196, 61)
+_OUTLINE = (255, 196, 61)
 
 
 def contact_sheet(
@@ -46,7 +46,7 @@ def outlined(film: Path, mask: Path, side_px: int) -> str | None:
     lungs = read_gray(mask, (side_px, side_px))
     if lungs is not None:
         inside = lungs > 127
-        colours[inside & ~ndimage.binary_erosion(inside)] = OUTLINE
+        colours[inside & ~ndimage.binary_erosion(inside)] = _OUTLINE
     return jpeg_uri(colours, quality=82)
 
 

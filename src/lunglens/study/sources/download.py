@@ -18,14 +18,14 @@ from lunglens.study.sources.registry import Download, Source
 from lunglens.study.sources.retry import DamagedError, Meter, Patience, need_room, progress_on
 from lunglens.study.sources.unpack import unpack
 
-CONTENT = "content"
+_CONTENT = "content"
 NOTE = "LUNGLENS-SOURCE.txt"
-SCHEMES = {"http": {"http", "https"}, "git": {"http", "https", "file"}}
-MOST_SHOWN = 20  # addresses in the note
-PATIENCE = Patience()
+_SCHEMES = {"http": {"http", "https"}, "git": {"http", "https", "file"}}
+_MOST_SHOWN = 20  # addresses in the note
+_PATIENCE = Patience()
 
 
-def get(source: Source, to: Path, console: Console, patience: Patience = PATIENCE) -> Path:
+def get(source: Source, to: Path, console: Console, patience: Patience = _PATIENCE) -> Path:
     """Fetch a data set into `to/<source.name>`, going on after the last file that an earlier call has finished.
 
     Until it is whole it lies in `to/<source.name>.part`. Archives are unpacked and then removed, one by one. A note
@@ -55,7 +55,7 @@ def get(source: Source, to: Path, console: Console, patience: Patience = PATIENC
     try:
         with only_one(to / f".{source.name}.lock", folder, "download"):
             if folder.exists():
-                if not (work / CONTENT).exists():
+                if not (work / _CONTENT).exists():
                     shutil.rmtree(work, ignore_errors=True)  # of a call killed at its very end
                 console.print(f"{folder}: there already; remove it to fetch it anew", markup=False, soft_wrap=True)
                 return folder
@@ -74,7 +74,7 @@ def get(source: Source, to: Path, console: Console, patience: Patience = PATIENC
 
 def _check_addresses(source: Source, download: Download) -> None:
     for url in download.urls:
-        if urlsplit(url).scheme not in SCHEMES[download.kind]:
+        if urlsplit(url).scheme not in _SCHEMES[download.kind]:
             raise DataError(f"{source.name}: {url} is no address that {download.kind} data are fetched from")
 
 
@@ -82,7 +82,7 @@ def _fetch_all(
     source: Source, download: Download, work: Path, meter: Meter, patience: Patience
 ) -> tuple[Path, str | None]:
     """The folder with the whole content, and the state of a repository."""
-    content = work / CONTENT
+    content = work / _CONTENT
     need_room(work, max(0, download.bytes - _bytes_below(work)), source.name)
     if download.kind == "git":
         (address,) = download.urls
@@ -148,7 +148,7 @@ def _bytes_below(folder: Path) -> int:
 
 def _note(source: Source, download: Download, state: str | None) -> str:
     """What a user of the data must know, beside the data."""
-    shown = [*download.urls[:MOST_SHOWN], *(["..."] if len(download.urls) > MOST_SHOWN else [])]
+    shown = [*download.urls[:_MOST_SHOWN], *(["..."] if len(download.urls) > _MOST_SHOWN else [])]
     lines = [
         f"{source.title}\n",
         f"Fetched with lunglens get {source.name} on {datetime.now(UTC):%Y-%m-%d} from",

@@ -14,8 +14,8 @@ import httpx2 as httpx
 from lunglens.errors import DataError
 from lunglens.study.sources.retry import InterruptedTransferError, Meter, Patience, need_room, persist
 
-BUSY = {408, 425, 429, 500, 502, 503, 504}  # worth another attempt
-ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
+_BUSY = {408, 425, 429, 500, 502, 503, 504}  # worth another attempt
+_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class RemoteFile:
     @property
     def archive(self) -> bool:
         """Whether it is to be unpacked."""
-        return self.name.lower().endswith(ARCHIVES)
+        return self.name.lower().endswith(_ARCHIVES)
 
 
 def open_client(patience: Patience) -> httpx.Client:
@@ -81,7 +81,7 @@ def _check(response: httpx.Response, url: str) -> None:
     status = response.status_code
     if url.startswith("https:") and response.url.scheme != "https":
         raise DataError(f"{url}: leads to the unprotected {response.url}, which is not followed")
-    if status in BUSY:
+    if status in _BUSY:
         reason = f"{url}: the server answers {status} {response.reason_phrase}"
         raise InterruptedTransferError(reason, _retry_after_s(response.headers.get("Retry-After")))
     if status != 200:

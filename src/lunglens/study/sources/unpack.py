@@ -12,12 +12,12 @@ from pathlib import Path, PurePosixPath
 from lunglens.errors import DataError
 from lunglens.study.sources.retry import DamagedError, Meter, need_room
 
-MOST_ENTRIES = 500_000
-MOST_GROWTH = 200  # unpacked to packed; films grow 1 to 3 times, empty masks some 100 times, a bomb 1000 times
-HARMLESS_BYTES = 16_000_000  # below this no growth is a bomb
-JUNK = "__MACOSX"
-DRIVE = re.compile(r"[A-Za-z]:")
-CHUNK_BYTES = 1 << 20
+_MOST_ENTRIES = 500_000
+_MOST_GROWTH = 200  # unpacked to packed; films grow 1 to 3 times, empty masks some 100 times, a bomb 1000 times
+_HARMLESS_BYTES = 16_000_000  # below this no growth is a bomb
+_JUNK = "__MACOSX"
+_DRIVE = re.compile(r"[A-Za-z]:")
+_CHUNK_BYTES = 1 << 20
 
 
 def unpack(archive: Path, folder: Path, meter: Meter) -> None:
@@ -46,7 +46,7 @@ class _Bounds:
 
     def __init__(self, archive: Path, folder: Path) -> None:
         self._archive, self._folder = archive, folder
-        self._most_bytes = max(HARMLESS_BYTES, MOST_GROWTH * archive.stat().st_size)
+        self._most_bytes = max(_HARMLESS_BYTES, _MOST_GROWTH * archive.stat().st_size)
         self._entries = self._bytes = 0
 
     def admit(self, name: str, size: int, plain: bool) -> bool:
@@ -58,14 +58,14 @@ class _Bounds:
         self._entries += 1
         self._bytes += size
         path = PurePosixPath(name.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts or DRIVE.match(name):
+        if path.is_absolute() or ".." in path.parts or _DRIVE.match(name):
             raise DataError(f"{self._archive}: {name!r} would be written outside the folder; do not use this archive")
         if not plain:
             raise DataError(f"{self._archive}: {name!r} is a link or a device, no data; do not use this archive")
-        if self._entries > MOST_ENTRIES or self._bytes > self._most_bytes:
+        if self._entries > _MOST_ENTRIES or self._bytes > self._most_bytes:
             raise DataError(f"{self._archive}: unpacks to more than films can; do not use this archive")
         need_room(self._folder, size, f"unpacking {self._archive.name}")
-        return path.parts[:1] != (JUNK,)
+        return path.parts[:1] != (_JUNK,)
 
 
 def _unpack_zip(archive: Path, folder: Path, meter: Meter) -> None:
@@ -94,5 +94,5 @@ def _unpack_tar(archive: Path, folder: Path, meter: Meter) -> None:
             if bounds.admit(member.name, member.size, member.isreg() or member.isdir()):
                 pack.extract(member, folder, filter="data")
                 meter.advance(member.size)
-        while pack.fileobj is not None and pack.fileobj.read(CHUNK_BYTES):
+        while pack.fileobj is not None and pack.fileobj.read(_CHUNK_BYTES):
             pass  # tar ends before gzip's checksum does, which only reading to the end compares

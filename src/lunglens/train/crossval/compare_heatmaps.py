@@ -18,7 +18,8 @@ from rich.progress import track
 from lunglens.errors import DataError
 from lunglens.evaluate.brixia import brixia_zones, read_brixia, zone_agreement, zone_heat
 from lunglens.evaluate.figures.heat_cases import HeatCase, write_heat_figure
-from lunglens.evaluate.figures.heat_shares import write_shares_figure
+from lunglens.evaluate.figures.heat_shares import shares_figure
+from lunglens.evaluate.figures.style import save_svg
 from lunglens.evaluate.heat import (
     inside,
     inside_difference,
@@ -86,7 +87,7 @@ def explain(
     save_csv(table.round(5), out / "heat.csv")
     found = _summary(study, runs, table, maps, settings)
     write_json(out / "heat.json", found)
-    write_shares_figure(out / "heat.svg", table, found, study.classes)
+    save_svg(out / "heat.svg", shares_figure, table, found, study.classes)
     cases = _cases(study, table, maps, lungs, settings)
     write_heat_figure(out / "cases.png", cases, study.classes[0])
     return found

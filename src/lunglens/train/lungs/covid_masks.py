@@ -6,8 +6,8 @@ import pandas as pd
 from rich.console import Console
 
 from lunglens.errors import DataError
-from lunglens.evaluate.overlap import dice, share_inside
 from lunglens.evaluate.segmentation import summary_by_group
+from lunglens.evaluate.surface_distance import dice, share_inside
 from lunglens.files import write_json
 from lunglens.film.lungs.postprocess import MASK_SIZE
 from lunglens.film.lungs.published_masks import MaskPart, read_masks

@@ -8,8 +8,8 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import track
 
-from lunglens.evaluate.overlap import dice
 from lunglens.evaluate.segmentation import summary_by_group
+from lunglens.evaluate.surface_distance import dice
 from lunglens.files import save_csv, write_json
 from lunglens.film.lungs.postprocess import MASK_SIZE
 from lunglens.film.lungs.published_masks import masks_of, read_masks

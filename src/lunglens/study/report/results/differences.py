@@ -7,7 +7,7 @@ from lunglens.evaluate.run_record import ClassifierRun, LungsRun
 from lunglens.study.config.training import ClassifierConfig, LungsConfig
 from lunglens.study.report.paper import PAPER_RESULT
 
-ALWAYS = (
+_ALWAYS = (
     (
         "Folds",
         "stratified 9 : 1 by image, as far as the paper says",
@@ -46,7 +46,7 @@ def differences(study: str, runs: Sequence[tuple[str, ClassifierRun | LungsRun]]
         runs: name and `run.json` of each run.
     """
     rows = [{"what": "Films", "paper": PAPER_RESULT, "here": study, "runs": ""}]
-    rows += [{"what": what, "paper": paper, "here": here, "runs": ""} for what, paper, here in ALWAYS]
+    rows += [{"what": what, "paper": paper, "here": here, "runs": ""} for what, paper, here in _ALWAYS]
     found: dict[tuple[str, str, str], list[str]] = {}
     for name, run in runs:
         paper = (LungsConfig() if run.kind == "lungs" else ClassifierConfig()).model_dump(mode="json")

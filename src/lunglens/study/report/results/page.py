@@ -26,7 +26,7 @@ from lunglens.study.report.results.numbers import (
     run_row,
 )
 
-FIGURES = ("gap", "confusion", "roc", "precision-recall", "curves")
+_FIGURES = ("gap", "confusion", "roc", "precision-recall", "curves")
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def _render(numbers: Numbers, data: Numbers, inputs: Inputs) -> str:
 def _pictures(inputs: Inputs) -> dict[str, Any]:
     found: dict[str, Any] = {
         "runs": [
-            {name: data_uri(run / "figures" / f"{name}.svg") for name in FIGURES}
+            {name: data_uri(run / "figures" / f"{name}.svg") for name in _FIGURES}
             for run in (*inputs.runs, *inputs.controls)
         ],
         "lungs": [
