@@ -71,7 +71,7 @@ def main() -> None:
     step = float(np.median(np.add(np.add(waiting, augmenting), computing)))
     found = {
         "date": datetime.now(UTC).date().isoformat(),
-        "study": study.description["fingerprint"],
+        "study": study.fingerprint,
         "batch": batch,
         "step_ms": round(1000 * step, 1),
         "waiting_share": round(float(np.median(waiting)) / step, 4),

@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from lunglens.film.analyzer import Analyzer
 from tests.phantom import data_root, save_png
 from tests.stub import StubAnalyzer
+
+# How long an example takes tells of what else the machine does.
+settings.register_profile("lunglens", deadline=None)
+settings.load_profile("lunglens")
 
 # A shell starts background jobs with Ctrl-C ignored; processes that the tests start and interrupt would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -240,9 +240,9 @@ def test_a_rule_that_fits_no_film_is_one_sentence_with_what_there_is(
     with pytest.raises(DataError) as caught:
         build_of(root, config, tmp_path / "study", lungs)
     assert str(caught.value) == (
-        "no film of a class is left of 36: 36 at 1 diagnosis. covid-chestxray-dataset has diagnoses COVID-19 (24), "
-        "Klebsiella (12) and labels covid (24), pneumonia (12). The class rules want covid: COVID19. class covid: no "
-        'film of covid-chestxray-dataset has "COVID19" among its diagnoses; did you mean "COVID-19"?'
+        "no film of class covid is left; of 36 films went 36 at 1 diagnosis. covid-chestxray-dataset has diagnoses "
+        "COVID-19 (24), Klebsiella (12) and labels covid (24), pneumonia (12). The class rules want covid: COVID19. "
+        'class covid: no film of covid-chestxray-dataset has "COVID19" among its diagnoses; did you mean "COVID-19"?'
     )
 
 
@@ -297,7 +297,7 @@ def test_a_full_disk_leaves_no_study_and_says_so(
 def test_no_film_left_is_an_error_that_says_where_they_went(root: Path, lungs: ModelPackage, tmp_path: Path) -> None:
     config = config_of(root)
     strict = [c.model_copy(update={"min_area_px": 300000}) if c.kind == "lungs" else c for c in config.criteria]
-    with pytest.raises(DataError, match=r"no film of a class is left of 60: .* at 7 lungs"):
+    with pytest.raises(DataError, match=r"no film of class covid.* is left; of 60 films went .* at 7 lungs"):
         config = config.model_copy(update={"criteria": tuple(strict)})
         build_of(root, config, tmp_path / "study", lungs)
 

@@ -183,7 +183,7 @@ def test_a_misspelt_rule_is_told_with_the_nearest_name_and_a_rule_that_fits_is_n
         'class tb: no film of s has "Tuberculosis" among its diagnoses; did you mean "Tuberkulose"?'
     ]
     assert misspelt(table, [ClassRule(**rule, labels=("covid",))]) == [
-        'class tb: no film of s has "covid" among its labels'
+        'class tb: no film of s has "covid" among its labels.'
     ]
     fits = [
         {"diagnoses": ("TUBERKULOSE", "Pneumonia/Viral/COVID-19")},

@@ -23,8 +23,8 @@ from lunglens.film.preprocess import Floats, Mask, classifier_view, cut_to_lungs
 from lunglens.film.radiograph import Radiograph
 
 # Montgomery's 138 films, whose pixels are known to be 0.0875 mm: masks of 149 to 599 cm2, both lungs, at the detector.
-PLAUSIBLE_CM2 = (100, 800)
-MOST_UNEQUAL = 2.0  # larger : smaller lung; above it 7 of 415 accepted adult films (benchmarks/doubted_films.py)
+_PLAUSIBLE_CM2 = (100, 800)
+_MOST_UNEQUAL = 2.0  # larger : smaller lung; above it 7 of 415 accepted adult films (benchmarks/doubted_films.py)
 
 Spacing = tuple[float, float]  # mm between rows, between columns
 Several = Sequence[Film]
@@ -234,11 +234,11 @@ def _doubtful_lungs(left: Lung, right: Lung) -> tuple[str, ...]:
     """Warnings about sizes that lungs hardly have: the outline, or the header's pixel spacing, may be wrong."""
     warnings: list[str] = []
     smaller, larger = sorted((left.area_px, right.area_px))
-    if larger > MOST_UNEQUAL * smaller:
+    if larger > _MOST_UNEQUAL * smaller:
         larger_side = "left" if left.area_px > right.area_px else "right"
         warnings.append(f"unequal lungs: the {larger_side} one is {larger / max(smaller, 1):.1f} times the other")
     if left.area_cm2 is not None and right.area_cm2 is not None:
-        both, (least, most) = left.area_cm2 + right.area_cm2, PLAUSIBLE_CM2
+        both, (least, most) = left.area_cm2 + right.area_cm2, _PLAUSIBLE_CM2
         if not least <= both <= most:
             warnings.append(f"implausible lung area: {both:.0f} cm2, where adults have {least} to {most}")
     return tuple(warnings)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from lunglens.errors import DataError
 from lunglens.files import write_json
 
-FINDING_FORMAT = 2
+_FINDING_FORMAT = 2
 
 
 class _Part(BaseModel):
@@ -120,8 +120,8 @@ def read_finding(file: Path) -> FindingRecord:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         version = content.get("format_version") if isinstance(content, dict) else None
-        if version not in (1, FINDING_FORMAT):
-            raise DataError(f"{file}: finding of format {version}; this LungLens reads formats 1 and {FINDING_FORMAT}")
+        if version not in (1, _FINDING_FORMAT):
+            raise DataError(f"{file}: finding of format {version}; this LungLens reads formats 1 and {_FINDING_FORMAT}")
         return FindingRecord.model_validate(_from_format_1(content) if version == 1 else content)
     except (OSError, ValueError, RecursionError) as error:  # pydantic's and JSON's errors are ValueErrors
         problem = error.errors(include_input=False)[0]["loc"] if isinstance(error, ValidationError) else "unreadable"
@@ -132,4 +132,4 @@ def _from_format_1(content: dict[str, Any]) -> dict[str, Any]:
     """Format 1 knew one question, covid or not."""
     covid = content.get("covid_probability")
     both = {"covid": covid, "not covid": round(1 - covid, 6)} if isinstance(covid, float | int) else None
-    return content | {"format_version": FINDING_FORMAT, "probabilities": both}
+    return content | {"format_version": _FINDING_FORMAT, "probabilities": both}

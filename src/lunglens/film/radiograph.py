@@ -38,7 +38,7 @@ class Limits:
     max_pixels: int = 100_000_000
 
 
-DEFAULT_LIMITS = Limits()
+_DEFAULT_LIMITS = Limits()
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +76,7 @@ class Radiograph:
 
 
 def read_radiograph(
-    file: "str | PathLike[str] | bytes | bytearray | memoryview | IO[bytes]", limits: Limits = DEFAULT_LIMITS
+    file: "str | PathLike[str] | bytes | bytearray | memoryview | IO[bytes]", limits: Limits = _DEFAULT_LIMITS
 ) -> Radiograph:
     """Read a DICOM, PNG, JPEG or TIFF file, or one of the JSRT database (.IMG), as one gray radiograph.
 
@@ -130,7 +130,7 @@ def radiograph_from_array(array: NDArray[Any], spacing_mm: tuple[float, float] |
     if array.dtype.kind not in "buif":
         raise UnreadableImageError(f"array: type {array.dtype}; give integers or floating point.")
     try:
-        check_size(array.shape[0], array.shape[1], DEFAULT_LIMITS.max_pixels)
+        check_size(array.shape[0], array.shape[1], _DEFAULT_LIMITS.max_pixels)
         pixels = scale(array)
     except UnreadableImageError as error:
         raise UnreadableImageError(f"array: {error}") from None

@@ -1,7 +1,6 @@
 """The web application: page, API, DICOMweb store, health and metrics."""
 
 import asyncio
-import json
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -18,6 +17,7 @@ from starlette.formparsers import MultiPartParser
 
 from lunglens.film.about import NOTICE, __version__
 from lunglens.film.analyzer import Analyzer
+from lunglens.film.finding_record import FindingRecord
 from lunglens.film.model_package.package import ModelPackage
 from lunglens.film.model_package.record import ClassifierParameters
 from lunglens.film.sheet import Sheet, sheet_html, sheet_of, sheet_pdf
@@ -28,7 +28,7 @@ from lunglens.serve.metrics import Metrics
 from lunglens.serve.middleware import Guard
 from lunglens.serve.pages import pages, service_of
 from lunglens.serve.queueing import busy, queued
-from lunglens.serve.schema import AboutModel, Accepted, AnalysisModel, ClassifierModel, ClassModel, ErrorModel, NotTaken
+from lunglens.serve.schema import AboutModel, Accepted, AnalysisModel, ClassifierModel, ErrorModel, NotTaken
 from lunglens.serve.server_results import TITLE, lines_of
 from lunglens.serve.service import Analysis, QueueFullError, Service
 from lunglens.serve.settings import ServeSettings
@@ -130,14 +130,14 @@ def _classifier(package: ModelPackage[ClassifierParameters]) -> ClassifierModel:
     return ClassifierModel(
         name=package.record.name,
         version=package.record.version,
-        classes=[ClassModel(name=entry.name, words=entry.words) for entry in answer.classes],
+        classes=answer.classes,
         threshold=answer.threshold,
         measured=bool(package.record.measured.rows),
         intended_use=package.intended_use,
     )
 
 
-@_api.post("/analyses", status_code=202)
+@_api.post("/analyses", status_code=202, response_model_exclude_unset=True)
 async def submit(
     request: Request,
     files: Annotated[list[UploadFile], File(description="DICOM, PNG, JPEG or TIFF films, or ZIP archives of them")],
@@ -165,7 +165,7 @@ async def submit(
     return Accepted(analyses=[_model(analysis) for analysis in analyses], problems=problems)
 
 
-@_api.get("/analyses/{id_}")
+@_api.get("/analyses/{id_}", response_model_exclude_unset=True)
 async def state(request: Request, id_: str, wait: Wait = 0) -> AnalysisModel:
     """An analysis: its state, and the finding when there is one."""
     analysis = _analysis(request, id_)
@@ -267,7 +267,7 @@ async def _until_done(analyses: list[Analysis], seconds: float) -> None:
 def _model(analysis: Analysis) -> AnalysisModel:
     path = analysis.folder / "result.json"
     has_result = analysis.state in ("analyzed", "refused") and path.is_file()
-    result = json.loads(path.read_text(encoding="utf-8")) if has_result else None
+    result = FindingRecord.model_validate_json(path.read_bytes()) if has_result else None
     pictures = [name for name in _PICTURES if (analysis.folder / f"{name}.png").is_file()] if has_result else []
     return AnalysisModel(
         id=analysis.id,

@@ -1,8 +1,11 @@
 """What the API answers, for its OpenAPI document."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from lunglens.film.finding_record import FindingRecord
+from lunglens.film.model_package.record import AnswerClass
 
 _State = Literal["queued", "running", "analyzed", "refused", "failed"]
 _ID = "mGqQJ1kz0yVbO8sT2nE4xw"
@@ -18,7 +21,7 @@ class AnalysisModel(BaseModel):
     state: _State
     reason: str | None = Field(None, description="why the film was refused, or has failed")
     sha256: str = Field("", description="of the uploaded file, to tell answers apart")
-    result: dict[str, Any] | None = Field(None, description="the finding, format_version 1; see the reference")
+    result: FindingRecord | None = Field(None, description="the finding, once there is one")
     pictures: list[str] = Field([], description="names for GET /api/analyses/{id}/pictures/{name}")
 
 
@@ -43,19 +46,12 @@ class ErrorModel(BaseModel):
     problems: list[NotTaken] = []
 
 
-class ClassModel(BaseModel):
-    """A class that the classifier tells apart from the others."""
-
-    name: str = Field(description="in results")
-    words: str = Field(description="for people")
-
-
 class ClassifierModel(BaseModel):
     """What the classifier answers. Of two classes the first is the positive one."""
 
     name: str
     version: str
-    classes: list[ClassModel]
+    classes: list[AnswerClass]
     threshold: float | None = Field(description="of two classes; of more, the most probable one is decided for")
     measured: bool = Field(description="whether reports reckon with a prevalence, from how it was measured")
     intended_use: str = Field(description="from the model's card; empty where it does not say")

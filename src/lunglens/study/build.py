@@ -22,7 +22,7 @@ from lunglens.study.config.study import StudyConfig, without_sources
 from lunglens.study.criteria import BY_METADATA, Context, Judge, Verdict, assign_classes, exclusions_of, misspelt
 from lunglens.study.criterion_duplicates import by_copies
 from lunglens.study.criterion_lungs import by_lungs
-from lunglens.study.empty import why_empty
+from lunglens.study.empty import empty_classes
 from lunglens.study.flow import Flow
 from lunglens.study.folder import (
     AGAIN,
@@ -74,7 +74,7 @@ def curate(order: Order, out: Path, console: Console) -> StudyRecord:
         the content of `study.json`.
 
     Raises:
-        DataError: a data set is missing or not in its published layout, or no film is left.
+        DataError: a data set is missing or not in its published layout, or a class has no film left.
         ConfigurationError: an exclusion list is missing or broken, or a class would be left without a source.
         OutputError: the folder holds another study, is in use, or cannot be written.
     """
@@ -144,7 +144,7 @@ def _read(order: Order, console: Console) -> Flow:
     table["class"] = assign_classes(table, config.classes)
     for line in misspelt(table, config.classes):
         console.print(f"warning: {line}", style="yellow", markup=False, highlight=False)
-    return Flow(table.sort_values("image", ignore_index=True), config.class_names, problems)
+    return Flow(table.sort_values("image", ignore_index=True), config, problems)
 
 
 def _judge(flow: Flow, order: Order, context: Context) -> None:
@@ -156,12 +156,14 @@ def _judge(flow: Flow, order: Order, context: Context) -> None:
         films = flow.left[flow.left["source"].isin(criterion.sources)] if criterion.sources else flow.left
         verdict = JUDGES[criterion.kind](films, criterion, context)
         _say(flow, flow.apply(criterion.kind, verdict, criterion.sources), context.console)
-        if flow.left["class"].eq("").all():
-            raise DataError(why_empty(flow, order.config))
+        if empty := empty_classes(flow):
+            raise DataError(empty)
     if order.apart_from:
         # Films that went on the way tie too: a copy of a trained film, and another film of its patient.
         verdict = by_apart(flow.tying, order.apart_from, context.folder / DESCRIPTORS, context.console)
         _say(flow, flow.apply("apart", verdict), context.console)
+        if empty := empty_classes(flow):
+            raise DataError(empty)
     flow.films = flow.films.drop(columns="ties")
 
 
@@ -174,8 +176,6 @@ def _finish(flow: Flow, begun: Begun, context: Context) -> StudyRecord:
     """Write the tables and the cut images, remove what belongs to dropped films, and the scratch files."""
     folder, config = context.folder, begun.config
     table = flow.left[flow.left["class"] != ""].sort_values("image_id", ignore_index=True)
-    if table.empty:
-        raise DataError(why_empty(flow, config))
     table = table.assign(
         path=table["image"],
         film="films/" + table["image_id"] + ".png",

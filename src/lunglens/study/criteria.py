@@ -92,7 +92,7 @@ def misspelt(table: pd.DataFrame, rules: Iterable[ClassRule]) -> list[str]:
         for name in absent:
             near = get_close_matches(name.casefold(), names, n=1, cutoff=0.6 if len(absent) == len(wanted) else 0.8)
             if near or len(absent) == len(wanted):
-                hint = f'; did you mean "{names[near[0]]}"?' if near else ""
+                hint = f'; did you mean "{names[near[0]]}"?' if near else "."
                 where = ", ".join(rule.sources)
                 lines.append(f'class {rule.name}: no film of {where} has "{name}" among its {column}{hint}')
     return lines
@@ -211,9 +211,9 @@ def exclusions_of(config: StudyConfig, config_folder: Path) -> dict[str, str]:
 
 def _among(values: pd.Series, allowed: tuple[str, ...], keep_unknown: bool, what: str) -> Verdict:
     unknown = values.isna()
-    known = {value.casefold() for value in allowed}
+    names = {value.casefold() for value in allowed}
     reasons = pd.Series("", index=values.index, dtype=object)
-    other = ~unknown & ~values.fillna("").str.casefold().isin(known)
+    other = ~unknown & ~values.fillna("").str.casefold().isin(names)
     reasons[other] = values[other].map(lambda value: f"{what} {value}")
     return _with_unknown(reasons, unknown, keep_unknown, what, f"{what} {' or '.join(allowed)}")
 

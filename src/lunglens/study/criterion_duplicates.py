@@ -35,8 +35,8 @@ def _surplus(table: pd.DataFrame, copies: pd.DataFrame) -> pd.Series:
     first, second = place[copies["first"]].to_numpy(), place[copies["second"]].to_numpy()
     links = coo_array((np.ones(len(copies)), (first, second)), shape=(len(table), len(table)))
     film_of = pd.Series(connected_components(links, directed=False)[1], index=table.index)
-    known = table["class"].where(table["class"] != "")
-    conflict = known.groupby(film_of).transform("nunique") > 1
+    classes = table["class"].where(table["class"] != "")
+    conflict = classes.groupby(film_of).transform("nunique") > 1
     ordered = table.assign(film=film_of).sort_values("image")
     original = ordered.groupby("film")["image"].transform("first")
     reasons = pd.Series("", index=table.index, dtype=object)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from lunglens.study.config.study import StudyConfig
 from lunglens.study.criteria import Verdict
 from lunglens.study.folder import Step
 from lunglens.study.sources.registry import Problems
@@ -20,7 +21,7 @@ class Flow:
     """
 
     films: pd.DataFrame
-    classes: Sequence[str]
+    config: StudyConfig
     problems: Problems
     steps: list[Step] = field(default_factory=list)
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
@@ -66,7 +67,7 @@ class Flow:
 
     def _kept(self) -> dict[str, dict[str, int]]:
         kept: dict[str, dict[str, int]] = {}
-        for name in [*self.classes, ""]:
+        for name in [*self.config.class_names, ""]:
             sizes = self.left.loc[self.left["class"] == name, "source"].value_counts().sort_index()
             of_class = {str(source): int(n) for source, n in sizes.items()}
             if of_class or name:

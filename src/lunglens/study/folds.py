@@ -75,25 +75,25 @@ def make_folds(table: pd.DataFrame, settings: FoldSettings) -> pd.DataFrame:
         DataError: patients are missing and nothing was said about them, a class has fewer groups than there are folds,
             or a source to hold out is not in the study.
     """
-    found = _with_groups(table, settings.missing_patient)
-    absent = set(settings.external) - set(found["source"])
+    films = _with_groups(table, settings.missing_patient)
+    absent = set(settings.external) - set(films["source"])
     if absent:
-        raise DataError(f"{', '.join(sorted(absent))}: not a source of this study; it has {_names(found['source'])}")
-    found["fold"] = UNUSED
-    external = found["source"].isin(settings.external)
-    found.loc[external, "fold"] = EXTERNAL
+        raise DataError(f"{', '.join(sorted(absent))}: not a source of this study; it has {_names(films['source'])}")
+    films["fold"] = UNUSED
+    external = films["source"].isin(settings.external)
+    films.loc[external, "fold"] = EXTERNAL
     # A patient who is in an external source too is neither trained on nor part of a fold.
-    tied = found["group_id"].isin(set(found.loc[external, "group_id"])) & ~external
-    inside = found[~external & ~tied & (found["group_id"] != "")]
+    tied = films["group_id"].isin(set(films.loc[external, "group_id"])) & ~external
+    inside = films[~external & ~tied & (films["group_id"] != "")]
     number = _by_source(inside) if settings.by == "source" else _by_patient(inside, settings)
-    found.loc[inside.index, "fold"] = number.astype(str)
-    for fold in fold_names(found):
-        lost = set(inside["class"]) - set(found.loc[training_rows(found, fold), "class"])
+    films.loc[inside.index, "fold"] = number.astype(str)
+    for fold in fold_names(films):
+        lost = set(inside["class"]) - set(films.loc[training_rows(films, fold), "class"])
         if lost:
             raise DataError(
                 f"when fold {fold} is held out, no film of class {', '.join(sorted(lost))} is left to train on"
             )
-    return found[COLUMNS]
+    return films[COLUMNS]
 
 
 def fold_names(folds: pd.DataFrame) -> list[str]:
@@ -166,18 +166,18 @@ def leaks_of_image_split(table: pd.DataFrame, folds: int, seed: int) -> Leaks:
 
 
 def _with_groups(table: pd.DataFrame, missing: str) -> pd.DataFrame:
-    found = table[["image_id", "class", "source", "group_id"]].fillna({"group_id": ""}).reset_index(drop=True)
-    unknown = found["group_id"] == ""
+    films = table[["image_id", "class", "source", "group_id"]].fillna({"group_id": ""}).reset_index(drop=True)
+    unknown = films["group_id"] == ""
     if unknown.any() and missing == "refuse":
-        where = ", ".join(f"{source}: {n}" for source, n in found.loc[unknown, "source"].value_counts().items())
+        where = ", ".join(f"{source}: {n}" for source, n in films.loc[unknown, "source"].value_counts().items())
         raise DataError(
             f"{int(unknown.sum())} films have no patient ({where}); folds would leak. Leave them out "
             "(--missing-patient leave-out) or, if you know it to be so, count each as a patient of its own "
             "(--missing-patient one-film-one-patient)"
         )
     if missing == "one-film-one-patient":
-        found.loc[unknown, "group_id"] = "film-" + found.loc[unknown, "image_id"]
-    return found
+        films.loc[unknown, "group_id"] = "film-" + films.loc[unknown, "image_id"]
+    return films
 
 
 def _by_patient(table: pd.DataFrame, settings: FoldSettings) -> pd.Series:
@@ -214,12 +214,12 @@ def write_folds(study: Study, settings: FoldSettings) -> tuple[pd.DataFrame, Lea
     Returns:
         films and groups of every fold, and what a split by image would leak.
     """
-    found = make_folds(study.table, settings)
-    leaks = leaks_of_image_split(found, settings.folds, settings.seed)
-    save_csv(found, study.folder / "folds.csv")
+    folds = make_folds(study.table, settings)
+    leaks = leaks_of_image_split(folds, settings.folds, settings.seed)
+    save_csv(folds, study.folder / "folds.csv")
     record = FoldsRecord(format=FORMAT, study=study.fingerprint, settings=settings, split_by_image=leaks)
     write_record(study.folder / "folds.json", record)
-    return fold_counts(found), leaks
+    return fold_counts(folds), leaks
 
 
 def read_folds(study: Study) -> pd.DataFrame:
@@ -231,10 +231,10 @@ def read_folds(study: Study) -> pd.DataFrame:
     path = study.folder / "folds.csv"
     if not path.exists():
         raise DataError(f"{study.folder}: has no folds; make them: lunglens folds {study.folder}")
-    found = pd.read_csv(path, dtype=str, keep_default_na=False)
-    if list(found.columns) != COLUMNS or set(found["image_id"]) != set(study.table["image_id"]):
+    folds = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if list(folds.columns) != COLUMNS or set(folds["image_id"]) != set(study.table["image_id"]):
         raise DataError(f"{path}: does not fit the study; make the folds again: lunglens folds {study.folder}")
-    return found
+    return folds
 
 
 def fold_counts(folds: pd.DataFrame) -> pd.DataFrame:

@@ -27,8 +27,8 @@ def by_apart(table: pd.DataFrame, studies: Sequence[Study], cache: Path, console
     theirs = pd.concat([_films(study) for study in studies], ignore_index=True)
     both = pd.concat([table[_TIES], theirs[_TIES]], ignore_index=True)
     groups = tie_groups(both, find_duplicates(both, cache, console))
-    known = set(groups[len(table) :]) - {""}
-    tied = groups[: len(table)].isin(known).to_numpy()
+    theirs_too = set(groups[len(table) :]) - {""}
+    tied = groups[: len(table)].isin(theirs_too).to_numpy()
     reasons = pd.Series("", index=table.index, dtype=object)
     reasons[tied] = "tied to a film of another study"
     names = ", ".join(str(study.name) for study in studies)

@@ -83,10 +83,10 @@ def find_images(folder: Path) -> dict[str, Path]:
     """
     # Other tools' droppings (.DS_Store, ._name, __MACOSX) are not part of the data set.
     files = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in FILM_ENDINGS and path.name[0] != ".")
-    found = {path.stem.lower(): path for path in files}
-    if not found:
+    images = {path.stem.lower(): path for path in files}
+    if not images:
         raise DataError(f"{folder}: no images here; give the data set's folder in its published layout")
-    return found
+    return images
 
 
 def split_by_group(table: pd.DataFrame, split: Split) -> pd.Series:

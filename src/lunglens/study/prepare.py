@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -100,8 +100,8 @@ def _prepare(image_id: str, path: Path, folder: Path, lungs: ModelPackage, setti
     save_png(film, folder / "films" / f"{image_id}.png")
     save_png(region, folder / "masks" / f"{image_id}.png")
     height, width = radiograph.pixels.shape
-    found = PreparedFilm(image_id, width, height, radiograph.bits, sha256=radiograph.sha256)
-    return replace(found, border_px=border_width(radiograph.pixels), lung_px=int(region.sum()))
+    measured = (width, height, radiograph.bits, border_width(radiograph.pixels), int(region.sum()))
+    return PreparedFilm(image_id, *measured, sha256=radiograph.sha256)
 
 
 def _done(journal: Journal) -> dict[str, PreparedFilm]:

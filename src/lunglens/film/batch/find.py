@@ -12,12 +12,12 @@ from lunglens.film.batch.names import same_name
 from lunglens.film.reading.facts import FILM_ENDINGS
 from lunglens.film.reading.kinds import HEAD_BYTES, no_film
 
-OnPassedOver = Callable[[str, str], None]
+_OnPassedOver = Callable[[str, str], None]
 # A file of these kinds is never a film, whatever it is called.
 _NEVER = {"DICOMDIR", "DICOM without image", "result of LungLens"}
 
 
-def find_films(paths: Iterable[Path], on_passed_over: OnPassedOver = lambda _path, _why: None) -> list[Path]:
+def find_films(paths: Iterable[Path], on_passed_over: _OnPassedOver = lambda _path, _why: None) -> list[Path]:
     """Files as named, and the films below folders, each once; a folder behind links is looked into once.
 
     Below a folder, a file is a film by its first bytes (`lunglens.film.reading.kinds`), or by a film's ending, so that
@@ -41,7 +41,7 @@ def find_films(paths: Iterable[Path], on_passed_over: OnPassedOver = lambda _pat
     return list(found.values())
 
 
-def _films_below(folder: str, folders: set[str], on_passed_over: OnPassedOver) -> Iterator[str]:
+def _films_below(folder: str, folders: set[str], on_passed_over: _OnPassedOver) -> Iterator[str]:
     """Depth first, in the order of names. With a stack: folders may be nested deeper than Python's calls may be."""
     stack = [_entries(folder, folders, on_passed_over)]
     while stack:
@@ -63,7 +63,7 @@ def _films_below(folder: str, folders: set[str], on_passed_over: OnPassedOver) -
             on_passed_over(path, why)
 
 
-def _entries(folder: str, folders: set[str], on_passed_over: OnPassedOver) -> Iterator[tuple[str, bool]]:
+def _entries(folder: str, folders: set[str], on_passed_over: _OnPassedOver) -> Iterator[tuple[str, bool]]:
     """Path of each entry that is not hidden, and whether it is an unmarked result; nothing of a folder seen before."""
     real = os.path.realpath(folder)
     if real in folders:

@@ -26,7 +26,7 @@ _TIMES = (
     ("SeriesDate", "SeriesTime"),
     ("StudyDate", "StudyTime"),
 )
-NO_DATE = "19000101"  # where the header has none and the standard asks for one
+_NO_DATE = "19000101"  # where the header has none and the standard asks for one
 
 
 @dataclass(frozen=True)
@@ -105,4 +105,4 @@ def _time_of(source: Source) -> tuple[str, str]:
     for day, clock in _TIMES:
         if source.get(day):
             return str(source[day].value), str(source.get(clock) or "000000")
-    return NO_DATE, "000000"
+    return _NO_DATE, "000000"

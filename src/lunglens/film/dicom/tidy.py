@@ -15,11 +15,11 @@ from pydicom.uid import ComputedRadiographyImageStorage, generate_uid
 
 from lunglens.film.dicom import text
 
-Rule = Callable[[str], str]
+_Rule = Callable[[str], str]
 _SH, _LO = text.identifier(16), text.identifier(64)
 
 # What must be there, if only empty (PS3.3 C.7.1.1, C.7.2.1).
-_TYPE_2: dict[str, Rule] = {
+_TYPE_2: dict[str, _Rule] = {
     "PatientName": text.person,
     "PatientID": _LO,
     "PatientBirthDate": text.date,
@@ -31,7 +31,7 @@ _TYPE_2: dict[str, Rule] = {
     "ReferringPhysicianName": text.person,
 }
 # What is left out where it is empty.
-_TYPE_3: dict[str, Rule] = {
+_TYPE_3: dict[str, _Rule] = {
     "IssuerOfPatientID": _LO,
     "PatientAge": text.age,
     "PatientSize": text.decimal,

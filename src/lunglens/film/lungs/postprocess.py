@@ -10,7 +10,7 @@ from lunglens.film.parameters import Postprocess
 from lunglens.film.preprocess import Mask, resize
 
 MASK_SIZE = 512  # every size in the paper's post-processing is meant at 512x512
-KERNEL = np.ones((3, 3), dtype=bool)
+_KERNEL = np.ones((3, 3), dtype=bool)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ def lung_region(fields: Mask, settings: Postprocess) -> Mask:
     # Padding, because closing at the image's edge would otherwise erode what touches it.
     width = settings.closing_iterations + 1
     padded = np.pad(region, width)
-    closed = ndimage.binary_closing(padded, KERNEL, iterations=settings.closing_iterations)
+    closed = ndimage.binary_closing(padded, _KERNEL, iterations=settings.closing_iterations)
     return np.asarray(closed[width:-width, width:-width])
 
 

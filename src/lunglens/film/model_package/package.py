@@ -32,8 +32,8 @@ from lunglens.film.model_package.record import (
     read_record,
 )
 
-GOLDEN_TOLERANCE = 1e-3
-INPUT = "images"
+_GOLDEN_TOLERANCE = 1e-3
+_INPUT = "images"
 _MOST_BYTES = {DESCRIPTION: 64 * 1024**2, GRAPH: 2 * 1024**3}  # protobuf's own limit is 2 GiB
 _AGAIN = "export or install the package again"
 Array = NDArray[np.float32]
@@ -70,7 +70,7 @@ class ModelPackage(Generic[P]):
         """`package.json` of format 2, to be changed and written again by `write_description`."""
         return self.record.model_dump(mode="json", exclude_unset=True)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """16 hex digits that change with the files' checksums, the parameters and the input's size."""
         description = self.description
@@ -114,7 +114,7 @@ class ModelPackage(Generic[P]):
         session = self._session
         names = [output.name for output in session.get_outputs()]
         try:
-            found = dict(zip(names, session.run(names, {INPUT: images}), strict=True))
+            found = dict(zip(names, session.run(names, {_INPUT: images}), strict=True))
         except Exception as error:  # onnxruntime's errors have no base of their own
             raise ModelPackageError(f"{self.folder / GRAPH}: fails on images of {images.shape}; {_AGAIN}") from error
         bad = [name for name, array in found.items() if len(array) != len(images) or not np.isfinite(array).all()]
@@ -260,8 +260,8 @@ def _misfits(session: Any, package: ModelPackage[Any]) -> list[str]:
     """What of the graph's inputs and outputs is not as the description needs it (free sizes are not numbers)."""
     inputs, size = session.get_inputs(), package.input_size
     problems = []
-    if [(one.name, one.type) for one in inputs] != [(INPUT, "tensor(float)")]:
-        problems.append(f"its input must be {INPUT}, in float32, and nothing else")
+    if [(one.name, one.type) for one in inputs] != [(_INPUT, "tensor(float)")]:
+        problems.append(f"its input must be {_INPUT}, in float32, and nothing else")
     elif [n for n in inputs[0].shape[1:] if isinstance(n, int)] != [1, size, size]:
         problems.append(f"its input is not (N, 1, {size}, {size}) as {DESCRIPTION} says")
     shapes = {one.name: one.shape for one in session.get_outputs() if one.type == "tensor(float)"}
@@ -307,8 +307,8 @@ def _golden_problems(package: ModelPackage[Any]) -> list[str]:
     if expected.keys() != found.keys():
         return [f"{package.folder}: outputs are {sorted(found)}, the golden case has {sorted(expected)}"]
     return [
-        f"{package.folder}: golden case differs in {name} by {worst:.2g} (at most {GOLDEN_TOLERANCE})"
+        f"{package.folder}: golden case differs in {name} by {worst:.2g} (at most {_GOLDEN_TOLERANCE})"
         for name, values in expected.items()
         # Written as "not at most", because NaN must not pass.
-        if not (worst := float(np.abs(np.subtract(values, found[name])).max())) <= GOLDEN_TOLERANCE
+        if not (worst := float(np.abs(np.subtract(values, found[name])).max())) <= _GOLDEN_TOLERANCE
     ]

@@ -44,8 +44,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Words = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._+:-]{0,99}$")]
 Label = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_plain_line)]
 # A plain name of a file in the package's own folder: no separator, no leading dot.
-FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$")]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$")]
+_Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class _Part(BaseModel):
@@ -213,8 +213,8 @@ class Record(_Part, Generic[P]):
     parameters: P
     origin: Origin = Origin()
     provenance: dict[str, Any] = {}
-    checksums: dict[FileName, Sha256]
-    parameters_sha256: Sha256 | None = None
+    checksums: dict[_FileName, _Sha256]
+    parameters_sha256: _Sha256 | None = None
     golden: dict[str, list[FiniteFloat]]
     measured: _Measured = _Measured()
 

@@ -11,13 +11,13 @@ from scipy import ndimage
 
 from lunglens.film.preprocess import Floats, Mask, resize
 
-Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
+_Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 
 _MAX_CHARACTERS = 600  # of one text: more could never be shown, and measuring it would take time
 
 
 @lru_cache(maxsize=32)
-def font(size: int) -> Font:
+def font(size: int) -> _Font:
     """Pillow's own scalable font at `size` px; it needs no file."""
     return ImageFont.load_default(size)
 
@@ -42,7 +42,7 @@ def clip_middle(text: str, size: int, width: float) -> str:
     return short(max(too_many - 1, 0))
 
 
-def clip_end(text: str, size: int, width: float) -> str:
+def _clip_end(text: str, size: int, width: float) -> str:
     """`text` shortened until it and '...' fit in `width` px."""
     while text and font(size).getlength(f"{text}...") > width:
         text = text[:-1]
@@ -60,7 +60,7 @@ def wrap(text: str, size: int, width: float, max_lines: int) -> list[str]:
             lines.append(word)
     if len(lines) > max_lines or len(text) > _MAX_CHARACTERS:
         lines = lines[:max_lines]
-        lines[-1] = clip_end(lines[-1], size, width)
+        lines[-1] = _clip_end(lines[-1], size, width)
     return lines
 
 

@@ -18,11 +18,11 @@ MARGIN, GAP = 28, 20
 TILE = (WIDTH - 2 * MARGIN - 3 * GAP) // 4
 CAPTION_TOP, TILE_TOP, FACTS_TOP, FOOTER_TOP = 84, 110, 542, 724
 FACTS_LEFT = MARGIN + TILE + GAP
-FACTS_WIDTH = (3 * TILE + GAP) // 2
-REMARKS_LEFT = FACTS_LEFT + FACTS_WIDTH + GAP
+_FACTS_WIDTH = (3 * TILE + GAP) // 2
+REMARKS_LEFT = FACTS_LEFT + _FACTS_WIDTH + GAP
 SMALL, BODY, LINE_HEIGHT = 14, 15, 21
-FACT_LINES = 8
-LABEL_WIDTH = 70
+_FACT_LINES = 8
+_LABEL_WIDTH = 70
 RANKED, RANKED_HEIGHT = 4, 31  # classes beside the decision, and their px
 
 
@@ -211,12 +211,12 @@ def _facts(draw: ImageDraw.ImageDraw, lines: list[Line]) -> None:
     facts = [line for line in lines if line.kind == "fact"]
     row = 0
     for number, fact in enumerate(facts):
-        room = min(2, FACT_LINES - row - (len(facts) - number - 1))
+        room = min(2, _FACT_LINES - row - (len(facts) - number - 1))
         top = FACTS_TOP + LINE_HEIGHT * row
         _text(draw, (FACTS_LEFT, top), fact.label, BODY, colours.MUTED)
-        said = wrap(fact.text, BODY, FACTS_WIDTH - LABEL_WIDTH, max(room, 1))
+        said = wrap(fact.text, BODY, _FACTS_WIDTH - _LABEL_WIDTH, max(room, 1))
         for step, part in enumerate(said):
-            _text(draw, (FACTS_LEFT + LABEL_WIDTH, top + LINE_HEIGHT * step), part, BODY, colours.TEXT)
+            _text(draw, (FACTS_LEFT + _LABEL_WIDTH, top + LINE_HEIGHT * step), part, BODY, colours.TEXT)
         row += len(said)
 
 
@@ -234,7 +234,7 @@ def _remarks(draw: ImageDraw.ImageDraw, lines: list[Line]) -> None:
         others = 3 if kind == "warning" and any(line.kind == "note" for line in lines) else 0
         _text(draw, (REMARKS_LEFT, FACTS_TOP + LINE_HEIGHT * row), heading, BODY, colour)
         row += 1
-        for item in fit_items(items, BODY, FACTS_WIDTH - 16, FACT_LINES - row - others, 2):
+        for item in fit_items(items, BODY, _FACTS_WIDTH - 16, _FACT_LINES - row - others, 2):
             _text(draw, (REMARKS_LEFT, FACTS_TOP + LINE_HEIGHT * row), "-", BODY, colour)
             for part in item:
                 top = FACTS_TOP + LINE_HEIGHT * row

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from lunglens.film.reading.dicom_file import note, number, numbers, photometric, value
 from lunglens.film.reading.values import luma, scale
 
-LEAST_USED = 0.1  # of the scale, by a window that fits its film
+_LEAST_USED = 0.1  # of the scale, by a window that fits its film
 
 
 def to_gray(stored: NDArray[Any], dataset: Any) -> NDArray[np.float32]:
@@ -92,9 +92,9 @@ def _voi(
 
 
 def _shows_something(shown: NDArray[np.float64], present: NDArray[np.bool_], counts: NDArray[np.intp]) -> bool:
-    """Whether the pixels use LEAST_USED of the scale, and that share of them is neither black nor white."""
+    """Whether the pixels use _LEAST_USED of the scale, and that share of them is neither black nor white."""
     between = counts[(shown > 0) & (shown < 1)].sum()
-    return bool(np.ptp(shown[present]) >= LEAST_USED and between >= LEAST_USED * counts.sum())
+    return bool(np.ptp(shown[present]) >= _LEAST_USED and between >= _LEAST_USED * counts.sum())
 
 
 def _windows(values: NDArray[np.float64], dataset: Any) -> Iterator[NDArray[np.float64]]:

@@ -15,10 +15,10 @@ from lunglens.film.reading.dicom_file import note, number, value
 from lunglens.film.reading.dicom_kind import doubted_kind
 from lunglens.film.reading.facts import ADULT_YEARS, UNDER_AGE, UNITS_PER_YEAR
 
-OLDEST_YEARS = 120
-FILM_SIDE_MM = (50.0, 600.0)  # a premature baby's film cut to the chest, and more than the largest detector's 430 mm
-MOST_MAGNIFIED = 2.0
-CHEST_CODES = {
+_OLDEST_YEARS = 120
+_FILM_SIDE_MM = (50.0, 600.0)  # a premature baby's film cut to the chest, and more than the largest detector's 430 mm
+_MOST_MAGNIFIED = 2.0
+_CHEST_CODES = {
     *("51185008", "816094009", "39607008", "43799004", "72410000", "80891009", "113197003", "56873002"),  # SNOMED CT
     *("416550000", "416775004", "417437006", "416319003", "416152001", "44029006", "3341006"),
     *("T-D3000", "T-28000", "T-D3300", "T-32000", "T-11300", "T-11210"),  # their SNOMED RT forms (PS3.16 L)
@@ -74,7 +74,7 @@ def read_header(dataset: Any) -> Header:
 
 def _doubt(dataset: Any, part: bytes, view: bytes) -> str | None:
     doubts = [kind] if (kind := doubted_kind(dataset)) else []
-    if not (is_silent(part) or is_chest(part) or _codes(dataset, "AnatomicRegionSequence") & CHEST_CODES):
+    if not (is_silent(part) or is_chest(part) or _codes(dataset, "AnatomicRegionSequence") & _CHEST_CODES):
         doubts.append(f"the header gives the body part as {readable(part)}")
     if is_not_frontal(view):
         doubts.append(f"the header gives the view as {readable(view)}, and the models are for frontal films")
@@ -142,7 +142,7 @@ def _age_years(dataset: Any) -> float | None:
     if match:
         unit = match[2].decode() or "Y"
         years = int(match[1]) / UNITS_PER_YEAR[unit]
-        if 0 < years <= OLDEST_YEARS or (years == 0 and unit != "Y"):
+        if 0 < years <= _OLDEST_YEARS or (years == 0 and unit != "Y"):
             return years
     if text:
         note(dataset, "PatientAge is not usable and was ignored")
@@ -167,7 +167,7 @@ def _spacing(dataset: Any, warnings: list[str]) -> tuple[tuple[float, float] | N
             calibrated = value(dataset, "PixelSpacingCalibrationType") or (detector and detector != pair)
             return pair, keyword, "patient" if calibrated else "detector" if detector else None
         factor = number(dataset, "EstimatedRadiographicMagnificationFactor") or 1.0
-        if not 1 < factor <= MOST_MAGNIFIED:
+        if not 1 < factor <= _MOST_MAGNIFIED:
             return pair, keyword, "detector"
         note(dataset, f"{keyword} divided by the header's magnification, {factor:g}")
         return (pair[0] / factor, pair[1] / factor), keyword, "patient"
@@ -189,4 +189,4 @@ def _pair(dataset: Any, keyword: str) -> tuple[float, float] | None:
 def _fits_a_film(dataset: Any, pair: tuple[float, float]) -> bool:
     """Whether the film then has a chest film's size; 1 mm by 1 mm is what is written for an unknown spacing."""
     sides = [(number(dataset, key) or 0) * pitch for key, pitch in zip(("Rows", "Columns"), pair, strict=True)]
-    return pair != (1.0, 1.0) and all(FILM_SIDE_MM[0] <= side <= FILM_SIDE_MM[1] for side in sides)
+    return pair != (1.0, 1.0) and all(_FILM_SIDE_MM[0] <= side <= _FILM_SIDE_MM[1] for side in sides)

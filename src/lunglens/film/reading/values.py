@@ -7,18 +7,18 @@ from numpy.typing import NDArray
 
 from lunglens.errors import UnreadableImageError
 
-MIN_SIDE = 64
+_MIN_SIDE = 64
 
 
 def check_size(rows: int, columns: int, max_pixels: int) -> None:
-    """Raise UnreadableImageError unless the image is at least MIN_SIDE px each way and max_pixels px at most."""
+    """Raise UnreadableImageError unless the image is at least _MIN_SIDE px each way and max_pixels px at most."""
     if rows * columns > max_pixels:
         raise UnreadableImageError(
             f"{columns} x {rows} px are more than the {max_pixels} allowed. Raise the pixel limit if you trust it."
         )
-    if min(rows, columns) < MIN_SIDE:
+    if min(rows, columns) < _MIN_SIDE:
         raise UnreadableImageError(
-            f"{columns} x {rows} px are too few. Give the full image, at least {MIN_SIDE} px each way."
+            f"{columns} x {rows} px are too few. Give the full image, at least {_MIN_SIDE} px each way."
         )
 
 

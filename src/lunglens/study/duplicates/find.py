@@ -47,10 +47,10 @@ def find_duplicates(
         pairs = exact + _near_pairs(known, distinct)
     pairs += [(*pair, "patient", np.nan, np.nan) for pair in patient_pairs(table)]
     pairs += [(*pair, "case page", np.nan, np.nan) for pair in case_pairs(table)]
-    found = pd.DataFrame(pairs, columns=COLUMNS)
-    found["kind"] = pd.Categorical(found["kind"], KINDS)
-    found = found.sort_values(["kind", "first", "second"], ignore_index=True)
-    return found.astype({"kind": str})
+    ties = pd.DataFrame(pairs, columns=COLUMNS)
+    ties["kind"] = pd.Categorical(ties["kind"], KINDS)
+    ties = ties.sort_values(["kind", "first", "second"], ignore_index=True)
+    return ties.astype({"kind": str})
 
 
 def _exact_pairs(known: Mapping[str, Description]) -> tuple[list[Pair], list[str]]:

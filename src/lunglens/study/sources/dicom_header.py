@@ -122,5 +122,5 @@ def _code(dataset: Any, keyword: str) -> str | None:
 
 
 def _text(dataset: Any, keyword: str) -> str | None:
-    found = value(dataset, keyword)
-    return str(found).strip() or None if found is not None else None
+    element = value(dataset, keyword)
+    return str(element).strip() or None if element is not None else None

@@ -72,10 +72,10 @@ def _label(line: Line, target: Line | None) -> tuple[str | None, str | None]:
     if label is None:
         line.problem("class", f"{line['class']!r} is none of Normal, Lung Opacity, No Lung Opacity / Not Normal")
         return None, None
-    said = TARGETS.get(target["Target"]) if target is not None else None
-    if target is not None and said is None:
+    stated = TARGETS.get(target["Target"]) if target is not None else None
+    if target is not None and stated is None:
         target.problem("Target", f"{target['Target']!r} is not 0 or 1; taken as unknown")
-    if target is None or said is None or said == (label == "pneumonia"):
+    if target is None or stated is None or stated == (label == "pneumonia"):
         return label, None
     target.problem("Target", f"{target['Target']!r} disagrees with the class {line['class']!r}; not to be used")
     return label, "tables disagree on the label"
