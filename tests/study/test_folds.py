@@ -1,5 +1,6 @@
 """Folds: stratified, whole groups, sources held out, missing patients, the check before every training."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -157,6 +158,8 @@ def test_folds_of_another_study_are_refused_and_each_of_them_is_counted(tmp_path
     counts = fold_counts(table)
     assert counts[["covid", "other"]].to_numpy().sum() == len(table)
     assert counts["groups"].sum() == table["group_id"].nunique()
+    assert fold_counts(table[(table["class"] == "covid") | (table["fold"] == "0")]).loc["1", "other"] == 0
+    assert json.loads((made.folder / "folds.json").read_text())["format"] == 2
     path = made.folder / "folds.csv"
     for wrong in (table.rename(columns={"fold": "part"}), table.iloc[1:]):
         wrong.to_csv(path, index=False)
