@@ -73,6 +73,7 @@ def test_an_interval_over_groups_of_duplicates_is_wider_than_over_rows() -> None
     def width(groups: np.ndarray) -> float:
         interval = bootstrap(lambda rows: float(values[rows].mean()), groups, repeats=400)
         assert interval is not None
+        assert interval == [round(end, 4) for end in interval]
         return interval[1] - interval[0]
 
     by_group, by_row = width(np.repeat(np.arange(30), 25)), width(np.arange(750))

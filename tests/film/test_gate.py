@@ -103,7 +103,7 @@ def test_two_lungs_on_a_film_are_accepted_with_their_areas() -> None:
     ("fields", "reason"),
     [
         (np.zeros((SIZE, SIZE), bool), "no lungs found"),
-        (ellipse(256, 150, 40, 30) | ellipse(256, 360, 40, 30), "no lungs found"),
+        (ellipse(256, 150, 40, 30) | ellipse(256, 360, 40, 30), "no lungs found: lung area 3% of the film"),
         (ON_LEFT, "only one lung"),
         (ON_RIGHT, "only one lung"),
         (ON_LEFT | ellipse(100, 360, 20, 20), "only one lung"),

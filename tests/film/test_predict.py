@@ -99,6 +99,7 @@ def test_wrong_use_is_said_before_a_film_is_read(package: Path, chest_png: Path,
     assert (tmp_path / "mine.csv").read_text() == "my own notes"
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_it_goes_on(package: Path, chest_png: Path, tmp_path: Path) -> None:
     films, whole, out = many(chest_png, tmp_path / "films", 16), tmp_path / "whole.csv", tmp_path / "p.csv"
     assert run_cli("predict", package, films, "--out", whole, "--jobs", 2).returncode == 0

@@ -82,6 +82,7 @@ def test_three_classes_have_three_probabilities_and_none_is_covid(running: Runni
     assert "covid" not in (str(found) + str(about["classifier"]) + report).lower()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["two", "three"])
 def test_the_page_takes_its_words_from_the_package(
     kind: str, browser: Any, running: Running, tuberculosis: Path, chest_png: Path, tmp_path: Path

@@ -1,10 +1,14 @@
 """Folds: stratified, whole groups, sources held out, missing patients, the check before every training."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from lunglens.errors import DataError
+from lunglens.study.folder import load_study
 from lunglens.study.folds import (
     EXTERNAL,
     UNUSED,
@@ -14,8 +18,12 @@ from lunglens.study.folds import (
     fold_names,
     leaks_of_image_split,
     make_folds,
+    parts_of,
+    read_folds,
     training_rows,
+    write_folds,
 )
+from tests.study_folder import study_folder
 
 
 def study(patients: int = 60, films: int = 3) -> pd.DataFrame:
@@ -128,3 +136,32 @@ def test_a_split_by_image_leaks_patients_and_none_where_each_has_one_film() -> N
     assert leaks.leaking > 50
     assert leaks.tested_films_with_patient_in_training == 3 * leaks.leaking
     assert leaks_of_image_split(study(60, 1), 5, 0).leaking == 0
+
+
+def test_of_two_patients_of_a_class_one_validates_and_of_one_none_does() -> None:
+    groups = ["c0", "c1", "n0", "n1", "n2", "o0", "o1", "o2", "o3"]  # the first of each is tested
+    table = pd.DataFrame({"image_id": groups, "group_id": groups, "source": "a"})
+    table["class"] = table["group_id"].str[0]
+    table["fold"] = np.where(table["group_id"].str[1] == "0", "0", "1")
+    parts = parts_of(table, "0", 0)
+    assert [sorted(parts[table["class"] == name]) for name in "cno"] == [
+        ["test", "train"],
+        ["test", "train", "validation"],
+        ["test", "train", "train", "validation"],
+    ]
+
+
+def test_folds_of_another_study_are_refused_and_each_of_them_is_counted(tmp_path: Path) -> None:
+    made = load_study(study_folder(tmp_path / "study", 6, both=True))
+    write_folds(made, FoldSettings(folds=2))
+    table = read_folds(made)
+    counts = fold_counts(table)
+    assert counts[["covid", "other"]].to_numpy().sum() == len(table)
+    assert counts["groups"].sum() == table["group_id"].nunique()
+    assert fold_counts(table[(table["class"] == "covid") | (table["fold"] == "0")]).loc["1", "other"] == 0
+    assert json.loads((made.folder / "folds.json").read_text())["format"] == 2
+    path = made.folder / "folds.csv"
+    for wrong in (table.rename(columns={"fold": "part"}), table.iloc[1:]):
+        wrong.to_csv(path, index=False)
+        with pytest.raises(DataError, match="does not fit the study"):
+            read_folds(made)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pydicom
 from pydicom.dataset import Dataset
@@ -15,6 +16,7 @@ from lunglens.errors import LungLensError
 from lunglens.film.dicom.common import Stem, stem_of_finding, stem_of_refusal
 from lunglens.film.dicom.tidy import COPIED, Source, raw_value, tidied
 from lunglens.film.finding import Analyzed, Refused
+from lunglens.film.reading.dicom_file import mended_character_set
 from lunglens.film.reading.kinds import looks_like_dicom
 from lunglens.film.reading.quiet import quiet
 
@@ -46,7 +48,7 @@ def read_source(path: Path) -> Source:
         with quiet("pydicom", "highdicom"), path.open("rb") as stream:
             if not looks_like_dicom(stream.read(4096)):
                 raise NoDicomSourceError(f"{path.name}: no DICOM results: they can only be made of a DICOM film")
-            header = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(COPIED))
+            header = _header(path)
             if not raw_value(header, "StudyInstanceUID").strip(b" \0"):
                 raise NoDicomSourceError(
                     f"{path.name}: no DICOM results: the film has no StudyInstanceUID, so no study that they could join"
@@ -56,6 +58,14 @@ def read_source(path: Path) -> Source:
         raise
     except Exception as error:  # damaged headers raise anything
         raise NoDicomSourceError(f"{path.name}: no DICOM results: the film's header is damaged") from error
+
+
+def _header(path: Path) -> Dataset:
+    only: dict[str, Any] = {"stop_before_pixels": True, "force": True, "specific_tags": list(COPIED)}
+    try:
+        return pydicom.dcmread(path, **only)
+    except ValueError:
+        return pydicom.dcmread(io.BytesIO(mended_character_set(path.read_bytes())), **only)
 
 
 def dicom_results(source: Source, finding: Analyzed | Refused) -> DicomResults:

@@ -55,7 +55,7 @@ def parse(data: bytes, max_bytes: int) -> "FileDataset":
     try:
         dataset = dcmread(BytesIO(data), force=True, specific_tags=_ELEMENTS)
     except ValueError:
-        data = _mended_character_set(data, start)
+        data = mended_character_set(data)
         dataset = _up_to_pixels(data)
     except Exception:  # what follows the pixels may be anything
         dataset = _up_to_pixels(data)
@@ -115,9 +115,9 @@ def _transfer_syntax(data: bytes) -> tuple[str, int]:
     return syntax, at
 
 
-def _mended_character_set(data: bytes, start: int) -> bytes:
-    """The bytes with blanks for zero bytes within Specific Character Set, at which pydicom gives up on all."""
-    at = data.find(b"\x08\x00\x05\x00", start)
+def mended_character_set(data: bytes) -> bytes:
+    """A file's bytes with blanks for zero bytes within Specific Character Set, at which pydicom gives up on all."""
+    at = data.find(b"\x08\x00\x05\x00", _transfer_syntax(data)[1])
     length = data[at + 6 : at + 8] if data[at + 4 : at + 6] == b"CS" else data[at + 4 : at + 8]
     end = at + 8 + int.from_bytes(length, "little")
     return data if at < 0 else data[: at + 8] + data[at + 8 : end].replace(b"\0", b" ") + data[end:]
