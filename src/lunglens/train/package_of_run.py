@@ -43,7 +43,7 @@ class Exported:
     def measured_on(self) -> str:
         """What the predictions are of, in words."""
         if self.folds == [VALIDATION]:
-            return "validation patients, who choose the threshold and, where the best epoch is kept, the epoch: they flatter"
+            return "validation patients, who choose the threshold and, where the best is kept, the epoch: they flatter"
         if len(self.folds) == 1:
             return f"the films of fold {self.folds[0]}, which this model has not seen"
         return "all films out of fold, each by the members that have not seen its patient"
