@@ -18,9 +18,9 @@ from lunglens.film.finding_record import read_finding
 from lunglens.film.model_package.package import load_package
 from lunglens.film.picture.panel import MARGIN, TILE, TILE_TOP, draw_panel
 from lunglens.film.statements import panel_lines
-from tests.dciodvfy import errors_of, needs_dciodvfy
-from tests.packages import classifier_package
-from tests.result_films import noise
+from tests.support.dciodvfy import errors_of, needs_dciodvfy
+from tests.support.packages import classifier_package
+from tests.support.result_films import noise
 
 GOLDEN = Path(__file__).parent / "golden"
 TUBERCULOSIS = {

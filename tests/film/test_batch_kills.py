@@ -25,7 +25,7 @@ FILMS = 60
 
 
 def command(films: Path, out: Path, stub: bool) -> list[str]:
-    program = ["tests.batch_to_kill", films, out] if stub else ["lunglens", "analyze", films, "--out", out]
+    program = ["tests.support.batch_to_kill", films, out] if stub else ["lunglens", "analyze", films, "--out", out]
     return [sys.executable, "-m", *map(str, program)]
 
 

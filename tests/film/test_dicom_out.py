@@ -20,9 +20,9 @@ from lunglens.film.dicom import NoDicomSourceError, dicom_results, read_source
 from lunglens.film.finding import Analyzed
 from lunglens.film.lungs.sides import lung_sides
 from lunglens.film.radiograph import read_radiograph
-from tests.dciodvfy import errors_of
-from tests.findings import covid_answer
-from tests.phantom import chest, save_png
+from tests.support.dciodvfy import errors_of
+from tests.support.findings import covid_answer
+from tests.support.phantom import chest, save_png
 
 
 @pytest.fixture(scope="module")

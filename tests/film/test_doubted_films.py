@@ -13,8 +13,8 @@ from lunglens.film.finding import Analyzed, Lung
 from lunglens.film.gate.judge import MIN_DOUBTED_SCORE, GateResult, weigh_doubt
 from lunglens.film.radiograph import Radiograph, read_radiograph
 from lunglens.film.statements import panel_lines
-from tests.dicom_files import RG1_FOLDER, encoded, rg1
-from tests.pictures import saved
+from tests.support.dicom_files import RG1_FOLDER, encoded, rg1
+from tests.support.pictures import saved
 
 NO_CM2 = "the header's pixel spacing does not fit a chest film: no areas in cm2"
 UNKNOWN_AGE = "PatientAge is not usable and was ignored"

@@ -26,7 +26,7 @@ from lunglens.film.picture.panel import draw_panel, film_box
 from lunglens.film.preprocess import resize_mask
 from lunglens.film.radiograph import Radiograph, radiograph_from_array, read_radiograph
 from lunglens.serve.server_results import pictures_of
-from tests.dicom_files import dataset_of, encoded, gradient
+from tests.support.dicom_files import dataset_of, encoded, gradient
 
 # PatientOrientation of a film in usual display that was stored after `way.undo`, i.e. is displayed by `way.apply`.
 SAID = {

@@ -25,8 +25,8 @@ from lunglens.film.picture.panel import (
 from lunglens.film.preprocess import Floats, Mask
 from lunglens.film.radiograph import Radiograph
 from lunglens.film.statements import BALANCE, Line, panel_lines, percent
-from tests import findings
-from tests.findings import as_refused, covid_answer, two_lungs
+from tests.support import findings
+from tests.support.findings import as_refused, covid_answer, two_lungs
 
 NO_LUNGS = np.zeros((400, 400), bool)
 LONG = tuple(f"warning {number}: " + "a long tale of " * 12 + "x" * 200 for number in range(30))

@@ -14,8 +14,8 @@ from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 from pydicom.sequence import Sequence
 
 from lunglens.film.radiograph import read_radiograph
-from tests.dicom_files import dataset_of, encoded, gradient, rg1, transcoded
-from tests.pictures import GRAY, picture, saved
+from tests.support.dicom_files import dataset_of, encoded, gradient, rg1, transcoded
+from tests.support.pictures import GRAY, picture, saved
 
 # Real radiographs
 

@@ -15,8 +15,8 @@ import pydicom
 import pytest
 
 import lunglens
-from tests.phantom import chest, save_png
-from tests.serving import Running, server
+from tests.support.phantom import chest, save_png
+from tests.support.serving import Running, server
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,8 @@ from lunglens.errors import ConfigurationError
 from lunglens.serve.middleware import _loggable
 from lunglens.serve.settings import ServeSettings, read_token
 from lunglens.serve.uploads import label_of
-from tests.hostile import hostile
-from tests.serving import Running, server
+from tests.support.hostile import hostile
+from tests.support.serving import Running, server
 
 TOKEN = "a token of more than sixteen letters".replace(" ", "-")
 

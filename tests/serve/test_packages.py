@@ -11,10 +11,10 @@ import pytest
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.model_package.package import shipped_models
 from tests.film.test_batch import run_cli
-from tests.node_parts import archive, free_port, node, small_film, store, wait_for
-from tests.packages import THREE, TUBERCULOSIS, classifier_package
 from tests.serve.test_page import drop
-from tests.serving import Running, server
+from tests.support.node_parts import archive, free_port, node, small_film, store, wait_for
+from tests.support.packages import THREE, TUBERCULOSIS, classifier_package
+from tests.support.serving import Running, server
 
 SERVE = ("serve", "--port", free_port())
 
