@@ -15,7 +15,7 @@ import pytest
 
 from lunglens.errors import NotAChestRadiographError
 from lunglens.film.analyzer import Analyzer
-from lunglens.film.batch import AnalysisWriter, FilmTask
+from lunglens.film.batch import AnalysisWriter
 from lunglens.film.dicom import NoDicomSourceError, dicom_results, read_source
 from lunglens.film.finding import Analyzed
 from lunglens.film.lungs.sides import lung_sides
@@ -169,7 +169,7 @@ def test_a_film_that_its_header_refuses_leaves_a_report_without_the_file_s_name(
     path = tmp_path / "Doe^Jane.dcm"
     dataset.save_as(path)
     with pytest.raises(NotAChestRadiographError):
-        AnalysisWriter(dicom=True).write(FilmTask(path, "ct", "key"), tmp_path, analyzer)
+        AnalysisWriter(dicom=True).write(path, tmp_path / "ct", analyzer)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["Doe^Jane.dcm", "ct.report.sr.dcm"]
     said = (tmp_path / "ct.report.sr.dcm").read_bytes()
     assert b"refused-modality" in said
@@ -179,11 +179,11 @@ def test_a_film_that_its_header_refuses_leaves_a_report_without_the_file_s_name(
 
 
 def test_the_batch_writes_them_and_says_why_not(film: Path, analyzer: Analyzer, tmp_path: Path) -> None:
-    done = AnalysisWriter(dicom=True).write(FilmTask(film, "rg1", "key"), tmp_path, analyzer)
+    done = AnalysisWriter(dicom=True).write(film, tmp_path / "rg1", analyzer)
     assert (done.status, done.reason) == ("analyzed", None)
     assert len(list(tmp_path.glob("rg1.*.dcm"))) == 4
     png = save_png(chest(1)[0], tmp_path / "chest.png")
-    done = AnalysisWriter(dicom=True).write(FilmTask(png, "chest", "key"), tmp_path, analyzer)
+    done = AnalysisWriter(dicom=True).write(png, tmp_path / "chest", analyzer)
     assert "no DICOM" in (done.reason or "")
     assert json.loads((tmp_path / "chest.json").read_text())["status"] == done.status
     assert not list(tmp_path.glob("chest.*.dcm"))

@@ -25,17 +25,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield found
 
 
-@pytest.fixture
-def client(running: Running) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=running.url, timeout=90) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def film(rg_folder: Path) -> bytes:
-    return (rg_folder / "RG1_UNCR.dcm").read_bytes()
-
-
 def analysed(client: httpx.Client, *files: tuple[str, bytes]) -> httpx.Response:
     return client.post("/api/analyses?wait=60", files=[("files", file) for file in files])
 

@@ -33,17 +33,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield found
 
 
-@pytest.fixture
-def client(running: Running) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=running.url, timeout=90) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def film(rg_folder: Path) -> bytes:
-    return (rg_folder / "RG1_UNCR.dcm").read_bytes()
-
-
 def memory_mb(running: Running) -> float:
     """Resident memory of the server and its workers."""
     total, waiting = 0.0, [running.process.pid]

@@ -13,7 +13,6 @@ from lunglens.files import readable
 
 if TYPE_CHECKING:
     from lunglens.film.batch import SummaryRow, Writer
-    from lunglens.film.batch.predict import Prediction
 
 app = typer.Typer()
 
@@ -79,12 +78,11 @@ def predict(
 
     Exit code 0: all answered, 1: some refused or failed, 2: wrong use.
     """
-    from lunglens.film.batch.predict import Models
     from lunglens.film.batch.predict import predict as predict_films
 
     films, passed_over = _films_of(paths, False)
     with _bar(len(films)) as on_done:
-        rows = predict_films(films, out, Models(lungs, package), jobs, on_done)
+        rows = predict_films(films, out, (lungs, package), jobs, on_done)
     _end([row.status for row in rows], out, passed_over)
 
 
@@ -157,12 +155,12 @@ def _run(
 
 
 @contextmanager
-def _bar(films: int) -> Iterator[Callable[["SummaryRow | Prediction"], None]]:
+def _bar(films: int) -> Iterator[Callable[["SummaryRow"], None]]:
     """What to call after each film: it moves a bar, and says which film was not analysed and why."""
     with progress() as bar:
         task = bar.add_task("films", total=films)
 
-        def on_done(row: "SummaryRow | Prediction") -> None:
+        def on_done(row: "SummaryRow") -> None:
             bar.advance(task)
             if row.status != "analyzed":
                 line = readable(f"{row.path}: {row.status}: {row.reason}")

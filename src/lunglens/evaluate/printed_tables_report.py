@@ -13,7 +13,7 @@ from lunglens.files import markdown_table, templates
 _MATRIX_HEAD = ["TP", "FN", "TN", "FP", "acc", "bal. acc", "sens", "spec", "PPV", "NPV"]
 
 
-class Inconsistency(BaseModel):
+class _Inconsistency(BaseModel):
     """One place where printed figures do not follow from each other or from the paper's definitions.
 
     place: where in the paper. printed, recomputed: the figures beside each other. finding: what that shows.
@@ -25,10 +25,10 @@ class Inconsistency(BaseModel):
     finding: str
 
 
-def paper_inconsistencies() -> list[Inconsistency]:
+def paper_inconsistencies() -> list[_Inconsistency]:
     """Everything in tables 5 to 7, the abstract and the text that recomputing contradicts, in the paper's order."""
     content = tomllib.loads(files(__package__).joinpath("printed_tables.toml").read_text(encoding="utf-8"))
-    return [Inconsistency.model_validate(one) for one in content["inconsistency"]]
+    return [_Inconsistency.model_validate(one) for one in content["inconsistency"]]
 
 
 def paper_report() -> str:

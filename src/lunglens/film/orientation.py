@@ -94,7 +94,7 @@ def orientation_of(row: str, column: str) -> Orientation | None:
     return _FRONTAL.get((values[0][0], values[1][0]))
 
 
-class Stated(NamedTuple):
+class _Stated(NamedTuple):
     """What a header says of a film's orientation: how the stored pixels are shown; None where it does not say.
 
     note: what is done, or why the element is not used. warning: the film is lateral by it.
@@ -105,22 +105,22 @@ class Stated(NamedTuple):
     warning: str | None = None
 
 
-def read_orientation(values: list[str]) -> Stated:
+def read_orientation(values: list[str]) -> _Stated:
     """What the element PatientOrientation says, by its values in the header; [] for an absent or empty element."""
     # Some writers put a slash or a comma between the two directions.
     parts = [part.strip().upper() for value in values for part in re.split(r"[\\/,\s]+", value.strip()) if part.strip()]
     if not parts:
-        return Stated()
+        return _Stated()
     text = "\\".join(part if re.fullmatch("[A-Z]{1,3}", part) else "?" for part in parts[:3])
     if len(parts) != 2 or not all(map(_makes_sense, parts)) or _AXIS[parts[0][0]] == _AXIS[parts[1][0]]:
-        return Stated(note=f"PatientOrientation {text} makes no sense and was ignored")
+        return _Stated(note=f"PatientOrientation {text} makes no sense and was ignored")
     stated = orientation_of(*parts)
     if stated is None:
-        return Stated(warning=f"the header says that this is a lateral film (PatientOrientation {text})")
+        return _Stated(warning=f"the header says that this is a lateral film (PatientOrientation {text})")
     if stated.is_identity:
-        return Stated(stated)
+        return _Stated(stated)
     words = f"{stated.words} for analysis and display, as PatientOrientation {text} says; the mask is as stored"
-    return Stated(stated, note=words)
+    return _Stated(stated, note=words)
 
 
 def _makes_sense(value: str) -> bool:

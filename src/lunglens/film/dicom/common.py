@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 from pydicom.uid import generate_uid
 
 from lunglens.film.about import NOTICE, __version__
 from lunglens.film.dicom.tidy import Source
-from lunglens.film.finding import Analyzed, Refused
+from lunglens.film.finding import Analyzed, Finding, Refused
 
 MANUFACTURER = "LungLens"
 MODEL = "LungLens"
@@ -81,6 +82,15 @@ def _stem(source: Source, *parts: bytes) -> Stem:
 def made_by() -> dict[str, Any]:
     """The manufacturer's attributes as highdicom's constructors take them."""
     return {"manufacturer": MANUFACTURER, "manufacturer_model_name": MODEL, "software_versions": __version__}
+
+
+def algorithm(finding: Finding, part: str) -> dict[str, Any]:
+    """The model of a part as highdicom's constructors take it."""
+    return {
+        "name": f"LungLens {finding.models[part]}",
+        "version": __version__,
+        "family": codes.DCM.ArtificialIntelligence,
+    }
 
 
 def finish(dataset: Dataset, source: Source, words: str) -> None:

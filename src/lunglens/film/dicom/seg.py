@@ -14,8 +14,19 @@ from highdicom.seg import (
 )
 from pydicom.sr.codedict import codes
 
-from lunglens.film.about import __version__
-from lunglens.film.dicom.common import CLASSIFIER, LEFT, LEFT_LUNG, RIGHT, RIGHT_LUNG, SERIAL, Stem, finish, made_by
+from lunglens.film.dicom.common import (
+    CLASSIFIER,
+    LEFT,
+    LEFT_LUNG,
+    MANUFACTURER,
+    RIGHT,
+    RIGHT_LUNG,
+    SERIAL,
+    Stem,
+    algorithm,
+    finish,
+    made_by,
+)
 from lunglens.film.dicom.tidy import Source
 from lunglens.film.finding import Analyzed
 from lunglens.film.picture import colours
@@ -37,9 +48,12 @@ def lungs_segmentation(source: Source, finding: Analyzed, stem: Stem) -> Segment
             what.capitalize(),
             colour,
             stem.tracking(what),
+            algorithm(finding, "lungs"),
             segmented_property_category=codes.SCT.AnatomicalStructure,
             segmented_property_type=code,
-            algorithm_identification=_algorithm(finding, "lungs"),
+            algorithm_identification=AlgorithmIdentificationSequence(
+                **algorithm(finding, "lungs"), source=MANUFACTURER
+            ),
         )
         for number, (_, what, code, colour) in enumerate(found, 1)
     ]
@@ -57,9 +71,12 @@ def heat_segmentation(source: Source, finding: Analyzed, heat: Floats, stem: Ste
         "Heat-map of the classifier, relative",  # names no disease: negative films have one too
         _HEAT,
         stem.tracking(CLASSIFIER),
+        algorithm(finding, "classifier"),
         segmented_property_category=codes.SCT.SpatialAndRelationalConcept,
         segmented_property_type=codes.DCM.VisualExplanation,
-        algorithm_identification=_algorithm(finding, "classifier"),
+        algorithm_identification=AlgorithmIdentificationSequence(
+            **algorithm(finding, "classifier"), source=MANUFACTURER
+        ),
     )
     return _segmentation(
         source,
@@ -75,11 +92,14 @@ def heat_segmentation(source: Source, finding: Analyzed, heat: Floats, stem: Ste
     )
 
 
-def _segment(number: int, label: str, colour: Colour, tracking: dict[str, str], **what: Any) -> SegmentDescription:
+def _segment(
+    number: int, label: str, colour: Colour, tracking: dict[str, str], by: dict[str, Any], **what: Any
+) -> SegmentDescription:
     return SegmentDescription(
         number,
         label,
         algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC,
+        algorithm_identification=AlgorithmIdentificationSequence(**by, source=MANUFACTURER),
         tracking_id=tracking["identifier"],
         tracking_uid=tracking["uid"],
         display_color=CIELabColor.from_rgb(*colour),
@@ -125,15 +145,4 @@ def _mend(found: Segmentation, source: Source) -> None:
     found.PatientOrientation = source.get("PatientOrientation")  # type 2C: empty where the film does not say
     shared = found.SharedFunctionalGroupsSequence[0]
     if "PixelMeasuresSequence" in shared:
-        del (
-            shared.PixelMeasuresSequence
-        )  # of patient-relative coordinates alone (A.51.5); the film it lies on has its own
-
-
-def _algorithm(finding: Analyzed, model: str) -> AlgorithmIdentificationSequence:
-    return AlgorithmIdentificationSequence(
-        name=f"LungLens {finding.models[model]}",
-        family=codes.DCM.ArtificialIntelligence,
-        version=__version__,
-        source="LungLens",
-    )
+        del shared.PixelMeasuresSequence  # of patient-relative coordinates alone (A.51.5); the film has its own

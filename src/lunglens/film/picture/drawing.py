@@ -9,6 +9,7 @@ import numpy as np
 from PIL import ImageFont
 from scipy import ndimage
 
+from lunglens.files import ascii_line
 from lunglens.film.preprocess import Floats, Mask, resize
 
 _Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
@@ -24,8 +25,7 @@ def font(size: int) -> _Font:
 
 def plain(text: str) -> str:
     """One line of printable ASCII, which the font surely has; other characters become '?'."""
-    line = " ".join(text.split()).encode("ascii", "replace").decode("ascii")
-    return "".join(letter if letter.isprintable() else "?" for letter in line)
+    return ascii_line(" ".join(text.split()))
 
 
 def clip_middle(text: str, size: int, width: float) -> str:

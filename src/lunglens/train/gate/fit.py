@@ -25,7 +25,7 @@ FALSE_INVERSIONS = 0.001  # share of good films, out of fold, that may be taken 
 
 
 @dataclass(frozen=True, eq=False)
-class GateData:
+class _GateData:
     """Features (N, C) with kind ("film", "inverted", "lateral", "CT", "spoiled", "synthetic") and group of each."""
 
     features: NDArray[np.float64]
@@ -34,7 +34,7 @@ class GateData:
     path: NDArray[np.str_]
 
 
-def gather(table: pd.DataFrame, lungs: ModelPackage, seed: int) -> GateData:
+def gather(table: pd.DataFrame, lungs: ModelPackage, seed: int) -> _GateData:
     """Features of every film, its inversion and a spoiled copy (one film in four each), and synthetic images.
 
     Args:
@@ -59,10 +59,10 @@ def gather(table: pd.DataFrame, lungs: ModelPackage, seed: int) -> GateData:
     for index in range(len(table) // 5):
         add(synthetic(generator, lungs.input_size), "synthetic", f"synthetic-{index}", "")
     features, kinds, groups, paths = zip(*rows, strict=True)
-    return GateData(np.stack(features), np.array(kinds), np.array(groups), np.array(paths))
+    return _GateData(np.stack(features), np.array(kinds), np.array(groups), np.array(paths))
 
 
-def fit_gate(data: GateData, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
+def fit_gate(data: _GateData, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """Package parameters of both checks, and their out-of-fold rates over grouped folds.
 
     Returns:
@@ -77,7 +77,7 @@ def fit_gate(data: GateData, seed: int) -> tuple[dict[str, Any], dict[str, Any]]
 
 
 def _fit(
-    data: GateData, positive: str, chosen: NDArray[np.bool_], seed: int, threshold_rule: tuple[str, float]
+    data: _GateData, positive: str, chosen: NDArray[np.bool_], seed: int, threshold_rule: tuple[str, float]
 ) -> tuple[LinearCheck, dict[str, Any]]:
     features, kind, group = data.features[chosen], data.kind[chosen], data.group[chosen]
     target = kind == positive
