@@ -92,7 +92,6 @@ def test_the_segments_are_the_lungs_pixel_by_pixel(finding: Analyzed, results: d
     seg = hd.seg.Segmentation.from_dataset(results["lungs.seg.dcm"])
     source = seg.get_source_image_uids()[0]
     pixels = seg.get_pixels_by_source_instance([source[2]], assert_missing_frames_are_empty=True)[0]
-    assert finding.lungs is not None
     for number, (mask, label) in enumerate(zip(lung_sides(finding.lungs), ("Left lung", "Right lung"), strict=True)):
         assert seg.get_segment_description(number + 1).segment_label == label
         assert np.array_equal(pixels[..., number] > 0, mask)
@@ -101,7 +100,6 @@ def test_the_segments_are_the_lungs_pixel_by_pixel(finding: Analyzed, results: d
 def test_the_heat_is_written_in_steps_of_1_255(finding: Analyzed, results: dict[str, pydicom.Dataset]) -> None:
     dataset = results["heat.seg.dcm"]
     assert (dataset.SegmentationType, dataset.MaximumFractionalValue) == ("FRACTIONAL", 255)
-    assert finding.heat is not None
     assert np.abs(dataset.pixel_array.astype(float) / 255 - finding.heat).max() <= 0.5 / 255 + 1e-6
 
 

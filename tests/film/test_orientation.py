@@ -213,10 +213,6 @@ def stored(upright: Dataset, way: Orientation, said: str | None) -> Dataset:
 
 def assert_lies_over_the_twin(finding: Analyzed, twin: Analyzed, way: Orientation) -> None:
     """Masks and heat, turned as the film is displayed, are those of the upright film."""
-    assert finding.lungs is not None
-    assert twin.lungs is not None
-    assert finding.heat is not None
-    assert twin.heat is not None
     assert finding.lungs.shape == finding.heat.shape == finding.radiograph.pixels.shape
     assert (way.apply(finding.lungs) != twin.lungs).mean() < 1e-3
     assert np.abs(way.apply(finding.heat) - twin.heat).max() < 0.02
@@ -231,10 +227,6 @@ def test_a_stated_orientation_changes_nothing_of_the_answer(
     finding = analyzer.analyze(read(tmp_path, stored(upright, way, SAID[way])))
     assert finding.status == twin.status == "analyzed"
     assert finding.covid_probability == pytest.approx(twin.covid_probability, abs=1e-3)
-    assert finding.left is not None
-    assert finding.right is not None
-    assert twin.left is not None
-    assert twin.right is not None
     assert finding.left.share == pytest.approx(twin.left.share, abs=1e-4)
     assert finding.right.share == pytest.approx(twin.right.share, abs=1e-4)
     assert finding.to_display == way
@@ -248,8 +240,6 @@ def test_a_stated_orientation_changes_nothing_of_the_answer(
 
 
 def test_the_shares_are_the_known_ones(twin: Analyzed) -> None:
-    assert twin.left is not None
-    assert twin.right is not None
     assert twin.left.share == pytest.approx(0.165, abs=2e-3)
     assert twin.right.share == pytest.approx(0.177, abs=2e-3)
     assert twin.to_display.is_identity
@@ -271,7 +261,6 @@ def test_the_left_segment_lies_over_the_anatomical_left(
         assert seg.get_segment_description(number + 1).segment_label == ("Left lung", "Right lung")[number]
         assert (way.apply(pixels[..., number] > 0) != expected).mean() < 1e-3
     heat = pydicom.dcmread(io.BytesIO(files["heat.seg.dcm"])).pixel_array / 255
-    assert twin.heat is not None
     assert np.abs(way.apply(heat) - twin.heat).max() < 0.03
 
 
@@ -320,17 +309,11 @@ def test_a_turned_or_mirrored_film_without_a_header_gets_its_twin_s_answer(
 
 def mirrored_twin(twin: Analyzed) -> Analyzed:
     """The twin as it would be if it were displayed the wrong way round: its left lung is called the right one."""
-    assert twin.lungs is not None
-    assert twin.heat is not None
     return replace(twin, lungs=twin.lungs[:, ::-1], heat=twin.heat[:, ::-1])
 
 
 def test_left_and_right_of_a_mirrored_film_are_those_of_the_usual_display(twin: Analyzed, analyzer: Analyzer) -> None:
     finding = analyzer.analyze(radiograph_from_array(twin.radiograph.pixels[:, ::-1]))
-    assert finding.left is not None
-    assert finding.right is not None
-    assert twin.left is not None
-    assert twin.right is not None
     assert finding.left.share == pytest.approx(twin.right.share, abs=1e-4)
     assert finding.right.share == pytest.approx(twin.left.share, abs=1e-4)
 
@@ -368,7 +351,6 @@ def test_an_upright_film_answers_bit_for_bit_as_without_the_check(twin: Analyzed
     assert plain.covid_probability == twin.covid_probability
     assert plain.warnings == twin.warnings
     segmentation = segment_film(twin.radiograph.pixels, analyzer.lungs, Postprocess())
-    assert twin.lungs is not None
     assert np.array_equal(twin.lungs, resize_mask(segmentation.mask.fields, *twin.lungs.shape))
 
 

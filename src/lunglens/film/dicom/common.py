@@ -17,9 +17,10 @@ from lunglens.film.finding import Analyzed, Finding, Refused
 MANUFACTURER = "LungLens"
 MODEL = "LungLens"
 SERIAL = "none"  # a program has none; the attribute may not be empty
-LEFT_LUNG = Code("44029006", "SCT", "Left lung structure")
-RIGHT_LUNG = Code("3341006", "SCT", "Right lung structure")
-LEFT, RIGHT, CLASSIFIER, FILM = "left lung", "right lung", "classifier", "film"  # tracking identifiers
+# Tracking identifiers; those of the lungs with their code.
+LEFT = ("left lung", Code("44029006", "SCT", "Left lung structure"))
+RIGHT = ("right lung", Code("3341006", "SCT", "Right lung structure"))
+CLASSIFIER, FILM = "classifier", "film"
 NUMBERS = {"lungs": 9101, "heat": 9102, "report": 9103, "panel": 9104}  # series numbers, above what devices use
 _TIMES = (
     ("AcquisitionDate", "AcquisitionTime"),

@@ -23,7 +23,7 @@ from pydicom.sr.coding import Code
 
 from lunglens.film.about import NOTICE
 from lunglens.film.dicom.codes import class_code, private, probability_code, refusal
-from lunglens.film.dicom.common import CLASSIFIER, FILM, LEFT, LEFT_LUNG, RIGHT, RIGHT_LUNG, Stem, algorithm
+from lunglens.film.dicom.common import CLASSIFIER, FILM, LEFT, RIGHT, Stem, algorithm
 from lunglens.film.dicom.text import printable
 from lunglens.film.dicom.tidy import Source
 from lunglens.film.finding import Analyzed, Lung, Refused
@@ -42,7 +42,7 @@ def groups(source: Source, finding: Analyzed | Refused, stem: Stem, results: dic
     if isinstance(finding, Refused):
         return [film]
     found: list[Group] = [film, _classifier(source, finding, stem, results.get("heat.seg"))]
-    for lung, what, site in ((finding.left, LEFT, LEFT_LUNG), (finding.right, RIGHT, RIGHT_LUNG)):
+    for lung, what, site in ((finding.left, *LEFT), (finding.right, *RIGHT)):
         segment = _segment_of(results["lungs.seg"], site, source)
         if segment is not None:
             found.append(_lung(finding, lung, site, stem.tracking(what), segment))

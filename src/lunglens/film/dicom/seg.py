@@ -14,19 +14,7 @@ from highdicom.seg import (
 )
 from pydicom.sr.codedict import codes
 
-from lunglens.film.dicom.common import (
-    CLASSIFIER,
-    LEFT,
-    LEFT_LUNG,
-    MANUFACTURER,
-    RIGHT,
-    RIGHT_LUNG,
-    SERIAL,
-    Stem,
-    algorithm,
-    finish,
-    made_by,
-)
+from lunglens.film.dicom.common import CLASSIFIER, LEFT, MANUFACTURER, RIGHT, SERIAL, Stem, algorithm, finish, made_by
 from lunglens.film.dicom.tidy import Source
 from lunglens.film.finding import Analyzed
 from lunglens.film.picture import colours
@@ -40,7 +28,7 @@ _HEAT: Colour = (0xED, 0x69, 0x25)  # of the panel's heat scale
 def lungs_segmentation(source: Source, finding: Analyzed, stem: Stem) -> Segmentation:
     """The lungs as the network saw them: segment 1 the patient's left, segment 2 the right, each if it was found."""
     left, right = finding.sides()
-    sides = ((left, LEFT, LEFT_LUNG, colours.OUTLINE), (right, RIGHT, RIGHT_LUNG, colours.AMBER))
+    sides = ((left, *LEFT, colours.OUTLINE), (right, *RIGHT, colours.AMBER))
     found = [side for side in sides if side[0].any()]
     segments = [
         _segment(
@@ -51,9 +39,6 @@ def lungs_segmentation(source: Source, finding: Analyzed, stem: Stem) -> Segment
             algorithm(finding, "lungs"),
             segmented_property_category=codes.SCT.AnatomicalStructure,
             segmented_property_type=code,
-            algorithm_identification=AlgorithmIdentificationSequence(
-                **algorithm(finding, "lungs"), source=MANUFACTURER
-            ),
         )
         for number, (_, what, code, colour) in enumerate(found, 1)
     ]
@@ -74,9 +59,6 @@ def heat_segmentation(source: Source, finding: Analyzed, heat: Floats, stem: Ste
         algorithm(finding, "classifier"),
         segmented_property_category=codes.SCT.SpatialAndRelationalConcept,
         segmented_property_type=codes.DCM.VisualExplanation,
-        algorithm_identification=AlgorithmIdentificationSequence(
-            **algorithm(finding, "classifier"), source=MANUFACTURER
-        ),
     )
     return _segmentation(
         source,
