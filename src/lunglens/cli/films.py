@@ -10,6 +10,7 @@ import typer
 
 from lunglens.cli.options import Classifier, Films, Lungs, Out, progress
 from lunglens.files import readable
+from lunglens.film.about import PREVALENCE
 
 if TYPE_CHECKING:
     from lunglens.film.batch import SummaryRow, Writer
@@ -34,7 +35,7 @@ def analyze(  # noqa: PLR0913, PLR0917 - an option each
     report: Annotated[bool, typer.Option("--report", help="Also a page as HTML and PDF (extra 'serve').")] = False,
     prevalence: Annotated[
         float, typer.Option(min=0.0001, max=0.9999, help="Share of the first of two classes among your patients.")
-    ] = 0.05,
+    ] = PREVALENCE,
     retry_failed: RetryFailed = False,
     list_skipped: ListSkipped = False,
 ) -> None:

@@ -15,13 +15,12 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.formparsers import MultiPartParser
 
-from lunglens.film.about import NOTICE, __version__
+from lunglens.film.about import NOTICE, PREVALENCE, __version__
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.finding_record import FindingRecord
 from lunglens.film.model_package.package import ModelPackage
 from lunglens.film.model_package.record import ClassifierParameters
 from lunglens.film.sheet import Sheet, sheet_html, sheet_of, sheet_pdf
-from lunglens.film.sheet.content import PREVALENCE
 from lunglens.film.statements import Line
 from lunglens.serve.dicomweb import dicomweb
 from lunglens.serve.metrics import Metrics

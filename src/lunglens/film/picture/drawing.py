@@ -77,7 +77,7 @@ def _pieces(text: str, size: int, width: float) -> list[str]:
     return pieces
 
 
-def fit_items(items: Sequence[str], size: int, width: float, max_lines: int, lines_each: int = 3) -> list[list[str]]:
+def fit_items(items: Sequence[str], size: int, width: float, max_lines: int, lines_each: int) -> list[list[str]]:
     """Wrap as many items as `max_lines` lines hold; where some are left over, the last line is 'and N more'."""
     fitted: list[list[str]] = []
     used = 0

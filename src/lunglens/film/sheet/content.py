@@ -4,10 +4,9 @@ import base64
 from dataclasses import dataclass
 
 from lunglens.files import templates
+from lunglens.film.about import PREVALENCE
 from lunglens.film.model_package.record import ClassifierParameters, MeasuredRow, Record
 from lunglens.film.statements import Line, percent
-
-PREVALENCE = 0.05  # where the reader has not set one
 
 
 @dataclass(frozen=True)
