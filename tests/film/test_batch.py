@@ -1,11 +1,8 @@
 """Batches: one bad file never stops the rest, a killed batch goes on, names and locks hold."""
 
-import csv
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +14,7 @@ from lunglens.errors import DecoderDiedError, OutputError
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.batch import JOURNAL, AnalysisWriter, SummaryRow, find_films, run_batch
 from lunglens.film.failure import ERRORS
-
-
-def run_cli(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "lunglens", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+from tests.support.command import run_cli, summary
 
 
 @dataclass(frozen=True)
@@ -32,11 +25,6 @@ class Through:
 
     def key(self) -> str:
         return "through"
-
-
-def summary(out: Path) -> list[dict[str, str]]:
-    with (out / "summary.csv").open(newline="") as stream:
-        return list(csv.DictReader(stream))
 
 
 @pytest.fixture

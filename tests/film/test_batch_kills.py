@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from lunglens.film.batch import JOURNAL
-from tests.film.test_batch import run_cli, summary
+from tests.support.command import run_cli, summary
 
 KILLS = int(os.environ.get("LUNGLENS_KILLS", "4"))
 KILLS_OF_ONE_RUN = 6

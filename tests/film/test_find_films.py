@@ -15,7 +15,7 @@ from pydicom import uid
 from lunglens.errors import LungLensError
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.batch import AnalysisWriter, LungsWriter, find_films, run_batch
-from tests.film.test_batch import run_cli, summary
+from tests.support.command import run_cli, summary
 from tests.support.dicom_files import dataset_of, encoded, gradient
 from tests.support.pictures import GRAY, picture
 

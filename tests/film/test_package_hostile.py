@@ -22,7 +22,7 @@ from lunglens.film.analyzer import Analyzer
 from lunglens.film.model_package.onnx_file import has_external_data
 from lunglens.film.model_package.package import load_package, shipped_models, write_description
 from lunglens.film.model_package.record import Task
-from tests.film.test_batch import run_cli
+from tests.support.command import run_cli
 from tests.support.packages import classifier_package
 
 SIZE = 16

@@ -20,8 +20,8 @@ from lunglens.film.batch import predict as module
 from lunglens.film.batch.predict import predict
 from lunglens.film.model_package.package import shipped_models
 from lunglens.film.radiograph import read_radiograph
-from tests.film.test_batch import run_cli
 from tests.film.test_batch_kills import many
+from tests.support.command import run_cli
 from tests.support.packages import THREE, TUBERCULOSIS, classifier_package
 
 COLUMNS = ["path", "status", "p_tuberculosis", "p_normal", "decision", "reason", "gate_score"]

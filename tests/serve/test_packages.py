@@ -10,8 +10,8 @@ import pytest
 
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.model_package.package import shipped_models
-from tests.film.test_batch import run_cli
 from tests.serve.test_page import drop
+from tests.support.command import run_cli
 from tests.support.node_parts import archive, node, small_film, store
 from tests.support.packages import THREE, TUBERCULOSIS, classifier_package
 from tests.support.serving import Running, server
