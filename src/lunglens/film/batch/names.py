@@ -55,7 +55,7 @@ def result_names(
         who, tries = identity(film), 0
         name = name_of.get(who, stem)
         while not is_free(name, who) or (tries == 0 and who not in name_of and times[same_name(stem)] > 1):
-            name, tries = f"{stem}-{short_hash(who + tries * '+')}", tries + 1
+            name, tries = f"{stem}-{_short_hash(who + tries * '+')}", tries + 1
         owner_of[same_name(name)] = who
         names.append(name)
     return names
@@ -73,7 +73,7 @@ def key_of(film: Path, how: str) -> str:
         state = f"{stat.st_size} {stat.st_mtime_ns}"
     except OSError:
         state = "unreadable"
-    return short_hash(f"{identity(film)} {state} {how}", 24)
+    return _short_hash(f"{identity(film)} {state} {how}", 24)
 
 
 def same_name(name: str) -> str:
@@ -81,7 +81,7 @@ def same_name(name: str) -> str:
     return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
 
 
-def short_hash(text: str, length: int = 8) -> str:
+def _short_hash(text: str, length: int = 8) -> str:
     """The first digits of the text's SHA-256."""
     return hashlib.sha256(text.encode()).hexdigest()[:length]
 
@@ -95,4 +95,4 @@ def _safe(film: Path, most_bytes: int) -> str:
         text = f"_{text}"
     if len(text.encode()) <= most_bytes:
         return text
-    return f"{text.encode()[: most_bytes - 9].decode('utf-8', 'ignore')}-{short_hash(identity(film))}"
+    return f"{text.encode()[: most_bytes - 9].decode('utf-8', 'ignore')}-{_short_hash(identity(film))}"
