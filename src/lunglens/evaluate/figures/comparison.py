@@ -9,7 +9,7 @@ import pandas as pd
 
 from lunglens.evaluate.compare import COSTS, Comparison, Difference, Entry, Pair
 from lunglens.evaluate.figures.comparison_figures import confusion_figure, measures_figure
-from lunglens.evaluate.figures.style import percent, save_svg
+from lunglens.evaluate.figures.style import percent, percents, save_svg
 from lunglens.evaluate.run_record import Measures
 from lunglens.files import markdown_table, read_json, save_csv, write_bytes, write_json
 
@@ -93,7 +93,10 @@ def markdown(comparison: Comparison) -> str:
         "",
         *markdown_table(
             ["model", *_SHOWN.values(), "parameters, M", "GFLOPs", "CPU, ms a film"],
-            [[entry.name, *(_cell(entry, name) for name in _SHOWN), *_costs(entry)] for entry in comparison.entries],
+            [
+                [entry.name, *(percents(entry.pooled, name) for name in _SHOWN), *_costs(entry)]
+                for entry in comparison.entries
+            ],
         ),
         "",
         *_remarks(comparison),
@@ -175,10 +178,6 @@ def _row(entry: Entry) -> dict[str, Any]:
     return row | {cost: getattr(entry.run, cost) for cost in COSTS}
 
 
-def _cell(entry: Entry, name: str) -> str:
-    return _with_interval(percent(entry.pooled.value(name)), entry.pooled.interval(name))
-
-
 def _costs(entry: Entry) -> list[str]:
     run = entry.run
     return [f"{(run.parameters or 0) / 1e6:.1f}", f"{run.gflops or 0:.2f}", f"{run.cpu_ms or 0:.0f}"]
@@ -198,12 +197,11 @@ def _pair(pair: Pair) -> list[str]:
 def _difference(found: Difference) -> list[str]:
     if found.value is None:
         return ["-", "-"]
-    value = _with_interval(f"{100 * found.value:+.2f}", found.ci, "+.2f")
-    return [value, "-" if found.reversed_share is None else f"{100 * found.reversed_share:.1f} %"]
-
-
-def _with_interval(value: str, interval: list[float] | None, form: str = ".2f") -> str:
-    return value if interval is None else f"{value} ({100 * interval[0]:{form}} to {100 * interval[1]:{form}})"
+    between = "" if found.ci is None else f" ({100 * found.ci[0]:+.2f} to {100 * found.ci[1]:+.2f})"
+    return [
+        f"{100 * found.value:+.2f}{between}",
+        "-" if found.reversed_share is None else f"{100 * found.reversed_share:.1f} %",
+    ]
 
 
 def _p(value: float) -> str:
