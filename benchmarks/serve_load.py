@@ -25,8 +25,8 @@ import httpx2 as httpx
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.hostile import hostile
-from tests.serving import Running, server
+from tests.support.hostile import hostile
+from tests.support.serving import Running, server
 
 from lunglens.files import write_json
 

@@ -83,7 +83,7 @@ def fresh_process(film: Path) -> tuple[float, float]:
 def phantom_file() -> Path:
     """A 2000x2000 synthetic chest as PNG, where no film is given."""
     sys.path.insert(0, str(Path(__file__).parents[1]))
-    from tests.phantom import chest, save_png
+    from tests.support.phantom import chest, save_png
 
     return save_png(chest(0, 2000)[0], Path(tempfile.mkdtemp()) / "chest.png")
 

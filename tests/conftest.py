@@ -11,8 +11,8 @@ import pytest
 from hypothesis import settings
 
 from lunglens.film.analyzer import Analyzer
-from tests.phantom import data_root, save_png
-from tests.stub import StubAnalyzer
+from tests.support.phantom import data_root, save_png
+from tests.support.stub import StubAnalyzer
 
 # How long an example takes tells of what else the machine does.
 settings.register_profile("lunglens", deadline=None)

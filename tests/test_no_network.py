@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 
-from tests.serving import server
+from tests.support.serving import server
 
 strace = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 ELSEWHERE = re.compile(r"sa_family=AF_INET6?.*?(?:inet_addr\(|inet_pton\(AF_INET6, )\"(?!127\.|::1\")")

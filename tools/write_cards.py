@@ -245,7 +245,8 @@ def write_classifier_card() -> None:
 {config["backbone"]} (timm, from scratch) at {view["input_size"]}x{view["input_size"]}: the film cut to the lungs after dilation and closing,
 cropped to their box, intensities replaced by their rank inside the lungs. {optimization["epochs"]} epochs of
 {config["images_per_epoch"]} draws, seed {optimization["seed"]}, moving average of the weights. Trained {trained["date"]} **on every source**; data fingerprint
-`{trained["data_fingerprint"][:16]}`. Command: `lunglens train classifier --config shipped`. Threshold {threshold} (where sensitivity +
+`{trained["data_fingerprint"][:16]}`. Command: `lunglens train classifier --config shipped` of
+version 0.1.0 (commit c1ce89d); the same recipe is now `lunglens curate`, `fit` and `export` with `--config shipped`. Threshold {threshold} (where sensitivity +
 specificity is largest on validation patients).
 
 ## Intended use

@@ -41,13 +41,13 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         write(temporary)
         with temporary.open("rb") as stream:
             os.fsync(stream.fileno())
-        temporary.chmod(0o666 & ~current_umask())
+        temporary.chmod(0o666 & ~_current_umask())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def current_umask() -> int:
+def _current_umask() -> int:
     """The process's umask (it can only be read by setting it)."""
     umask = os.umask(0o022)
     os.umask(umask)
@@ -209,6 +209,11 @@ def readable(text: object) -> str:
 def storable(text: object) -> str:
     r"""Text that JSON and UTF-8 can hold, else as it is: bytes of a file name that are no UTF-8 become `\udce9`."""
     return str(text).encode("utf-8", "backslashreplace").decode()
+
+
+def ascii_line(text: str, longest: int | None = None) -> str:
+    """Printable ASCII, '?' for any other letter, at most `longest` of them."""
+    return "".join(letter if " " <= letter <= "~" else "?" for letter in text[:longest])
 
 
 def _escaped(text: str, escape: Callable[[str], str]) -> str:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from lunglens import __version__
 from lunglens.cli.main import _extra_that_brings, app
 from lunglens.film.model_package.package import shipped_models
-from tests.film.test_batch import run_cli
+from tests.support.command import run_cli
 
 
 def verbs(command: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -16,7 +16,7 @@ from lunglens.evaluate import classification as module
 from lunglens.evaluate.classification import MEASURES, average_precision
 from lunglens.evaluate.intervals import bootstrap
 from lunglens.evaluate.predictions import calls, codes_and_scores, groups_of, read_predictions
-from tests.predictions import TWO, predictions
+from tests.support.predictions import TWO, predictions
 
 THREE = ("covid", "pneumonia", "normal")
 

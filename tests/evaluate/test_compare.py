@@ -11,7 +11,7 @@ from scipy.stats import false_discovery_control
 from lunglens.errors import DataError
 from lunglens.evaluate.compare import compare, holm, macro_auroc, mcnemar
 from lunglens.evaluate.figures.comparison import markdown, write_comparison
-from tests.run_folder import CLASSES, films, scored, write_run
+from tests.support.run_folder import CLASSES, films, scored, write_run
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ from lunglens.evaluate.figures.scores import (
 )
 from lunglens.evaluate.figures.style import STYLE
 from lunglens.evaluate.run_record import ClassifierMetrics
-from tests.crossval_run import log_of, texts
-from tests.predictions import TWO, predictions
+from tests.support.crossval_run import log_of, texts
+from tests.support.predictions import TWO, predictions
 
 THREE = ("covid", "pneumonia", "normal")
 

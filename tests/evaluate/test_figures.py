@@ -20,9 +20,9 @@ from lunglens.evaluate.run_record import ClassifierMetrics
 from lunglens.evaluate.segmentation import lung_metrics_of
 from lunglens.files import write_json
 from lunglens.study.report.figures import STYLE
-from tests.crossval_run import run_folder, texts
-from tests.phantom import chest, save_png
-from tests.predictions import TWO, lung_predictions, predictions
+from tests.support.crossval_run import run_folder, texts
+from tests.support.phantom import chest, save_png
+from tests.support.predictions import TWO, lung_predictions, predictions
 
 THREE = ("covid", "pneumonia", "normal")
 

@@ -12,7 +12,7 @@ from lunglens.errors import DataError
 from lunglens.evaluate import segmentation as module
 from lunglens.evaluate.intervals import bootstrap
 from lunglens.evaluate.segmentation import UNKNOWN_SPACING, read_lung_predictions
-from tests.predictions import lung_predictions
+from tests.support.predictions import lung_predictions
 
 
 def lung_metrics_of(table: pd.DataFrame) -> dict[str, Any]:

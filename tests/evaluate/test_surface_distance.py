@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from lunglens.evaluate.surface_distance import agreement, directed_distances, distances, grid_spacing, iou, surface
-from tests.phantom import chest
+from tests.support.phantom import chest
 
 SEEDS = st.integers(0, 2**32 - 1)
 

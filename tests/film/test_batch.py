@@ -1,11 +1,8 @@
 """Batches: one bad file never stops the rest, a killed batch goes on, names and locks hold."""
 
-import csv
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,28 +12,19 @@ from filelock import FileLock
 
 from lunglens.errors import DecoderDiedError, OutputError
 from lunglens.film.analyzer import Analyzer
-from lunglens.film.batch import JOURNAL, AnalysisWriter, FilmTask, SummaryRow, find_films, run_batch
-from lunglens.film.batch.errors_log import ERRORS
-
-
-def run_cli(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "lunglens", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+from lunglens.film.batch import JOURNAL, AnalysisWriter, SummaryRow, find_films, run_batch
+from lunglens.film.failure import ERRORS
+from tests.support.command import run_cli, summary
 
 
 @dataclass(frozen=True)
 class Through:
     """An analysis through a function."""
 
-    write: Callable[[FilmTask, Path, Analyzer], SummaryRow]
+    write: Callable[[Path, Path, Analyzer], SummaryRow]
 
     def key(self) -> str:
         return "through"
-
-
-def summary(out: Path) -> list[dict[str, str]]:
-    with (out / "summary.csv").open(newline="") as stream:
-        return list(csv.DictReader(stream))
 
 
 @pytest.fixture
@@ -89,9 +77,9 @@ def test_segment_writes_masks_only(chest_png: Path, tmp_path: Path) -> None:
 def test_finished_films_are_not_done_again(films: Path, analyzer: Analyzer, tmp_path: Path) -> None:
     calls: list[Path] = []
 
-    def counting(task: FilmTask, out: Path, models: Analyzer) -> SummaryRow:
-        calls.append(task.path)
-        return AnalysisWriter().write(task, out, models)
+    def counting(film: Path, stem: Path, models: Analyzer) -> SummaryRow:
+        calls.append(film)
+        return AnalysisWriter().write(film, stem, models)
 
     found = find_films([films])
     first = run_batch(found, tmp_path / "o", analyzer, Through(counting), lambda _: None)
@@ -155,7 +143,7 @@ def test_an_odd_journal_line_is_passed_over_and_spoils_no_other(
 
 
 def test_interrupted_films_are_done_again_without_blame(chest_png: Path, stub: Analyzer, tmp_path: Path) -> None:
-    def interrupted(task: FilmTask, out: Path, models: Analyzer) -> SummaryRow:
+    def interrupted(film: Path, stem: Path, models: Analyzer) -> SummaryRow:
         raise KeyboardInterrupt
 
     for _ in range(5):
@@ -186,10 +174,10 @@ def test_whatever_a_film_raises_is_its_own_failure(
     bad = tmp_path / "bad.png"
     shutil.copy(chest_png, bad)
 
-    def raising(task: FilmTask, out: Path, models: Analyzer) -> SummaryRow:
-        if task.path == bad:
+    def raising(film: Path, stem: Path, models: Analyzer) -> SummaryRow:
+        if film == bad:
             raise error
-        return AnalysisWriter().write(task, out, models)
+        return AnalysisWriter().write(film, stem, models)
 
     out = tmp_path / "out"
     outcomes = run_batch([bad, chest_png], out, stub, Through(raising), lambda _: None)
@@ -207,8 +195,8 @@ def test_whatever_a_film_raises_is_its_own_failure(
 
 
 def test_an_endless_recursion_fills_no_log(chest_png: Path, stub: Analyzer, tmp_path: Path) -> None:
-    def endless(task: FilmTask, out: Path, models: Analyzer) -> SummaryRow:
-        return endless(task, out, models)
+    def endless(film: Path, stem: Path, models: Analyzer) -> SummaryRow:
+        return endless(film, stem, models)
 
     run_batch([chest_png], tmp_path, stub, Through(endless), lambda _: None)
     assert (tmp_path / ERRORS).stat().st_size < 10_000
@@ -217,11 +205,11 @@ def test_an_endless_recursion_fills_no_log(chest_png: Path, stub: Analyzer, tmp_
 def test_failed_films_are_done_again_when_told(chest_png: Path, stub: Analyzer, tmp_path: Path) -> None:
     calls: list[str] = []
 
-    def died(task: FilmTask, out: Path, models: Analyzer) -> SummaryRow:
-        calls.append(task.name)
-        if task.name == "bad" and len(calls) <= 2:
+    def died(film: Path, stem: Path, models: Analyzer) -> SummaryRow:
+        calls.append(stem.name)
+        if stem.name == "bad" and len(calls) <= 2:
             raise DecoderDiedError("bad.png: its pixels ended the process that decodes them")
-        return AnalysisWriter().write(task, out, models)
+        return AnalysisWriter().write(film, stem, models)
 
     bad = tmp_path / "bad.png"
     shutil.copy(chest_png, bad)

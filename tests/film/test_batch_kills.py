@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from lunglens.film.batch import JOURNAL
-from tests.film.test_batch import run_cli, summary
+from tests.support.command import run_cli, summary
 
 KILLS = int(os.environ.get("LUNGLENS_KILLS", "4"))
 KILLS_OF_ONE_RUN = 6
@@ -25,7 +25,7 @@ FILMS = 60
 
 
 def command(films: Path, out: Path, stub: bool) -> list[str]:
-    program = ["tests.batch_to_kill", films, out] if stub else ["lunglens", "analyze", films, "--out", out]
+    program = ["tests.support.batch_to_kill", films, out] if stub else ["lunglens", "analyze", films, "--out", out]
     return [sys.executable, "-m", *map(str, program)]
 
 

@@ -11,7 +11,7 @@ from pydicom import dcmread
 
 from lunglens.errors import LungLensError
 from lunglens.film.radiograph import read_radiograph
-from tests.dicom_files import dataset_of, encoded, gradient, rg1, transcoded
+from tests.support.dicom_files import dataset_of, encoded, gradient, rg1, transcoded
 
 EACH = {"jpeg-lossless": 16, "jpeg2000": 16}  # these are decoded in a process of their own, which takes time
 KINDS = ["plain", "rle", "jpeg-ls", "jpeg-lossless", "jpeg2000", "deflated", "implicit", "PNG", "JPEG", "TIFF", "rg1"]

@@ -16,8 +16,8 @@ from PIL import Image
 from lunglens.errors import DecoderDiedError, DecoderNotStartedError, DecodingTimeoutError, UnreadableImageError
 from lunglens.film.radiograph import read_radiograph
 from lunglens.film.reading import apart
-from tests.dicom_files import dataset_of, gradient, rg1, transcoded
-from tests.pictures import GRAY, picture, saved
+from tests.support.dicom_files import dataset_of, gradient, rg1, transcoded
+from tests.support.pictures import GRAY, picture, saved
 
 PNG = picture(Image.fromarray(GRAY), "PNG")
 PICTURE = {"format": "PNG", "max_pixels": 10**6}

@@ -16,8 +16,8 @@ from lunglens.film.radiograph import Radiograph, read_radiograph
 from lunglens.film.reading.dicom_file import notes_of, parse
 from lunglens.film.reading.dicom_header import Header, read_header
 from lunglens.film.reading.dicom_kind import refuse_other_kinds
-from tests.dicom_files import CR_STORAGE, dataset_of, encoded, gradient
-from tests.pictures import saved
+from tests.support.dicom_files import CR_STORAGE, dataset_of, encoded, gradient
+from tests.support.pictures import saved
 
 CLASS = "1.2.840.10008.5.1.4.1.1"
 DX, DX_RAW, CT, SC = f"{CLASS}.1.1", f"{CLASS}.1.1.1", f"{CLASS}.2", f"{CLASS}.7"

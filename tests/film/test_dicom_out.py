@@ -15,14 +15,14 @@ import pytest
 
 from lunglens.errors import NotAChestRadiographError
 from lunglens.film.analyzer import Analyzer
-from lunglens.film.batch import AnalysisWriter, FilmTask
+from lunglens.film.batch import AnalysisWriter
 from lunglens.film.dicom import NoDicomSourceError, dicom_results, read_source
 from lunglens.film.finding import Analyzed
 from lunglens.film.lungs.sides import lung_sides
 from lunglens.film.radiograph import read_radiograph
-from tests.dciodvfy import errors_of
-from tests.findings import covid_answer
-from tests.phantom import chest, save_png
+from tests.support.dciodvfy import errors_of
+from tests.support.findings import covid_answer
+from tests.support.phantom import chest, save_png
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,6 @@ def test_the_segments_are_the_lungs_pixel_by_pixel(finding: Analyzed, results: d
     seg = hd.seg.Segmentation.from_dataset(results["lungs.seg.dcm"])
     source = seg.get_source_image_uids()[0]
     pixels = seg.get_pixels_by_source_instance([source[2]], assert_missing_frames_are_empty=True)[0]
-    assert finding.lungs is not None
     for number, (mask, label) in enumerate(zip(lung_sides(finding.lungs), ("Left lung", "Right lung"), strict=True)):
         assert seg.get_segment_description(number + 1).segment_label == label
         assert np.array_equal(pixels[..., number] > 0, mask)
@@ -101,7 +100,6 @@ def test_the_segments_are_the_lungs_pixel_by_pixel(finding: Analyzed, results: d
 def test_the_heat_is_written_in_steps_of_1_255(finding: Analyzed, results: dict[str, pydicom.Dataset]) -> None:
     dataset = results["heat.seg.dcm"]
     assert (dataset.SegmentationType, dataset.MaximumFractionalValue) == ("FRACTIONAL", 255)
-    assert finding.heat is not None
     assert np.abs(dataset.pixel_array.astype(float) / 255 - finding.heat).max() <= 0.5 / 255 + 1e-6
 
 
@@ -169,7 +167,7 @@ def test_a_film_that_its_header_refuses_leaves_a_report_without_the_file_s_name(
     path = tmp_path / "Doe^Jane.dcm"
     dataset.save_as(path)
     with pytest.raises(NotAChestRadiographError):
-        AnalysisWriter(dicom=True).write(FilmTask(path, "ct", "key"), tmp_path, analyzer)
+        AnalysisWriter(dicom=True).write(path, tmp_path / "ct", analyzer)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["Doe^Jane.dcm", "ct.report.sr.dcm"]
     said = (tmp_path / "ct.report.sr.dcm").read_bytes()
     assert b"refused-modality" in said
@@ -179,11 +177,11 @@ def test_a_film_that_its_header_refuses_leaves_a_report_without_the_file_s_name(
 
 
 def test_the_batch_writes_them_and_says_why_not(film: Path, analyzer: Analyzer, tmp_path: Path) -> None:
-    done = AnalysisWriter(dicom=True).write(FilmTask(film, "rg1", "key"), tmp_path, analyzer)
+    done = AnalysisWriter(dicom=True).write(film, tmp_path / "rg1", analyzer)
     assert (done.status, done.reason) == ("analyzed", None)
     assert len(list(tmp_path.glob("rg1.*.dcm"))) == 4
     png = save_png(chest(1)[0], tmp_path / "chest.png")
-    done = AnalysisWriter(dicom=True).write(FilmTask(png, "chest", "key"), tmp_path, analyzer)
+    done = AnalysisWriter(dicom=True).write(png, tmp_path / "chest", analyzer)
     assert "no DICOM" in (done.reason or "")
     assert json.loads((tmp_path / "chest.json").read_text())["status"] == done.status
     assert not list(tmp_path.glob("chest.*.dcm"))

@@ -19,7 +19,7 @@ from lunglens.film.dicom.tidy import COPIED
 from lunglens.film.finding import Analyzed
 from lunglens.film.preprocess import resize
 from lunglens.film.radiograph import radiograph_from_array, read_radiograph
-from tests.dciodvfy import errors_of, needs_dciodvfy
+from tests.support.dciodvfy import errors_of, needs_dciodvfy
 
 STUDY = b"1.2.826.0.1.3680043.8.498.77"
 

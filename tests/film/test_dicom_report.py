@@ -17,9 +17,9 @@ from lunglens.film.dicom import dicom_results, read_source, refusal_results
 from lunglens.film.dicom.codes import SCHEME, private_codes
 from lunglens.film.finding import NOTICE, Analyzed, Refused
 from lunglens.film.radiograph import radiograph_from_array, read_radiograph
-from tests.findings import as_refused, covid_answer
-from tests.phantom import chest
-from tests.result_films import changed
+from tests.support.findings import as_refused, covid_answer
+from tests.support.phantom import chest
+from tests.support.result_films import changed
 
 COVID, PRESENT, ABSENT = "840539006", "52101004", "2667000"
 REASONS = {

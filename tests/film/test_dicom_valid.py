@@ -17,8 +17,8 @@ import pytest
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.dicom import dicom_results, read_source, refusal_results
 from lunglens.film.radiograph import read_radiograph
-from tests.dciodvfy import errors_of, needs_dciodvfy
-from tests.result_films import FILMS, changed
+from tests.support.dciodvfy import errors_of, needs_dciodvfy
+from tests.support.result_films import FILMS, changed
 from tests.support.waiting import free_port
 
 Results = dict[str, dict[str, bytes]]

@@ -15,9 +15,9 @@ from pydicom import uid
 from lunglens.errors import LungLensError
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.batch import AnalysisWriter, LungsWriter, find_films, run_batch
-from tests.dicom_files import dataset_of, encoded, gradient
-from tests.film.test_batch import run_cli, summary
-from tests.pictures import GRAY, picture
+from tests.support.command import run_cli, summary
+from tests.support.dicom_files import dataset_of, encoded, gradient
+from tests.support.pictures import GRAY, picture
 
 FILM = encoded(dataset_of(gradient()))
 DIRECTORY = dataset_of(gradient(), SOPClassUID=uid.MediaStorageDirectoryStorage)

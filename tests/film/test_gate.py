@@ -12,7 +12,7 @@ from lunglens.film.lungs.sides import lung_sides
 from lunglens.film.model_package.record import Check
 from lunglens.film.parameters import Postprocess
 from lunglens.train.gate.negatives import spoiled, synthetic
-from tests.phantom import chest
+from tests.support.phantom import chest
 
 SIZE = 512
 FEATURES = 6

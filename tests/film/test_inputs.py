@@ -21,7 +21,7 @@ from lunglens.errors import NotAChestRadiographError, UnreadableImageError
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.inputs import to_radiograph
 from lunglens.film.radiograph import radiograph_from_array, read_radiograph
-from tests.dicom_files import gradient
+from tests.support.dicom_files import gradient
 
 INTEGERS = [np.bool_, np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64, np.uint64]
 TYPES = [*INTEGERS, np.float16, np.float32, np.float64, np.dtype(">i2"), np.dtype(">f4")]

@@ -17,8 +17,8 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
 from lunglens.film.reading.kinds import HEAD_BYTES, looks_like_dicom, no_film, raster_format
-from tests.dicom_files import dataset_of, encoded, gradient
-from tests.pictures import DEEP, GRAY, picture
+from tests.support.dicom_files import dataset_of, encoded, gradient
+from tests.support.pictures import DEEP, GRAY, picture
 
 BARE = [(True, True), (False, True), (False, False), (True, False)]  # implicit, little endian
 

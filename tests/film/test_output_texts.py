@@ -17,8 +17,8 @@ from pydicom import uid
 
 from lunglens.files import readable, storable, write_json
 from lunglens.film.batch import SummaryRow, summary_csv
-from tests.dicom_files import dataset_of, encoded, gradient
-from tests.film.test_batch import run_cli, summary
+from tests.support.command import run_cli, summary
+from tests.support.dicom_files import dataset_of, encoded, gradient
 
 COMMANDS = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 HOSTILE = [

@@ -22,8 +22,8 @@ from lunglens.film.analyzer import Analyzer
 from lunglens.film.model_package.onnx_file import has_external_data
 from lunglens.film.model_package.package import load_package, shipped_models, write_description
 from lunglens.film.model_package.record import Task
-from tests.film.test_batch import run_cli
-from tests.packages import classifier_package
+from tests.support.command import run_cli
+from tests.support.packages import classifier_package
 
 SIZE = 16
 KINDS = ("lungs", "classifier")

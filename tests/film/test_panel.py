@@ -25,8 +25,8 @@ from lunglens.film.picture.panel import (
 from lunglens.film.preprocess import Floats, Mask
 from lunglens.film.radiograph import Radiograph
 from lunglens.film.statements import BALANCE, Line, panel_lines, percent
-from tests import findings
-from tests.findings import as_refused, covid_answer, two_lungs
+from tests.support import findings
+from tests.support.findings import as_refused, covid_answer, two_lungs
 
 NO_LUNGS = np.zeros((400, 400), bool)
 LONG = tuple(f"warning {number}: " + "a long tale of " * 12 + "x" * 200 for number in range(30))
@@ -228,8 +228,8 @@ def test_wrap_keeps_every_word_or_says_so() -> None:
 
 
 def test_fit_items_counts_what_is_left_over() -> None:
-    assert fit_items(["a", "b", "c"], 15, 100, 3) == [["a"], ["b"], ["c"]]
-    assert fit_items(["a", "b", "c", "d"], 15, 100, 3) == [["a"], ["b"], ["and 2 more"]]
+    assert fit_items(["a", "b", "c"], 15, 100, 3, 3) == [["a"], ["b"], ["c"]]
+    assert fit_items(["a", "b", "c", "d"], 15, 100, 3, 3) == [["a"], ["b"], ["and 2 more"]]
     assert fit_items(["a b c d e f g h i j k l m n"] * 2, 15, 60, 1, 2) == [["and 2 more"]]
 
 

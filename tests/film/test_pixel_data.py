@@ -15,8 +15,8 @@ from pydicom.encaps import encapsulate, generate_frames
 
 from lunglens.errors import UnreadableImageError
 from lunglens.film.radiograph import Radiograph, read_radiograph
-from tests.dicom_files import dataset_of, encoded, gradient, transcoded
-from tests.pictures import GRAY, picture, saved
+from tests.support.dicom_files import dataset_of, encoded, gradient, transcoded
+from tests.support.pictures import GRAY, picture, saved
 
 TWELVE = gradient()
 KINDS = {

@@ -15,13 +15,14 @@ from filelock import FileLock
 
 from lunglens.errors import ConfigurationError, ModelPackageError, OutputError
 from lunglens.film.analyzer import Analyzer
+from lunglens.film.batch import SummaryRow
 from lunglens.film.batch import predict as module
-from lunglens.film.batch.predict import Models, Prediction, predict
+from lunglens.film.batch.predict import predict
 from lunglens.film.model_package.package import shipped_models
 from lunglens.film.radiograph import read_radiograph
-from tests.film.test_batch import run_cli
 from tests.film.test_batch_kills import many
-from tests.packages import THREE, TUBERCULOSIS, classifier_package
+from tests.support.command import run_cli
+from tests.support.packages import THREE, TUBERCULOSIS, classifier_package
 
 COLUMNS = ["path", "status", "p_tuberculosis", "p_normal", "decision", "reason", "gate_score"]
 
@@ -89,7 +90,7 @@ def test_wrong_use_is_said_before_a_film_is_read(package: Path, chest_png: Path,
             (package, "locked.csv", OutputError, "another prediction is at work here"),
         ):
             with pytest.raises(kind, match=reason):
-                predict([chest_png], tmp_path / name, Models(None, classifier), 1, lambda _: None)
+                predict([chest_png], tmp_path / name, (None, classifier), 1, lambda _: None)
     for arguments, code, reason in (
         ((package, tmp_path / "nowhere", "--out", tmp_path / "p.csv"), 2, "not found"),
         ((package, chest_png, "--out", tmp_path / "mine.csv"), 1, "was not written by lunglens predict"),
@@ -119,10 +120,10 @@ def test_killed_at_random_moments_it_goes_on(package: Path, chest_png: Path, tmp
         time.sleep(0.5)
         assert lines_of(journal) == stopped
     with journal.open("ab") as stream:
-        stream.write(b'{"key": "torn')
+        stream.write(b'{"done": "torn')
     assert run_cli(*command[3:]).returncode == 0
     assert out.read_bytes() == whole.read_bytes()
-    keys = [line.partition(b'"key": "')[2][:24] for line in journal.read_bytes().splitlines() if b'"path"' in line]
+    keys = [line.partition(b'"done": "')[2][:24] for line in journal.read_bytes().splitlines() if b'"path"' in line]
     assert len(keys) == len(set(keys)) == 16
 
 
@@ -143,8 +144,8 @@ def test_a_film_that_ends_its_process_fails_alone(
         "    predict.read_radiograph = lambda path: os._exit(9) if path.name == 'f01.png' else usual(path)\n"
     )
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
-    rows: list[Prediction] = []
-    table = predict(sorted(films.iterdir()), tmp_path / "p.csv", Models(None, package), 2, rows.append)
+    rows: list[SummaryRow] = []
+    table = predict(sorted(films.iterdir()), tmp_path / "p.csv", (None, package), 2, rows.append)
     assert [row.status for row in table] == ["analyzed", "failed", "analyzed", "analyzed"]
     assert table[1].reason == module._KILLER
     assert len(rows) == 4

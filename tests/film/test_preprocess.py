@@ -17,7 +17,7 @@ from lunglens.film.preprocess import (
     resize_mask,
     stretch,
 )
-from tests.phantom import chest
+from tests.support.phantom import chest
 
 SHAPES = st.tuples(st.integers(2, 24), st.integers(2, 24))
 STEPS = hnp.arrays(np.uint8, SHAPES).map(lambda a: a / 255)

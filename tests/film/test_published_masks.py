@@ -15,7 +15,7 @@ from lunglens.study.config.training import Split
 from lunglens.study.manifest import Row, manifest, split_by_group
 from lunglens.study.sources.lung_masks import general_blockchain, v7, with_masks
 from lunglens.study.sources.registry import Problems
-from tests.published import files, mask_of, said, written
+from tests.support.published import files, mask_of, said, written
 
 SIZE = 80
 STRUCTURE = ["#", "Class", "Filename", "Mask", "Resolution", "Top", "Left", "Width", "Height"]

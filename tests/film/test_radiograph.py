@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 from lunglens.errors import UnreadableImageError
 from lunglens.film.radiograph import radiograph_from_array
-from tests.dicom_files import gradient
+from tests.support.dicom_files import gradient
 
 shapes = hnp.array_shapes(min_dims=2, max_dims=2, min_side=64, max_side=70)
 

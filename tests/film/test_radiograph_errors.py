@@ -13,8 +13,8 @@ from pydicom.encaps import encapsulate
 
 from lunglens.errors import NotAChestRadiographError, UnreadableImageError
 from lunglens.film.radiograph import Limits, read_radiograph
-from tests.dicom_files import dataset_of, deflated, encoded, gradient, transcoded
-from tests.pictures import DEEP, GRAY, picture, saved
+from tests.support.dicom_files import dataset_of, deflated, encoded, gradient, transcoded
+from tests.support.pictures import DEEP, GRAY, picture, saved
 
 
 @pytest.mark.parametrize(

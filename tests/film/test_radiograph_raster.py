@@ -9,7 +9,7 @@ from PIL import Image
 
 from lunglens.errors import UnreadableImageError
 from lunglens.film.radiograph import read_radiograph
-from tests.pictures import DEEP, GRAY, picture, saved
+from tests.support.pictures import DEEP, GRAY, picture, saved
 
 
 @pytest.mark.parametrize(

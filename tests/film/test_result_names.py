@@ -13,7 +13,7 @@ from lunglens.errors import OutputError
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.batch import JOURNAL, AnalysisWriter, find_films, result_names, run_batch
 from lunglens.film.batch.names import SUFFIXES, identity
-from tests.film.test_batch import summary
+from tests.support.command import summary
 
 DEVICES = {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"} | {
     f"{port}{n}" for port in ("COM", "LPT") for n in range(10)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lunglens.film.analyzer import Analyzer
-from lunglens.film.batch import AnalysisWriter, FilmTask
+from lunglens.film.batch import AnalysisWriter
 from lunglens.film.model_package.package import load_package, shipped_models
 from lunglens.film.model_package.record import MeasuredRow
 from lunglens.film.sheet import sheet_html, sheet_of, sheet_pdf
@@ -78,7 +78,7 @@ def test_the_pdf_is_one_page_and_the_same_each_time() -> None:
 
 
 def test_a_batch_writes_it(rg_folder: Path, analyzer: Analyzer, tmp_path: Path) -> None:
-    done = AnalysisWriter(prevalence=0.2).write(FilmTask(rg_folder / "RG1_UNCR.dcm", "rg1", "key"), tmp_path, analyzer)
+    done = AnalysisWriter(prevalence=0.2).write(rg_folder / "RG1_UNCR.dcm", tmp_path / "rg1", analyzer)
     assert done.status == "analyzed"
     assert f"{100 * done.probabilities['covid']:.1f} %" in (tmp_path / "rg1.report.html").read_text()
     assert (tmp_path / "rg1.report.pdf").read_bytes().startswith(b"%PDF-")

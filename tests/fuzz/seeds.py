@@ -17,9 +17,9 @@ from pydicom.encaps import encapsulate
 
 from lunglens.film.preprocess import Floats, resize
 from lunglens.film.radiograph import read_radiograph
-from tests.dicom_files import dataset_of, encoded, rg1, transcoded
 from tests.fuzz.png import png_of
-from tests.pictures import picture
+from tests.support.dicom_files import dataset_of, encoded, rg1, transcoded
+from tests.support.pictures import picture
 
 SIZE = 128
 

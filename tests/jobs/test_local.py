@@ -22,7 +22,7 @@ from lunglens.jobs import local as local_module
 from lunglens.jobs.__main__ import main
 from lunglens.jobs.job import change_status, read_status, result_of, write_job
 from lunglens.jobs.local import Attempt, stop
-from tests.job_targets import STEPS, job, orbits, said, steps_of
+from tests.support.job_targets import STEPS, job, orbits, said, steps_of
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -50,7 +50,7 @@ def test_a_job_leaves_its_call_its_status_its_log_and_its_result(tmp_path: Path,
     assert json.loads((folder / "job.json").read_text()) == {
         "format": 1,
         "name": "fold 0",
-        "target": "tests.job_targets:divide",
+        "target": "tests.support.job_targets:divide",
         "arguments": {"by": 4},
     }
     status = json.loads((folder / "status.json").read_text())
@@ -122,7 +122,7 @@ def test_a_job_that_fails_does_not_stop_the_others(tmp_path: Path, console: Cons
         ("leave", {"code": 3}, "exit status 3 and left no result"),
         ("leave", {"code": 0}, "exit status 0 and left no result"),
         ("nothing_to_say", {}, "ValueError: Out of range float values are not JSON compliant"),
-        ("missing", {}, "AttributeError: module 'tests.job_targets' has no attribute 'missing'"),
+        ("missing", {}, "AttributeError: module 'tests.support.job_targets' has no attribute 'missing'"),
     ],
 )
 def test_the_outcome_says_why_a_job_failed(
@@ -215,7 +215,7 @@ def runner(tmp_path: Path) -> Iterator[Callable[[float], subprocess.Popen[bytes]
     started: list[subprocess.Popen[bytes]] = []
 
     def start(seconds: float) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "tests.job_targets", str(tmp_path), str(seconds)]
+        command = [sys.executable, "-m", "tests.support.job_targets", str(tmp_path), str(seconds)]
         started.append(subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL))
         return started[-1]
 

@@ -16,7 +16,7 @@ from lunglens.jobs import run_jobs, run_jobs_on_ray
 from lunglens.jobs.display import Display
 from lunglens.jobs.job import read_status
 from lunglens.jobs.on_ray import _say_if_too_big, _work
-from tests.job_targets import job, orbits, said, steps_of
+from tests.support.job_targets import job, orbits, said, steps_of
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]

@@ -15,25 +15,14 @@ import pydicom
 import pytest
 
 import lunglens
-from tests.phantom import chest, save_png
-from tests.serving import Running, server
+from tests.support.phantom import chest, save_png
+from tests.support.serving import Running, server
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with server(tmp_path_factory.mktemp("serve")) as found:
         yield found
-
-
-@pytest.fixture
-def client(running: Running) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=running.url, timeout=90) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def film(rg_folder: Path) -> bytes:
-    return (rg_folder / "RG1_UNCR.dcm").read_bytes()
 
 
 def analysed(client: httpx.Client, *files: tuple[str, bytes]) -> httpx.Response:

@@ -20,8 +20,8 @@ from lunglens.errors import ConfigurationError
 from lunglens.serve.middleware import _loggable
 from lunglens.serve.settings import ServeSettings, read_token
 from lunglens.serve.uploads import label_of
-from tests.hostile import hostile
-from tests.serving import Running, server
+from tests.support.hostile import hostile
+from tests.support.serving import Running, server
 
 TOKEN = "a token of more than sixteen letters".replace(" ", "-")
 
@@ -31,17 +31,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     limits = {"most_request_bytes": 20_000_000, "upload_s": 2, "header_s": 1, "most_films": 50}
     with server(tmp_path_factory.mktemp("hostile"), **limits) as found:
         yield found
-
-
-@pytest.fixture
-def client(running: Running) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=running.url, timeout=90) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def film(rg_folder: Path) -> bytes:
-    return (rg_folder / "RG1_UNCR.dcm").read_bytes()
 
 
 def memory_mb(running: Running) -> float:

@@ -10,9 +10,9 @@ import pytest
 from lunglens.serve.settings import MIB, WorkerSettings
 from lunglens.serve.task import Task
 from lunglens.serve.worker_handle import AnalysingProcess
-from tests.node_kills import killed_node, processes_of
-from tests.node_parts import small_film
-from tests.serving import server
+from tests.support.node_kills import killed_node, processes_of
+from tests.support.node_parts import small_film
+from tests.support.serving import server
 from tests.support.waiting import wait_until
 
 

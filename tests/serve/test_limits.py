@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 
 from lunglens.serve.settings import MIB
-from tests.dicom_files import dataset_of, encoded
-from tests.node_parts import small_film
 from tests.serve.test_hostile import memory_mb
-from tests.serving import Running, server
+from tests.support.dicom_files import dataset_of, encoded
+from tests.support.node_parts import small_film
+from tests.support.serving import Running, server
 from tests.support.waiting import wait_until
 
 STOW = b'POST /studies HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/related; type="application/dicom"; '

@@ -26,8 +26,8 @@ from lunglens.film.radiograph import read_radiograph
 from lunglens.serve.settings import Peer
 from lunglens.serve.spool import Spool
 from lunglens.serve.task import Answer
-from tests.dicom_files import encoded
-from tests.node_parts import Inside, archive, associate, dataset_of, node, put, put_results, small_film, store
+from tests.support.dicom_files import encoded
+from tests.support.node_parts import Inside, archive, associate, dataset_of, node, put, put_results, small_film, store
 from tests.support.waiting import free_port, wait_until
 
 

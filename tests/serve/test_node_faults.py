@@ -27,8 +27,19 @@ from lunglens.serve.sender import _is_whole
 from lunglens.serve.settings import MIB
 from lunglens.serve.spool import Spool
 from lunglens.serve.task import FILM, Answer, Task
-from tests.dicom_files import encoded
-from tests.node_parts import Inside, archive, associate, dataset_of, echoes, node, put, put_results, small_film, store
+from tests.support.dicom_files import encoded
+from tests.support.node_parts import (
+    Inside,
+    archive,
+    associate,
+    dataset_of,
+    echoes,
+    node,
+    put,
+    put_results,
+    small_film,
+    store,
+)
 from tests.support.waiting import free_port, wait_until
 
 

@@ -10,11 +10,12 @@ import pytest
 
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.model_package.package import shipped_models
-from tests.film.test_batch import run_cli
-from tests.node_parts import archive, free_port, node, small_film, store, wait_for
-from tests.packages import THREE, TUBERCULOSIS, classifier_package
 from tests.serve.test_page import drop
-from tests.serving import Running, server
+from tests.support.command import run_cli
+from tests.support.node_parts import archive, node, small_film, store
+from tests.support.packages import THREE, TUBERCULOSIS, classifier_package
+from tests.support.serving import Running, server
+from tests.support.waiting import free_port, wait_until
 
 SERVE = ("serve", "--port", free_port())
 
@@ -119,7 +120,7 @@ def test_the_node_s_results_name_the_package_s_classes(tuberculosis: Path, rg_fo
     analyzer = Analyzer.load(classifier=tuberculosis)
     with archive() as receiver, node(tmp_path, receiver.port, analyzer) as running:
         assert store(running.port, small_film(rg_folder / "RG1_UNCR.dcm")) == 0
-        wait_for(lambda: len(receiver.kept) == 4, 60)
+        wait_until(lambda: len(receiver.kept) == 4, 60)
     said = " ".join(str(dataset) for dataset in receiver.kept).lower()
     assert "tuberculosis" in said
     assert "covid" not in said

@@ -9,7 +9,7 @@ import pytest
 
 import lunglens
 from lunglens.film.finding import Analyzed
-from tests.serving import Running, server
+from tests.support.serving import Running, server
 
 DROP = """async (files) => {
   const transfer = new DataTransfer();

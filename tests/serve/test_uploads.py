@@ -12,10 +12,10 @@ from PIL import Image
 from lunglens.film.batch import find_films
 from lunglens.serve.settings import ServeSettings
 from lunglens.serve.uploads import Received, take
-from tests.dicom_files import dataset_of, encoded, gradient
 from tests.film.test_find_films import DICOMDIR
 from tests.film.test_kinds import OTHERS, bare, big_tiff
-from tests.pictures import GRAY, picture
+from tests.support.dicom_files import dataset_of, encoded, gradient
+from tests.support.pictures import GRAY, picture
 
 FILMS = {
     "whole": encoded(dataset_of(gradient())),

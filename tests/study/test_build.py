@@ -28,7 +28,7 @@ from lunglens.study.config.study import StudyConfig
 from lunglens.study.folder import COLUMNS, fingerprint, load_study
 from lunglens.study.folds import FoldSettings, write_folds
 from lunglens.study.prepare import border_width
-from tests.phantom import data_root
+from tests.support.phantom import data_root
 
 CONFIG = """
 [study]

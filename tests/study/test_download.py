@@ -31,7 +31,7 @@ from lunglens.study.sources.download import NOTE, get
 from lunglens.study.sources.http_file import _retry_after_s
 from lunglens.study.sources.registry import Download, Source
 from lunglens.study.sources.retry import Patience
-from tests.hostile import zipped
+from tests.support.hostile import zipped
 from tests.support.waiting import wait_until
 
 HASTY = Patience(attempts=3, first_wait_s=0.01, longest_wait_s=5, stall_s=0.3)

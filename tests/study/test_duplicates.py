@@ -20,7 +20,7 @@ from lunglens.study.duplicates.describe import content_box, describe, pixel_hash
 from lunglens.study.duplicates.groups import MOST_PATIENTS_A_PAGE, case_page, case_pairs, patient_pairs
 from lunglens.study.duplicates.search import LEAST, MOST, similar_pairs
 from lunglens.study.sources.registry import Problems
-from tests.phantom import chest, save_png
+from tests.support.phantom import chest, save_png
 
 COUNT = 8
 

@@ -23,7 +23,7 @@ from lunglens.study.folds import (
     training_rows,
     write_folds,
 )
-from tests.study_folder import study_folder
+from tests.support.study_folder import study_folder
 
 
 def study(patients: int = 60, films: int = 3) -> pd.DataFrame:

@@ -17,9 +17,9 @@ from lunglens.study.criteria_of_pixels import by_apart
 from lunglens.study.folder import Study, load_study
 from lunglens.study.folds import FoldSettings, write_folds
 from lunglens.train.crossval.classifier import crossval_classifier
-from tests.phantom import save_png
-from tests.study_folder import study_folder
+from tests.support.phantom import save_png
 from tests.support.runs import run_here
+from tests.support.study_folder import study_folder
 
 QUICK = load_config(Path(__file__).parents[2] / "src" / "lunglens" / "configs" / "quick.toml").classifier
 CONSOLE = Console(quiet=True)

@@ -9,9 +9,9 @@ from lunglens.cli.main import app
 from lunglens.errors import ConfigurationError, DataError
 from lunglens.study.folder import load_study
 from lunglens.study.own_study import study_of_folder
-from tests.dicom_files import dataset_of, encoded
-from tests.phantom import chest, save_png
-from tests.published import files, text
+from tests.support.dicom_files import dataset_of, encoded
+from tests.support.phantom import chest, save_png
+from tests.support.published import files, text
 
 
 def test_a_folder_a_class_is_a_study_in_one_command(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from lunglens.study.report import write_study_report
 from lunglens.study.report.figures import short
 from lunglens.study.report.tables import read_tables
 from lunglens.study.report.thumbnails import contact_sheet, outlined
-from tests.study_folder import COLUMNS, HOSTILE, edit_manifest, outline_of, study_folder
+from tests.support.study_folder import COLUMNS, HOSTILE, edit_manifest, outline_of, study_folder
 
 
 class Page(HTMLParser):

@@ -26,8 +26,8 @@ from lunglens.train.crossval.compare_heatmaps import ExplainSettings, explain
 from lunglens.train.crossval.lungs import crossval_lungs
 from lunglens.train.crossval.oof_heatmaps import on_whole_film, randomised, read_heat_run
 from lunglens.train.networks.classifier import Classifier
-from tests.study_folder import HOSTILE, study_folder
 from tests.support.runs import run_here
+from tests.support.study_folder import HOSTILE, study_folder
 
 CONFIG = load_config(Path(__file__).parents[2] / "src" / "lunglens" / "configs" / "quick.toml")
 QUICK, LUNGS = CONFIG.classifier, CONFIG.lungs

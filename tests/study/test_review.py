@@ -16,7 +16,7 @@ from PIL import Image
 from lunglens.errors import DataError
 from lunglens.study.criteria import read_exclusions
 from lunglens.study.report.review import REASONS, write_review
-from tests.study_folder import HOSTILE, edit_manifest, study_folder
+from tests.support.study_folder import HOSTILE, edit_manifest, study_folder
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from lunglens.study.sources.hannover import hannover
 from lunglens.study.sources.index import COLUMNS, with_index
 from lunglens.study.sources.nih import nih
 from lunglens.study.sources.nlm import montgomery, shenzhen
-from tests.phantom import save_png
-from tests.published import by_name, mask_of
+from tests.support.phantom import save_png
+from tests.support.published import by_name, mask_of
 
 COVID_COLUMNS = ["patientid", "sex", "age", "finding", "view", "modality", "filename"]
 NIH_COLUMNS = ["Image Index", "Finding Labels", "Patient ID", "Patient Age", "Patient Gender", "View Position"]

@@ -8,7 +8,7 @@ from lunglens.errors import DataError
 from lunglens.study.sources.covid_cxnet import covid_cxnet
 from lunglens.study.sources.covidnet import actualmed, figure1
 from lunglens.study.sources.registry import Problems
-from tests.published import by_name, files, said, text
+from tests.support.published import by_name, files, said, text
 
 ACTUALMED = "patientid,offset,sex,age,finding,survival,temperature,pO2 saturation,view,modality,imagename"
 ACTUALMED += ",artifacts/distortion,notes"

@@ -7,7 +7,7 @@ import pytest
 from lunglens.errors import DataError
 from lunglens.study.sources.nlm import montgomery, shenzhen
 from lunglens.study.sources.registry import Problems
-from tests.published import by_stem, files, mask_of, said, written
+from tests.support.published import by_stem, files, mask_of, said, written
 
 # --- Montgomery
 

@@ -12,8 +12,8 @@ from lunglens.errors import DataError
 from lunglens.study.sources.chexpert import COLUMNS, FINDINGS, chexpert
 from lunglens.study.sources.registry import Problem, Problems
 from lunglens.study.sources.rsna import MAPPING, rsna
-from tests.dicom_files import dataset_of, encoded
-from tests.published import by_stem, files, said, text
+from tests.support.dicom_files import dataset_of, encoded
+from tests.support.published import by_stem, files, said, text
 
 HEADER = ",".join(COLUMNS)
 CLASSES, TARGETS = "stage_2_detailed_class_info.csv", "stage_2_train_labels.csv"

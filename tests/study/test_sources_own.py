@@ -13,8 +13,8 @@ from lunglens.study.sources.dicom_header import FilmHeader, read_film_header
 from lunglens.study.sources.own import own_reader
 from lunglens.study.sources.registry import Problems, Reader
 from lunglens.study.sources.words import modality_of, view_of
-from tests.dicom_files import dataset_of, encoded
-from tests.published import by_name, files, mask_of, said, text
+from tests.support.dicom_files import dataset_of, encoded
+from tests.support.published import by_name, files, mask_of, said, text
 
 OURS = {"image": "File", "patient_id": "Patient", "age": "Age", "sex": "Sex", "view": "View", "label": "Class"}
 HEADER = "File,Patient,Age,Sex,View,Class"

@@ -9,7 +9,7 @@ from openpyxl import Workbook
 from lunglens.errors import DataError
 from lunglens.study.sources.radiography import radiography
 from lunglens.study.sources.registry import Problems
-from tests.published import by_name, files, mask_of, said
+from tests.support.published import by_name, files, mask_of, said
 
 CLASSES = ("COVID", "Normal", "Viral Pneumonia", "Lung_Opacity")
 KAGGLE = "https://www.kaggle.com/paultimothymooney/chest-xray-pneumonia"

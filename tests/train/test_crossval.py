@@ -21,8 +21,8 @@ from lunglens.study.folder import load_study
 from lunglens.study.folds import FoldSettings, make_folds, parts_of, read_folds, write_folds
 from lunglens.train.crossval import classifier as crossval
 from lunglens.train.crossval.lungs import crossval_lungs
-from tests.study_folder import study_folder
 from tests.support.runs import run_here
+from tests.support.study_folder import study_folder
 
 CONFIG = Path(__file__).parents[2] / "src" / "lunglens" / "configs" / "quick.toml"
 QUICK = load_config(CONFIG)

@@ -18,8 +18,8 @@ from lunglens.study.config import load_config
 from lunglens.study.folder import load_study
 from lunglens.study.folds import FoldSettings, parts_of, read_folds, write_folds
 from lunglens.train import StudyDataset, crossval_classifier, export_run, fit_classifier, measure_package
-from tests.study_folder import study_folder
 from tests.support.runs import run_here
+from tests.support.study_folder import study_folder
 
 CONFIG = load_config("quick", ["classifier.backbone=resnet18", "classifier.optimization.epochs=1"]).classifier
 CONSOLE = Console(quiet=True)

@@ -23,7 +23,7 @@ from lunglens.train.gate.run import learn_gate, measure_gate
 from lunglens.train.lungs.held_out import fit_lungs, measure_covid_lungs
 from lunglens.train.lungs.training import masked_films
 from lunglens.train.networks.unet import UNet
-from tests.phantom import chest
+from tests.support.phantom import chest
 
 QUICK = load_config("quick")
 CONSOLE = Console(quiet=True)

@@ -19,8 +19,8 @@ from typer.testing import CliRunner
 from lunglens.cli.main import app
 from lunglens.film.model_package.package import load_package, verify_package
 from lunglens.film.radiograph import read_radiograph
-from tests.phantom import save_png
-from tests.serving import server
+from tests.support.phantom import save_png
+from tests.support.serving import server
 
 TEXTS = {".json", ".csv", ".md", ".txt", ".html", ".svg", ".toml", ".jsonl", ".yaml"}
 

@@ -10,10 +10,10 @@ import typer
 
 from lunglens.cli.options import Classifier, Films, Lungs, Out, progress
 from lunglens.files import readable
+from lunglens.film.about import PREVALENCE
 
 if TYPE_CHECKING:
     from lunglens.film.batch import SummaryRow, Writer
-    from lunglens.film.batch.predict import Prediction
 
 app = typer.Typer()
 
@@ -35,7 +35,7 @@ def analyze(  # noqa: PLR0913, PLR0917 - an option each
     report: Annotated[bool, typer.Option("--report", help="Also a page as HTML and PDF (extra 'serve').")] = False,
     prevalence: Annotated[
         float, typer.Option(min=0.0001, max=0.9999, help="Share of the first of two classes among your patients.")
-    ] = 0.05,
+    ] = PREVALENCE,
     retry_failed: RetryFailed = False,
     list_skipped: ListSkipped = False,
 ) -> None:
@@ -79,12 +79,11 @@ def predict(
 
     Exit code 0: all answered, 1: some refused or failed, 2: wrong use.
     """
-    from lunglens.film.batch.predict import Models
     from lunglens.film.batch.predict import predict as predict_films
 
     films, passed_over = _films_of(paths, False)
     with _bar(len(films)) as on_done:
-        rows = predict_films(films, out, Models(lungs, package), jobs, on_done)
+        rows = predict_films(films, out, (lungs, package), jobs, on_done)
     _end([row.status for row in rows], out, passed_over)
 
 
@@ -157,12 +156,12 @@ def _run(
 
 
 @contextmanager
-def _bar(films: int) -> Iterator[Callable[["SummaryRow | Prediction"], None]]:
+def _bar(films: int) -> Iterator[Callable[["SummaryRow"], None]]:
     """What to call after each film: it moves a bar, and says which film was not analysed and why."""
     with progress() as bar:
         task = bar.add_task("films", total=films)
 
-        def on_done(row: "SummaryRow | Prediction") -> None:
+        def on_done(row: "SummaryRow") -> None:
             bar.advance(task)
             if row.status != "analyzed":
                 line = readable(f"{row.path}: {row.status}: {row.reason}")

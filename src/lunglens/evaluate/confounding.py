@@ -32,7 +32,7 @@ _CATEGORIES = ("view", "sex")
 
 
 @dataclass(frozen=True)
-class Association:
+class _Association:
     """Cramer's V of two nominal variables, 0 (independent) to 1 (one tells the other).
 
     v: as defined, sqrt(chi2 / (n (min(rows, columns) - 1))); too large in small tables.
@@ -60,7 +60,7 @@ class Guess:
 
 
 @dataclass(frozen=True)
-class MetadataAudit:
+class _MetadataAudit:
     """The class guessed from metadata: of the file and film, from what is stated at all, of the patient, each alone.
 
     without_group: images left out because their group (patient) is unknown: no fold could keep them apart.
@@ -84,9 +84,9 @@ class Confounding:
     """The audit of a study: its table source x class and all that follows from it and from the metadata."""
 
     table: pd.DataFrame
-    association: Association
+    association: _Association
     share_single_class: float
-    metadata: MetadataAudit
+    metadata: _MetadataAudit
 
 
 def audit_confounding(images: pd.DataFrame, classes: Sequence[str], seed: int = 0) -> Confounding:
@@ -100,22 +100,22 @@ def source_by_class(images: pd.DataFrame, classes: Sequence[str]) -> pd.DataFram
     return pd.crosstab(images["source"], images["class"]).reindex(columns=list(classes), fill_value=0)
 
 
-def cramers_v(table: pd.DataFrame) -> Association:
+def cramers_v(table: pd.DataFrame) -> _Association:
     """Cramer's V of a table of counts, as defined and bias-corrected.
 
     >>> cramers_v(pd.DataFrame([[30, 0], [0, 30]]))
-    Association(v=1.0, corrected=1.0)
+    _Association(v=1.0, corrected=1.0)
     """
     counts = table.loc[table.sum(axis=1) > 0, table.sum(axis=0) > 0].to_numpy(dtype=np.int64)
     rows, columns = counts.shape
     if min(rows, columns) < 2:
-        return Association(None, None)
+        return _Association(None, None)
     v = float(association(counts, method="cramer"))
     n = int(counts.sum())
     phi2 = max(0.0, v**2 * (min(rows, columns) - 1) - (rows - 1) * (columns - 1) / (n - 1))
     smaller = min(rows - (rows - 1) ** 2 / (n - 1), columns - (columns - 1) ** 2 / (n - 1)) - 1
     corrected = math.sqrt(phi2 / smaller) if smaller > 0 else 0.0
-    return Association(round(v, 4), round(min(corrected, 1.0), 4))
+    return _Association(round(v, 4), round(min(corrected, 1.0), 4))
 
 
 def share_single_class(table: pd.DataFrame) -> float:
@@ -125,7 +125,7 @@ def share_single_class(table: pd.DataFrame) -> float:
     return int(alone.to_numpy().sum()) / total if total else math.nan
 
 
-def metadata_auc(images: pd.DataFrame, seed: int = 0) -> MetadataAudit:
+def metadata_auc(images: pd.DataFrame, seed: int = 0) -> _MetadataAudit:
     """Guess the class from metadata with boosted trees, cross-validated with whole groups and every class in each fold.
 
     Args:
@@ -147,7 +147,7 @@ def metadata_auc(images: pd.DataFrame, seed: int = 0) -> MetadataAudit:
     file = (*FILE_FEATURES, *original)
     alone = tuple(guess([name]) for name in (*file, *_STATED_FEATURES, *_PATIENT_FEATURES))
     without_group = len(images) - len(known)
-    return MetadataAudit(guess(file), guess(_STATED_FEATURES), guess(_PATIENT_FEATURES), alone, without_group)
+    return _MetadataAudit(guess(file), guess(_STATED_FEATURES), guess(_PATIENT_FEATURES), alone, without_group)
 
 
 def metadata_features(images: pd.DataFrame) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from lunglens.files import templates
 
 
-class Inconsistency(BaseModel):
+class _Inconsistency(BaseModel):
     """One place where printed figures do not follow from each other or from the paper's definitions.
 
     place: where in the paper. printed, recomputed: the figures beside each other. finding: what that shows.
@@ -23,10 +23,10 @@ class Inconsistency(BaseModel):
     finding: str
 
 
-def paper_inconsistencies() -> list[Inconsistency]:
+def paper_inconsistencies() -> list[_Inconsistency]:
     """Everything in tables 5 to 7, the abstract and the text that recomputing contradicts, in the paper's order."""
     content = tomllib.loads(files(__package__).joinpath("printed_tables.toml").read_text(encoding="utf-8"))
-    return [Inconsistency.model_validate(one) for one in content["inconsistency"]]
+    return [_Inconsistency.model_validate(one) for one in content["inconsistency"]]
 
 
 def paper_report() -> str:

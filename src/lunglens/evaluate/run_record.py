@@ -89,7 +89,7 @@ class MeanOfFolds(Record):
     folds: int
 
 
-class OneClass(Record):
+class _OneClass(Record):
     """Measures of one class against the rest, 0..1; `undefined` says why one, or its interval, is None.
 
     An interval is given where measures were asked for with a seed.
@@ -122,7 +122,7 @@ class OneClass(Record):
         return interval
 
 
-class Measures(OneClass):
+class Measures(_OneClass):
     """Measures of a set of films; with more than two classes those of one class are means over the classes.
 
     groups: patients. without_group: films of unknown patients, each a group. classes: films of each. confusion: rows
@@ -138,7 +138,7 @@ class Measures(OneClass):
     accuracy_95_ci: Interval = None
     balanced_accuracy: float | None
     balanced_accuracy_95_ci: Interval = None
-    one_vs_rest: dict[str, OneClass] | None = None
+    one_vs_rest: dict[str, _OneClass] | None = None
 
 
 class ClassifierMetrics(Record):

@@ -26,7 +26,7 @@ _PERCENTILE = 95
 
 
 @dataclass(frozen=True)
-class Agreement:
+class _Agreement:
     """Two masks of one film. dice, iou: 0..1. Distances in pixels, and in mm where the spacing is known, else None."""
 
     dice: float
@@ -37,7 +37,7 @@ class Agreement:
     assd_mm: float | None = None
 
 
-def agreement(predicted: Mask, truth: Mask, spacing_mm: Spacing | None = None) -> Agreement:
+def agreement(predicted: Mask, truth: Mask, spacing_mm: Spacing | None = None) -> _Agreement:
     """All measures of a predicted mask (H, W) against the true one.
 
     Args:
@@ -50,7 +50,7 @@ def agreement(predicted: Mask, truth: Mask, spacing_mm: Spacing | None = None) -
         raise ValueError(f"masks of {predicted.shape} and {truth.shape} cannot be compared; resize one of them")
     hd95_px, assd_px = distances(predicted, truth)
     in_mm = distances(predicted, truth, spacing_mm) if spacing_mm else (None, None)
-    return Agreement(dice(predicted, truth), iou(predicted, truth), hd95_px, assd_px, *in_mm)
+    return _Agreement(dice(predicted, truth), iou(predicted, truth), hd95_px, assd_px, *in_mm)
 
 
 def dice(predicted: Mask, truth: Mask) -> float:

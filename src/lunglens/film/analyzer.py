@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator, Sequence, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, overload
@@ -10,7 +10,7 @@ from typing import Any, overload
 import numpy as np
 
 from lunglens.errors import LungLensError
-from lunglens.film.finding import Analyzed, Answer, Lung, Refused
+from lunglens.film.finding import Analyzed, Answer, Finding, Lung, Refused
 from lunglens.film.gate.judge import GateResult
 from lunglens.film.gate.look import Look, look_at
 from lunglens.film.heatmap import heat_on_film, heat_share
@@ -63,8 +63,18 @@ class Analyzer:
         Raises:
             ModelPackageError: one cannot be run.
         """
-        for package in (self.lungs, self.classifier, self.orientation):
+        for package in self.packages.values():
             package.prepare()
+
+    @property
+    def packages(self) -> dict[str, ModelPackage[Any]]:
+        """By part."""
+        return {"lungs": self.lungs, "classifier": self.classifier, "orientation": self.orientation}
+
+    @property
+    def fingerprints(self) -> list[str]:
+        """Of the packages: what they answer changes with these."""
+        return [package.fingerprint for package in self.packages.values()]
 
     @overload
     def analyze(self, film: Film, *, spacing_mm: Spacing | None = None) -> Analyzed | Refused: ...  # type: ignore[overload-overlap]
@@ -104,42 +114,39 @@ class Analyzer:
         clock = _Clock()
         look = look_at(film, self.lungs, self.orientation)
         clock.lap("lungs")
-        common: dict[str, Any] = {
-            "radiograph": film,
-            "classes": self.classifier.parameters.answer.classes,
-            "gate_score": look.gate.frontal_score,
-            "inverted": look.inverted,
-            "to_display": look.to_display,
-            "mirrored": look.mirrored,
-            "models": {part: getattr(self, part).name for part in ("lungs", "classifier", "orientation")},
-        }
-        warnings = _warnings(film, look)
+        of_all = Finding(
+            radiograph=film,
+            classes=self.classifier.parameters.answer.classes,
+            gate_score=look.gate.frontal_score,
+            inverted=look.inverted,
+            to_display=look.to_display,
+            mirrored=look.mirrored,
+            warnings=_warnings(film, look),
+            models={part: package.name for part, package in self.packages.items()},
+            seconds=clock.laps,
+        )
         if look.gate.reason is not None:
-            code = look.gate.reason_code or "other"
-            return Refused(reason=look.gate.reason, reason_code=code, warnings=warnings, seconds=clock.laps, **common)
-        seen = self._classify(look)
+            return Refused(reason=look.gate.reason, reason_code=look.gate.reason_code or "other", **vars(of_all))
+        found = self._classify(look, of_all)
         clock.lap("classifier")
-        left, right = (_lung(side, film) for side in look.sides())
+        return replace(found, warnings=(*found.warnings, *self._doubts(look, found)))
+
+    def _doubts(self, look: Look, found: Analyzed) -> Iterator[str]:
+        """Warnings about an answer."""
         least_px = self.lungs.parameters.postprocess.min_area_px
         if look.segmentation.mask.region_area_px < least_px:
-            warnings += (f"small lungs: below the paper's quality threshold of {least_px} px",)
-        warnings += _doubtful_lungs(left, right)
-        share = seen["heat_share_in_lungs"]
-        if share is not None and share < seen["region_share"]:
-            warnings += (
-                "the heat does not prefer the lungs to their surroundings: the answer may rest on the outline",
-            )
-        return Analyzed(
-            lungs=look.lungs(), left=left, right=right, warnings=warnings, seconds=clock.laps, **seen, **common
-        )
+            yield f"small lungs: below the paper's quality threshold of {least_px} px"
+        yield from _doubtful_lungs(found.left, found.right)
+        if found.heat_share_in_lungs is not None and found.heat_share_in_lungs < found.region_share:
+            yield "the heat does not prefer the lungs to their surroundings: the answer may rest on the outline"
 
     def segment(self, film: Film) -> tuple[Mask, GateResult]:
         """Only the lungs: (H, W) bool at the film's size and as it is stored, and what the gate says of the film."""
         look = look_at(to_radiograph(film), self.lungs, self.orientation)
         return look.lungs(), look.gate
 
-    def _classify(self, look: Look) -> dict[str, Any]:
-        """The parts of `Analyzed` that the classifier gives."""
+    def _classify(self, look: Look, of_all: Finding) -> Analyzed:
+        """The finding; `of_all`: what it has in common with a refused one."""
         parameters, view = self.classifier.parameters, self.classifier.parameters.view
         # The region is the classifier's matter: with the settings that it was trained with.
         mask = look.segmentation.mask
@@ -156,14 +163,19 @@ class Analyzer:
         if heat is not None:
             on_film = look.to_display.undo(look.displayed(heat_on_film(heat, box, view.film_size, pixels.shape)))
         top, left, bottom, right = (edge / view.film_size for edge in box)
-        return {
-            "answer": answer,
-            "heat": on_film,
-            "heat_share_in_lungs": None if heat is None else heat_share(heat, lungs),
-            "region_share": float(lungs.mean()),
-            "classifier_view": look.displayed(seen),
-            "view_box": (top, 1 - right, bottom, 1 - left) if look.mirrored else (top, left, bottom, right),
-        }
+        left_lung, right_lung = (_lung(side, look.film) for side in look.sides())
+        return Analyzed(
+            answer=answer,
+            lungs=look.lungs(),
+            left=left_lung,
+            right=right_lung,
+            heat=on_film,
+            heat_share_in_lungs=None if heat is None else heat_share(heat, lungs),
+            region_share=float(lungs.mean()),
+            classifier_view=look.displayed(seen),
+            view_box=(top, 1 - right, bottom, 1 - left) if look.mirrored else (top, left, bottom, right),
+            **vars(of_all),
+        )
 
 
 @cache
@@ -230,28 +242,24 @@ def _warnings(film: Radiograph, look: Look) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-def _doubtful_lungs(left: Lung, right: Lung) -> tuple[str, ...]:
+def _doubtful_lungs(left: Lung, right: Lung) -> Iterator[str]:
     """Warnings about sizes that lungs hardly have: the outline, or the header's pixel spacing, may be wrong."""
-    warnings: list[str] = []
     smaller, larger = sorted((left.area_px, right.area_px))
     if larger > _MOST_UNEQUAL * smaller:
         larger_side = "left" if left.area_px > right.area_px else "right"
-        warnings.append(f"unequal lungs: the {larger_side} one is {larger / max(smaller, 1):.1f} times the other")
+        yield f"unequal lungs: the {larger_side} one is {larger / max(smaller, 1):.1f} times the other"
     if left.area_cm2 is not None and right.area_cm2 is not None:
         both, (least, most) = left.area_cm2 + right.area_cm2, _PLAUSIBLE_CM2
         if not least <= both <= most:
-            warnings.append(f"implausible lung area: {both:.0f} cm2, where adults have {least} to {most}")
-    return tuple(warnings)
+            yield f"implausible lung area: {both:.0f} cm2, where adults have {least} to {most}"
 
 
-def _orientation_warnings(film: Radiograph, look: Look) -> list[str]:
+def _orientation_warnings(film: Radiograph, look: Look) -> Iterator[str]:
     """What the pixels say of the film's orientation, where it is not what the header says, or it says nothing."""
     stated = film.to_display or AS_STORED
-    warnings: list[str] = []
     if look.to_display != stated:
         turn = stated.inverse().then(look.to_display)
         against = ", against its header" if film.to_display is not None else ""
-        warnings.append(f"the film was {turn.words}, judged by its pixels{against}: check left and right")
+        yield f"the film was {turn.words}, judged by its pixels{against}: check left and right"
     if look.mirrored:
-        warnings.append("heart on the wrong side: mirrored film or dextrocardia; left and right may be swapped")
-    return warnings
+        yield "heart on the wrong side: mirrored film or dextrocardia; left and right may be swapped"

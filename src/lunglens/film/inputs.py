@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 
-class SupportsArray(Protocol):
+class _SupportsArray(Protocol):
     """What numpy makes an array of, such as a tensor of torch."""
 
     def __array__(self) -> NDArray[Any]: ...
 
 
 Film: TypeAlias = Union[
-    Radiograph, str, "PathLike[str]", bytes, bytearray, memoryview, IO[bytes], "Image", "Dataset", SupportsArray
+    Radiograph, str, "PathLike[str]", bytes, bytearray, memoryview, IO[bytes], "Image", "Dataset", _SupportsArray
 ]
 
 
@@ -47,7 +47,7 @@ def to_radiograph(film: Film, spacing_mm: tuple[float, float] | None = None) -> 
     if isinstance(film, Radiograph):
         return film
     given: Any = film
-    if isinstance(given, str | PathLike | bytes | bytearray | memoryview) or hasattr(given, "read"):
+    if _is_file(film):
         return read_radiograph(given)
     if _is_of(film, "pydicom", "Dataset"):
         return read_radiograph(_file_of(given))
@@ -70,8 +70,12 @@ def is_several(films: object) -> bool:
     """Whether this is an iterable of films, and not a film: an array is one unless it holds texts or other objects."""
     if hasattr(films, "__array__"):
         return getattr(getattr(films, "dtype", None), "kind", "f") in "OU"
-    one = isinstance(films, str | PathLike | bytes | bytearray | memoryview) or hasattr(films, "read")
-    return not one and not _is_of(films, "pydicom", "Dataset") and isinstance(films, Iterable)
+    return isinstance(films, Iterable) and not _is_file(films) and not _is_of(films, "pydicom", "Dataset")
+
+
+def _is_file(film: object) -> bool:
+    """Whether it is a path, the bytes of a file, or an open one."""
+    return isinstance(film, str | PathLike | bytes | bytearray | memoryview) or hasattr(film, "read")
 
 
 def _is_of(film: object, package: str, name: str) -> bool:

@@ -23,11 +23,6 @@ class Orientation:
         if self.quarter_turns not in range(4):
             raise ValueError(f"{self.quarter_turns} quarter turns; give 0 to 3")
 
-    @property
-    def is_identity(self) -> bool:
-        """Whether the stored pixels are shown as they are."""
-        return self == AS_STORED
-
     def apply(self, stored: NDArray[Any]) -> NDArray[Any]:
         """Stored pixels (H, W, ...) as they are displayed: (H, W, ...), or (W, H, ...) after an odd number of turns.
 
@@ -76,25 +71,7 @@ _FRONTAL = {
 }
 
 
-def orientation_of(row: str, column: str) -> Orientation | None:
-    """The orientation of a frontal film from the two values of PatientOrientation (PS3.3 C.7.6.1.1.1).
-
-    The first letter of each value decides; those after it say how far the direction is oblique.
-
-    Args:
-        row: where the rows run to, from left to right: L, R, H or F, perhaps with further letters.
-        column: where the columns run to, from top to bottom.
-
-    Returns:
-        None for a lateral film (first letter A or P), and where the values make no sense.
-    """
-    values = [value.strip().upper() for value in (row, column)]
-    if not all(map(_makes_sense, values)):
-        return None
-    return _FRONTAL.get((values[0][0], values[1][0]))
-
-
-class Stated(NamedTuple):
+class _Stated(NamedTuple):
     """What a header says of a film's orientation: how the stored pixels are shown; None where it does not say.
 
     note: what is done, or why the element is not used. warning: the film is lateral by it.
@@ -105,22 +82,26 @@ class Stated(NamedTuple):
     warning: str | None = None
 
 
-def read_orientation(values: list[str]) -> Stated:
-    """What the element PatientOrientation says, by its values in the header; [] for an absent or empty element."""
+def read_orientation(values: list[str]) -> _Stated:
+    """What the element PatientOrientation says (PS3.3 C.7.6.1.1.1): where rows and columns run to.
+
+    The first letter of each value decides; those after it say how far the direction is oblique. [] for an absent or
+    empty element.
+    """
     # Some writers put a slash or a comma between the two directions.
     parts = [part.strip().upper() for value in values for part in re.split(r"[\\/,\s]+", value.strip()) if part.strip()]
     if not parts:
-        return Stated()
+        return _Stated()
     text = "\\".join(part if re.fullmatch("[A-Z]{1,3}", part) else "?" for part in parts[:3])
     if len(parts) != 2 or not all(map(_makes_sense, parts)) or _AXIS[parts[0][0]] == _AXIS[parts[1][0]]:
-        return Stated(note=f"PatientOrientation {text} makes no sense and was ignored")
-    stated = orientation_of(*parts)
+        return _Stated(note=f"PatientOrientation {text} makes no sense and was ignored")
+    stated = _FRONTAL.get((parts[0][0], parts[1][0]))
     if stated is None:
-        return Stated(warning=f"the header says that this is a lateral film (PatientOrientation {text})")
-    if stated.is_identity:
-        return Stated(stated)
+        return _Stated(warning=f"the header says that this is a lateral film (PatientOrientation {text})")
+    if stated == AS_STORED:
+        return _Stated(stated)
     words = f"{stated.words} for analysis and display, as PatientOrientation {text} says; the mask is as stored"
-    return Stated(stated, note=words)
+    return _Stated(stated, note=words)
 
 
 def _makes_sense(value: str) -> bool:

@@ -19,7 +19,7 @@ from lunglens.film.orientation import Orientation, read_orientation
 from lunglens.film.reading.apart import decode_apart
 from lunglens.film.reading.dicom_file import notes_of, parse, values
 from lunglens.film.reading.dicom_gray import to_gray
-from lunglens.film.reading.dicom_header import Plane, read_header
+from lunglens.film.reading.dicom_header import Header, read_header
 from lunglens.film.reading.dicom_kind import refuse_other_kinds
 from lunglens.film.reading.dicom_pixels import read_stored
 from lunglens.film.reading.jsrt_img import BITS, SIDE_PX, SPACING_MM, looks_like_jsrt, read_jsrt
@@ -42,35 +42,20 @@ _DEFAULT_LIMITS = Limits()
 
 
 @dataclass(frozen=True, eq=False)
-class Radiograph:
-    """One gray radiograph and what its file says of it; never a patient's name, number or dates.
+class Radiograph(Header):
+    """One gray radiograph and what its file says of it (`Header`); never a patient's name, number or dates.
 
     pixels: float32 (H, W) in 0..1, bright = dense (the sense of MONOCHROME2). PNG, JPEG, TIFF and arrays: linear
     between their least and greatest value; DICOM: after the modality and VOI transformations.
     sha256: of the file's bytes, '' for an array. file_format: DICOM, PNG, JPEG, TIFF, JSRT or array. bits: bits stored.
-    spacing_mm: (between rows, between columns) in mm from the element `spacing_source`. spacing_plane: where it holds;
-    at the detector the body shows larger than it is, by the unknown magnification. None where that is not said.
-    view, laterality, sex, body_part, modality: as in the header, upper case; None where absent.
-    doubt: what the header says against a frontal chest radiograph; the gate then asks more of the pixels.
+    doubt (of the header): the gate then asks more of the pixels. notes: what was done to the pixels, and what is odd.
     to_display: how the pixels, which are as stored, are turned into the usual display; None where the file is silent.
-    warnings: what the reader should know of the header. notes: what was done to the pixels, and what is odd.
     """
 
     pixels: NDArray[np.float32]
     sha256: str
     file_format: str
     bits: int
-    spacing_mm: tuple[float, float] | None = None
-    spacing_source: str | None = None
-    spacing_plane: Plane | None = None
-    view: str | None = None
-    laterality: str | None = None
-    age_years: float | None = None
-    sex: str | None = None
-    body_part: str | None = None
-    modality: str | None = None
-    doubt: str | None = None
-    warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     to_display: Orientation | None = None
 
@@ -137,7 +122,7 @@ def radiograph_from_array(array: NDArray[Any], spacing_mm: tuple[float, float] |
     if array.ndim == 3:
         notes = ("colour image converted to gray",)
         pixels = luma(pixels)
-    return Radiograph(pixels, "", "array", 8 * array.dtype.itemsize, spacing_mm, notes=notes)
+    return Radiograph(pixels, "", "array", 8 * array.dtype.itemsize, notes, spacing_mm=spacing_mm)
 
 
 def _read_bytes(file: "Path | bytes | bytearray | memoryview | IO[bytes]", max_bytes: int) -> bytes:
@@ -181,7 +166,8 @@ def _decode(data: bytes, limits: Limits) -> Radiograph:
     file_format = raster_format(data)
     if file_format is None and looks_like_jsrt(data):
         check_size(SIDE_PX, SIDE_PX, limits.max_pixels)
-        return Radiograph(read_jsrt(data), digest, "JSRT", BITS, (SPACING_MM, SPACING_MM), "JSRT database", "detector")
+        header = Header(spacing_mm=(SPACING_MM, SPACING_MM), spacing_source="JSRT database", spacing_plane="detector")
+        return Radiograph(read_jsrt(data), digest, "JSRT", BITS, **vars(header))
     if file_format is None:
         raise UnreadableImageError("it is no DICOM, PNG, JPEG or TIFF file. Export the radiograph as one of these.")
     stored, facts = decode_apart("picture", data, {"format": file_format, "max_pixels": limits.max_pixels})

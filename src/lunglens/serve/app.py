@@ -15,25 +15,23 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.formparsers import MultiPartParser
 
-from lunglens.film.about import NOTICE, __version__
+from lunglens.film.about import NOTICE, PREVALENCE, __version__
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.finding_record import FindingRecord
 from lunglens.film.model_package.package import ModelPackage
 from lunglens.film.model_package.record import ClassifierParameters
 from lunglens.film.sheet import Sheet, sheet_html, sheet_of, sheet_pdf
-from lunglens.film.sheet.content import PREVALENCE
 from lunglens.film.statements import Line
 from lunglens.serve.dicomweb import dicomweb
 from lunglens.serve.metrics import Metrics
 from lunglens.serve.middleware import Guard
 from lunglens.serve.pages import pages, service_of
-from lunglens.serve.queueing import busy, queued
 from lunglens.serve.schema import AboutModel, Accepted, AnalysisModel, ClassifierModel, ErrorModel, NotTaken
 from lunglens.serve.server_results import TITLE, lines_of
 from lunglens.serve.service import Analysis, QueueFullError, Service
 from lunglens.serve.settings import ServeSettings
 from lunglens.serve.task import Answer
-from lunglens.serve.uploads import Received, take
+from lunglens.serve.uploads import Received, busy, queued, take
 
 _PICTURES = ("film", "lungs", "heat", "seen", "panel")
 _LONGEST_WAIT_S = 60.0
@@ -108,17 +106,12 @@ def about(request: Request) -> AboutModel:
     """What answers here, and what may be sent."""
     models: Analyzer = request.app.state.models
     settings: ServeSettings = request.app.state.settings
-    packages: dict[str, ModelPackage[Any]] = {
-        "lungs": models.lungs,
-        "classifier": models.classifier,
-        "orientation": models.orientation,
-    }
     limits = ("most_request_bytes", "most_film_bytes", "most_films", "most_pixels", "keep_s", "film_s")
     return AboutModel(
         version=__version__,
         notice=NOTICE,
-        models={name: package.name for name, package in packages.items()},
-        cards={name: package.card for name, package in packages.items()},
+        models={name: package.name for name, package in models.packages.items()},
+        cards={name: package.card for name, package in models.packages.items()},
         classifier=_classifier(models.classifier),
         limits={name: getattr(settings, name) for name in limits},
         dicom=find_spec("highdicom") is not None,
@@ -270,11 +263,7 @@ def _model(analysis: Analysis) -> AnalysisModel:
     result = FindingRecord.model_validate_json(path.read_bytes()) if has_result else None
     pictures = [name for name in _PICTURES if (analysis.folder / f"{name}.png").is_file()] if has_result else []
     return AnalysisModel(
-        id=analysis.id,
-        label=analysis.label,
-        state=analysis.state,
-        reason=analysis.reason,
-        sha256=analysis.sha256,
+        **{name: getattr(analysis, name) for name in ("id", "label", "state", "reason", "sha256")},
         result=result,
         pictures=pictures,
     )

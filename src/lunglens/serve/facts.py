@@ -1,9 +1,10 @@
 """What the spool knows of a film: enough to follow it in the log, nothing of the patient."""
 
 import hashlib
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
 
 from lunglens.files import write_json
 
@@ -30,11 +31,9 @@ class Facts:
     def read(cls, folder: Path) -> "Facts":
         """Of a film's folder; nothing is known where its file is missing or damaged."""
         try:
-            facts = cls(**json.loads((folder / FACTS).read_bytes()))
-        except (OSError, ValueError, TypeError, RecursionError):
+            return TypeAdapter(cls).validate_json((folder / FACTS).read_bytes(), strict=True)
+        except (OSError, ValidationError):
             return cls()
-        kinds = {name: type(value) for name, value in asdict(cls()).items()}
-        return facts if all(isinstance(getattr(facts, name), kind) for name, kind in kinds.items()) else cls()
 
     def write(self, folder: Path) -> None:
         """Into a film's folder, whole or not at all."""

@@ -5,6 +5,8 @@ import sys
 import threading
 import warnings
 
+from lunglens.files import ascii_line
+
 
 def only_our_log() -> None:
     """Our lines go to stderr; those of libraries, and their warnings, go nowhere."""
@@ -25,5 +27,4 @@ def plain(text: object, longest: int = 39) -> str:
 
     longest: characters; 39 are an IPv6 address, or twice a DICOM title.
     """
-    shown = (letter if letter.isascii() and letter.isprintable() else "?" for letter in str(text or "-"))
-    return "".join(shown)[:longest]
+    return ascii_line(str(text or "-"), longest)

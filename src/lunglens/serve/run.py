@@ -19,7 +19,7 @@ _MOST_CONNECTIONS = 512
 _MOST_UNREAD_BYTES = 256 * 1024  # of a connection; whoever takes less in `answer_s` is left
 
 
-class HeaderTimeoutProtocol(H11Protocol):
+class _HeaderTimeoutProtocol(H11Protocol):
     """A client that does not send its request's headers, or does not read its answer, in time is left.
 
     uvicorn has a limit for neither, only for the pause between two requests. Of its own this uses `conn`, an
@@ -77,7 +77,7 @@ def run(settings: ServeSettings) -> None:
     """
     app = create_app(settings)
 
-    class Protocol(HeaderTimeoutProtocol):
+    class Protocol(_HeaderTimeoutProtocol):
         header_s, answer_s = settings.header_s, settings.answer_s
 
     host = f"[{settings.host}]" if ":" in settings.host else settings.host

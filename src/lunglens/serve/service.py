@@ -70,7 +70,10 @@ class _Order:
 
 
 class Service:
-    """Start it, submit films, ask for their state; `stop` ends it and deletes everything."""
+    """Start it, submit films, ask for their state; `stop` ends it and deletes everything.
+
+    waiting: films and exports that nobody has begun.
+    """
 
     def __init__(self, settings: ServeSettings, observe: Callable[[str, float], None] = lambda *_: None) -> None:
         """observe: called with the status and seconds of each analysis."""
@@ -81,7 +84,7 @@ class Service:
         self.analyses: dict[str, Analysis] = {}
         self._queue: queue.Queue[_Order | None] = queue.Queue()
         self._lock = threading.RLock()
-        self._waiting = 0
+        self.waiting = 0
         self._stopping = threading.Event()
         self._processes = [AnalysingProcess(settings) for _ in range(settings.workers)]
         self._threads = [threading.Thread(target=self._work, args=(it,), daemon=True) for it in self._processes]
@@ -97,11 +100,6 @@ class Service:
     def is_ready(self) -> bool:
         """Whether a process has its models loaded and films are taken."""
         return not self._stopping.is_set() and any(process.is_ready for process in self._processes)
-
-    @property
-    def waiting(self) -> int:
-        """Films and exports that nobody has begun."""
-        return self._waiting
 
     @property
     def restarts(self) -> int:
@@ -185,7 +183,7 @@ class Service:
 
     def _begin(self, order: _Order) -> bool:
         with self._lock:
-            self._waiting -= 1
+            self.waiting -= 1
             if order.analysis.id not in self.analyses:
                 return False
             order.analysis.working += 1
@@ -194,11 +192,11 @@ class Service:
             return True
 
     def _assert_room(self, more: int) -> None:
-        if self._stopping.is_set() or self._waiting + more > self.settings.most_queued:
-            raise QueueFullError(max(1, round(self._waiting * 0.3 / len(self._processes))))
+        if self._stopping.is_set() or self.waiting + more > self.settings.most_queued:
+            raise QueueFullError(max(1, round(self.waiting * 0.3 / len(self._processes))))
 
     def _put(self, order: _Order) -> None:
-        self._waiting += 1
+        self.waiting += 1
         self._queue.put(order)
 
     def _finish(self, analysis: Analysis) -> Callable[[Answer], None]:

@@ -1,4 +1,4 @@
-"""Uploaded files -> films in private folders: archives are unpacked within limits, no name from outside is a path."""
+"""Uploaded files -> queued films in private folders: archives within limits, no name from outside is a path."""
 
 import hashlib
 import io
@@ -11,14 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from fastapi import HTTPException
+
+from lunglens.film.reading.facts import ZIP_SIGNATURES
 from lunglens.film.reading.kinds import HEAD_BYTES, no_film
-from lunglens.serve.service import Service
+from lunglens.serve.service import Analysis, QueueFullError, Service
 from lunglens.serve.settings import ServeSettings
 from lunglens.serve.task import FILM
 
 _CHUNK = 256 * 1024
-_ZIP = b"PK\x03\x04"
-_EMPTY_ZIP = b"PK\x05\x06"
+_ZIP, _EMPTY_ZIP = ZIP_SIGNATURES
 _END_BYTES = 22 + 65535  # the end record and its longest comment
 _MOST_LIST_BYTES = 4 * 1024**2
 _MOST_RATIO = 200  # unpacked : packed bytes; radiographs pack 2 to 10 times
@@ -48,7 +50,7 @@ def take(stream: IO[bytes], name: str, service: Service, received: Received) -> 
     label = label_of(name)
     head = stream.read(132)
     stream.seek(0)
-    if head[:4] in (_ZIP, _EMPTY_ZIP):
+    if head.startswith(ZIP_SIGNATURES):
         _unpack(stream, label, service, received)
     else:
         _keep(stream, label, service, received)
@@ -59,6 +61,27 @@ def label_of(name: str) -> str:
     last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
     clean = "".join(letter if letter.isprintable() else "?" for letter in last)
     return clean[-_LABEL_LENGTH:] or "film"
+
+
+def queued(service: Service, received: Received) -> list[Analysis]:
+    """Queue all films of a request, or delete them.
+
+    Raises:
+        HTTPException: 413 where they are more than may ever wait, 503 where they are more than may wait now.
+    """
+    if len(received.films) > service.settings.most_queued:
+        received.discard()
+        raise HTTPException(413, f"more than {service.settings.most_queued} films, which are never taken at once")
+    try:
+        return service.submit(received.films)
+    except QueueFullError as error:
+        received.discard()
+        raise busy(error) from error
+
+
+def busy(error: QueueFullError) -> HTTPException:
+    """503, and when to try again."""
+    return HTTPException(503, "too many films are waiting; try again later", {"retry-after": str(error.retry_s)})
 
 
 def _keep(stream: IO[bytes], label: str, service: Service, received: Received) -> None:

@@ -39,7 +39,7 @@ class FoldSettings:
     seed: int = 0
 
 
-class Leaks(Record):
+class _Leaks(Record):
     """What folds drawn by image, as is often done, would leak on the same films.
 
     patients: groups of two or more films. leaking: those of them that a split by image puts on both sides of some fold.
@@ -58,7 +58,7 @@ class FoldsRecord(Record):
     format: int = 1
     study: str
     settings: FoldSettings
-    split_by_image: Leaks
+    split_by_image: _Leaks
 
 
 def make_folds(table: pd.DataFrame, settings: FoldSettings) -> pd.DataFrame:
@@ -147,7 +147,7 @@ def assert_apart(training: pd.Series, held_out: pd.Series) -> None:
         raise DataError(f"group {both[0]} and {len(both) - 1} more are on both sides of the split")
 
 
-def leaks_of_image_split(table: pd.DataFrame, folds: int, seed: int) -> Leaks:
+def leaks_of_image_split(table: pd.DataFrame, folds: int, seed: int) -> _Leaks:
     """What folds drawn by image would leak on the same films."""
     known = table[table["group_id"] != ""]
     folds = min(folds, int(known["class"].value_counts().min()))
@@ -157,7 +157,7 @@ def leaks_of_image_split(table: pd.DataFrame, folds: int, seed: int) -> Leaks:
         number.iloc[tested] = fold
     sides = number.groupby(known["group_id"]).transform("nunique")
     size = known.groupby("group_id").size()
-    return Leaks(
+    return _Leaks(
         patients=int((size > 1).sum()),
         leaking=int(known.loc[sides > 1, "group_id"].nunique()),
         films=len(known),
@@ -208,7 +208,7 @@ def _names(sources: pd.Series) -> str:
     return ", ".join(sorted(set(sources))) or "none"
 
 
-def write_folds(study: Study, settings: FoldSettings) -> tuple[pd.DataFrame, Leaks]:
+def write_folds(study: Study, settings: FoldSettings) -> tuple[pd.DataFrame, _Leaks]:
     """Fold a study into its `folds.csv`, with the settings and the leaks of a split by image in `folds.json`.
 
     Returns:

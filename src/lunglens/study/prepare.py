@@ -24,7 +24,7 @@ BORDER_LEVEL = 2 / 255  # what JPEG leaves of black
 
 
 @dataclass(frozen=True)
-class PreparedFilm:
+class _PreparedFilm:
     """What was found when a film was read and segmented; with `error` everything else is unknown.
 
     width_px, height_px, bits: of the file. border_px: widest black border. lung_px: area of the processed mask at
@@ -41,12 +41,12 @@ class PreparedFilm:
     error: str | None = None
 
 
-_LINE = TypeAdapter(PreparedFilm)
+_LINE = TypeAdapter(_PreparedFilm)
 
 
 def prepare_films(
     images: dict[str, Path], folder: Path, lungs: ModelPackage, settings: Postprocess
-) -> Iterator[PreparedFilm]:
+) -> Iterator[_PreparedFilm]:
     """Write `films/<id>.png` and `masks/<id>.png` (512x512) for each image; those that the journal names are done.
 
     Args:
@@ -90,21 +90,21 @@ def border_width(pixels: Floats) -> int:
     return int(max(sides))
 
 
-def _prepare(image_id: str, path: Path, folder: Path, lungs: ModelPackage, settings: Postprocess) -> PreparedFilm:
+def _prepare(image_id: str, path: Path, folder: Path, lungs: ModelPackage, settings: Postprocess) -> _PreparedFilm:
     try:
         radiograph = read_radiograph(path)
     except LungLensError as error:
-        return PreparedFilm(image_id, error=str(error))
+        return _PreparedFilm(image_id, error=str(error))
     region = segment_film(radiograph.pixels, lungs, settings).mask.region
     film = np.rint(film_square(radiograph.pixels, MASK_SIZE) * 255).astype(np.uint8)
     save_png(film, folder / "films" / f"{image_id}.png")
     save_png(region, folder / "masks" / f"{image_id}.png")
     height, width = radiograph.pixels.shape
     measured = (width, height, radiograph.bits, border_width(radiograph.pixels), int(region.sum()))
-    return PreparedFilm(image_id, *measured, sha256=radiograph.sha256)
+    return _PreparedFilm(image_id, *measured, sha256=radiograph.sha256)
 
 
-def _done(journal: Journal) -> dict[str, PreparedFilm]:
+def _done(journal: Journal) -> dict[str, _PreparedFilm]:
     """Films that an earlier start has finished; one whose line a kill cut short is done again."""
     done = {}
     for line in journal.entries:

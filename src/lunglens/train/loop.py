@@ -46,7 +46,7 @@ class EpochSampler(Sampler[int]):
             yield from torch.multinomial(self.weights, self.draws, replacement=True, generator=generator).tolist()
 
 
-class SeedEachStep(Callback):
+class _SeedEachStep(Callback):
     """Augmentation and dropout too follow from seed and step alone, whoever else draws random numbers meanwhile."""
 
     def __init__(self, seed: int) -> None:
@@ -117,7 +117,7 @@ def fit(
     trainer = _trainer(folder, settings)
     resume = folder / "checkpoints" / "last.ckpt"
     if resume.exists():
-        checkpoint_of(resume, mmap=True)
+        _checkpoint_of(resume, mmap=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # lightning on its own internals, loader workers and folders that exist
         trainer.fit(
@@ -140,7 +140,7 @@ def _trainer(folder: Path, settings: Optimization) -> L.Trainer:
     last = ModelCheckpoint(
         checkpoints, filename="last", monitor=None, enable_version_counter=False, save_on_train_epoch_end=True
     )
-    callbacks: list[Callback] = [SeedEachStep(settings.seed), best, last, RichProgressBar()]
+    callbacks: list[Callback] = [_SeedEachStep(settings.seed), best, last, RichProgressBar()]
     if settings.weight_average is not None:
         callbacks.append(EMAWeightAveraging(decay=settings.weight_average, update_every_n_steps=5))
     return L.Trainer(
@@ -175,12 +175,12 @@ def load_kept(module: L.LightningModule, folder: Path, settings: Optimization) -
     """Load the weights that a training in `folder` keeps: those of the best validation epoch, or of the last."""
     kept = folder / "checkpoints" / ("best.ckpt" if settings.keep == "best" else "last.ckpt")
     try:
-        module.load_state_dict(checkpoint_of(kept)["state_dict"])
+        module.load_state_dict(_checkpoint_of(kept)["state_dict"])
     except (KeyError, RuntimeError) as error:
         raise DataError(f"{kept}: holds another network's weights; choose another --out") from error
 
 
-def checkpoint_of(path: Path, *, mmap: bool = False) -> dict[str, Any]:
+def _checkpoint_of(path: Path, *, mmap: bool = False) -> dict[str, Any]:
     """What a checkpoint holds: tensors and plain values, never code (torch's `weights_only`).
 
     Args:

@@ -27,7 +27,7 @@ from lunglens.train.provenance import today
 
 
 @dataclass(frozen=True, eq=False)
-class Exported:
+class _Exported:
     """What is exported of a run: the folds whose models are the members, and the films that they are measured on.
 
     predictions: of films that no member, or (of an ensemble) not the member that predicted them, was trained on.
@@ -111,7 +111,7 @@ def export_run(run: Path, folder: Path, *, fold: str | None = None, ensemble: bo
     write_bytes(folder / CARD, text.encode())
 
 
-def _read(run: Path, fold: str | None, ensemble: bool) -> Exported:
+def _read(run: Path, fold: str | None, ensemble: bool) -> _Exported:
     about = read_classifier_run(run)
     folds = about.folds
     if ensemble == (fold is not None) and len(folds) > 1:
@@ -122,8 +122,8 @@ def _read(run: Path, fold: str | None, ensemble: bool) -> Exported:
     path = run / SOURCES
     sources = pd.read_csv(path, dtype=str, keep_default_na=False) if path.exists() else pd.DataFrame(columns=["source"])
     if fold is None:
-        return Exported(about, folds, films, sources, read_predictions(run / PREDICTIONS, about.classes))
-    return Exported(about, [fold], films, sources, gather(run, [fold]))
+        return _Exported(about, folds, films, sources, read_predictions(run / PREDICTIONS, about.classes))
+    return _Exported(about, [fold], films, sources, gather(run, [fold]))
 
 
 def _save_weights(members: list[Classifier], folder: Path) -> list[str]:

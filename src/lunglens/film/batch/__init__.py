@@ -8,14 +8,13 @@ from lunglens.film.batch.find import find_films
 from lunglens.film.batch.journal import JOURNAL
 from lunglens.film.batch.names import result_names
 from lunglens.film.batch.run import run_batch
-from lunglens.film.batch.summary import SUMMARY, FilmTask, SummaryRow, summary_csv
+from lunglens.film.batch.summary import SUMMARY, SummaryRow, summary_csv
 from lunglens.film.batch.write import AnalysisWriter, LungsWriter, Writer
 
 __all__ = [
     "JOURNAL",
     "SUMMARY",
     "AnalysisWriter",
-    "FilmTask",
     "LungsWriter",
     "SummaryRow",
     "Writer",

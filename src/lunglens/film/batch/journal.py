@@ -31,19 +31,19 @@ _LINE: TypeAdapter[_Name | _Done] = TypeAdapter(_Name | _Done)
 
 
 class Journal:
-    """The journal of a folder of results.
+    """The journal of a folder of results, or of a table.
 
     outcomes: by key. names: name of results -> the film that it was given to, "" where that is unknown.
     unmarked: names that version 0.1.0 may have used, which wrote no names here and no marks into its pictures.
     """
 
-    def __init__(self, out: Path) -> None:
-        """Read it; a folder without one has an empty one.
+    def __init__(self, file: Path) -> None:
+        """Read it; one that is not there is empty.
 
         Raises:
             OSError: it is there and cannot be read.
         """
-        self._file = files.Journal(out / JOURNAL)
+        self._file = files.Journal(file)
         self.outcomes: dict[str, SummaryRow] = {}
         self.names: dict[str, str] = {}
         self.unmarked: set[str] = set()
@@ -76,7 +76,7 @@ class Journal:
 def unmarked_files(folder: Path) -> set[str]:
     """Names (`same_name`) of a folder's files that a batch may have written without a mark; none without a journal."""
     try:
-        names = Journal(folder).unmarked
+        names = Journal(folder / JOURNAL).unmarked
     except OSError:
         return set()
     return {same_name(name + suffix) for name in names for suffix in SUFFIXES}

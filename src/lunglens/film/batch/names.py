@@ -66,13 +66,14 @@ def identity(film: Path) -> str:
     return storable(os.path.abspath(film))  # noqa: PTH100 - Path.absolute() leaves ".." in
 
 
-def state_of(film: Path) -> str:
-    """Size and time of change: another state is another film to do."""
+def key_of(film: Path, how: str) -> str:
+    """A text that changes with the film's file, its size, its time of change, and how it is done."""
     try:
         stat = film.stat()
+        state = f"{stat.st_size} {stat.st_mtime_ns}"
     except OSError:
-        return "unreadable"
-    return f"{stat.st_size} {stat.st_mtime_ns}"
+        state = "unreadable"
+    return short_hash(f"{identity(film)} {state} {how}", 24)
 
 
 def same_name(name: str) -> str:

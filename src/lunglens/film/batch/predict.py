@@ -1,7 +1,7 @@
 """Numbers only: what a classifier says of many films, as one table; no picture is drawn and nothing else is written.
 
-Films are dealt out to processes that share nothing but a journal beside the table, a line a film. Whatever is killed,
-what the journal holds is not done again.
+Films are dealt out to processes, and what these say is kept in a journal beside the table, a line a film. Whatever is
+killed, what the journal holds is not done again.
 """
 
 import csv
@@ -12,67 +12,37 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from multiprocessing.connection import wait
-from multiprocessing.process import BaseProcess
+from contextlib import ExitStack, contextmanager, suppress
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import BaseModel, ValidationError
+from typing import Any
 
 from lunglens.errors import ConfigurationError, OutputError
-from lunglens.files import Journal, only_one, readable, write_atomically, write_bytes, writing
+from lunglens.files import only_one, readable, write_atomically, write_bytes, writing
 from lunglens.film.analyzer import Analyzer
-from lunglens.film.batch.errors_log import note_error
-from lunglens.film.batch.names import identity, short_hash, state_of
-from lunglens.film.batch.summary import cell
-from lunglens.film.failure import failure_of
-from lunglens.film.finding import Analyzed
+from lunglens.film.batch.journal import Journal
+from lunglens.film.batch.names import key_of
+from lunglens.film.batch.summary import SummaryRow, cell
+from lunglens.film.failure import failure_of, note_error
+from lunglens.film.model_package.record import AnswerSettings
 from lunglens.film.radiograph import read_radiograph
 from lunglens.film.reading.apart import prepare
 
-_LOOK_S = 0.2
-_CANNOT_WRITE = 3  # a process's exit code
+Packages = tuple[Path | None, Path | None]
+
 _MOST_TRIES = 2  # of a film that ends its process
 _KILLER = "it ended the process that read it: damaged, malicious or too large for the memory"
 
 
-class Prediction(BaseModel):
-    """A row of the table. key: changes with the film's file and the models. probabilities: by class, if analysed."""
-
-    key: str
-    path: str
-    status: Literal["analyzed", "refused", "failed"]
-    probabilities: dict[str, float] = {}
-    decision: str | None = None
-    reason: str | None = None
-    gate_score: float | None = None
-
-
-@dataclass(frozen=True)
-class Models:
-    """Packages, None: those that ship."""
-
-    lungs: Path | None
-    classifier: Path | None
-
-    def load(self) -> Analyzer:
-        """Raises ModelPackageError where one cannot be used."""
-        analyzer = Analyzer.load(self.lungs, self.classifier)
-        analyzer.prepare()
-        return analyzer
-
-
 def predict(
-    films: Sequence[Path], out: Path, models: Models, jobs: int, on_done: Callable[[Prediction], None]
-) -> list[Prediction]:
+    films: Sequence[Path], out: Path, packages: Packages, jobs: int, on_done: Callable[[SummaryRow], None]
+) -> list[SummaryRow]:
     """Write a table with a row for each film, in the films' order; a killed run goes on where it was.
 
     Args:
         films: from `find_films`.
         out: FILE.csv or FILE.parquet; written when all films are done, whole or not at all.
-        models: the packages.
+        packages: of lungs and classifier; None: the one that ships.
         jobs: processes at a time.
         on_done: called after each film (also for those found done).
 
@@ -82,114 +52,84 @@ def predict(
         ModelPackageError: a package is missing, damaged, of another kind, or does not run.
     """
     write = _writer(out)
-    analyzer = models.load()
-    classes = [entry.name for entry in analyzer.classifier.parameters.answer.classes]
-    packages = (analyzer.lungs, analyzer.classifier, analyzer.orientation)
-    fingerprints = " ".join(package.fingerprint for package in packages)
-    keys = [_key(film, fingerprints) for film in films]
-    journal = out.with_name(f".{out.name}.journal.jsonl")
+    analyzer = Analyzer.load(*packages)
+    analyzer.prepare()
+    keys = [key_of(film, str(analyzer.fingerprints)) for film in films]
+    notes = out.with_name(f".{out.name}.journal.jsonl")
     with only_one(out.with_name(f".{out.name}.lock"), out, "prediction"):
-        if out.exists() and not journal.exists():
+        if out.exists() and not notes.exists():
             raise OutputError(f"{out}: was not written by lunglens predict; move it away, or choose another --out")
-        reader = _Reader(journal)
-        done = {row.key: row for row in reader.rows()}
-        for row in filter(None, map(done.get, keys)):
+        with writing(notes):
+            journal = Journal(notes)
+        for key in filter(journal.outcomes.__contains__, keys):
+            on_done(journal.outcomes[key])
+        left = {key: film for film, key in zip(films, keys, strict=True) if key not in journal.outcomes}
+        for key, row in _work_off(left, out.parent, packages, jobs):
+            with writing(notes):
+                journal.done(key, row)
             on_done(row)
-        left = [(film, key) for film, key in zip(films, keys, strict=True) if key not in done]
-        for row in _work_off(left, reader, models, jobs):
-            done[row.key] = row
-            on_done(row)
-        rows = [done[key] for key in keys]
+        rows = [journal.outcomes[key] for key in keys]
         with writing(out):
-            write(out, _columns(classes, rows))
+            write(out, _columns(analyzer.classifier.parameters.answer, rows))
         return rows
 
 
-class _Reader:
-    """Of the journal, while others write it."""
-
-    def __init__(self, path: Path) -> None:
-        self.path, self._at = path, 0
-
-    def rows(self) -> list[Prediction]:
-        """The rows that have come since it was last asked; a line that is not whole is left for the next time."""
-        try:
-            with self.path.open("rb") as stream:
-                stream.seek(self._at)
-                text = stream.read()
-        except FileNotFoundError:
-            return []
-        whole = text[: text.rfind(b"\n") + 1]
-        self._at += len(whole)
-        rows = []
-        for line in whole.splitlines():
-            try:
-                rows.append(Prediction.model_validate_json(line))
-            except ValidationError:  # torn by a kill, or of another version: its film is done again
-                continue
-        return rows
-
-
-def _work_off(left: list[tuple[Path, str]], reader: _Reader, models: Models, jobs: int) -> Iterator[Prediction]:
+def _work_off(left: dict[str, Path], folder: Path, packages: Packages, jobs: int) -> Iterator[tuple[str, SummaryRow]]:
     """Deal films out to processes, round after round: who dies with a film leaves the rest of its share to the next."""
-    remaining = {key: film for film, key in left}
     tries: Counter[str] = Counter()
-    while remaining:
-        dealt = list(remaining.items())
+    while left:
+        dealt = list(left.items())
         shares = [dealt[first::jobs] for first in range(min(jobs, len(dealt)))]
-        with _processes(shares, reader.path, models) as processes:
-            alive = processes
-            while alive:  # looked at before the journal is read, which then has all that ended ones have left
-                wait([process.sentinel for process in alive], _LOOK_S)
-                alive = [process for process in processes if process.is_alive()]
-                for row in reader.rows():
-                    if remaining.pop(row.key, None) is not None:
-                        yield row
-            if any(process.exitcode == _CANNOT_WRITE for process in processes):
-                raise OutputError(f"{reader.path}: cannot be written; free space or rights, then run again")
+        with _processes(shares, folder, packages) as pipes:
+            while pipes:
+                wait(pipes)
+                for pipe in [pipe for pipe in pipes if pipe.poll()]:
+                    try:
+                        key, row = pipe.recv()
+                    except (EOFError, OSError):  # its process has ended
+                        pipes.remove(pipe)
+                        continue
+                    del left[key]
+                    yield key, row
         for share in shares:
-            at = next((key for key, _ in share if key in remaining), None)
+            at = next((key for key, _ in share if key in left), None)
             if at is None:
                 continue
             tries[at] += 1
             if tries[at] >= _MOST_TRIES:
-                row = Prediction(key=at, path=readable(remaining.pop(at)), status="failed", reason=_KILLER)
-                Journal(reader.path).append(row.model_dump(exclude_defaults=True))
-                yield row
+                yield at, SummaryRow(readable(left.pop(at)), "failed", reason=_KILLER)
 
 
 @contextmanager
-def _processes(shares: list[list[tuple[str, Path]]], journal: Path, models: Models) -> Iterator[list[BaseProcess]]:
-    """A process a share, each with cores of its own as far as there are; none outlives this."""
+def _processes(shares: list[list[tuple[str, Path]]], folder: Path, packages: Packages) -> Iterator[list[Connection]]:
+    """Pipes from a process a share, each with cores of its own as far as there are; none outlives this."""
     context = multiprocessing.get_context("spawn")
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    processes: list[BaseProcess] = []
-    try:
+    with ExitStack() as ends:
+        pipes = []
         for first, share in enumerate(shares):
             its_cores = cores[first % len(cores) :: len(shares)] if cores else []
-            processes.append(context.Process(target=_work, args=(share, journal, models, its_cores)))
-            processes[-1].start()
-        yield processes
-    finally:
-        for process in processes:
-            process.kill()
-            process.join()
+            ours, theirs = context.Pipe(duplex=False)
+            process = context.Process(target=_work, args=(share, theirs, folder, packages, its_cores))
+            process.start()
+            theirs.close()
+            pipes.append(ends.enter_context(ours))
+            ends.callback(process.join)
+            ends.callback(process.kill)
+        yield list(pipes)
 
 
-def _work(share: list[tuple[str, Path]], journal: Path, models: Models, cores: list[int]) -> None:
-    """One process: film after film, each noted before the next is begun."""
+def _work(share: list[tuple[str, Path]], pipe: Connection, folder: Path, packages: Packages, cores: list[int]) -> None:
+    """One process: film after film, each told before the next is begun."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if cores:
         os.sched_setaffinity(0, cores)
     prepare()
-    analyzer, notes = models.load(), Journal(journal)
-    for key, film in share:
-        row = _predict(film, key, analyzer, journal.parent)
-        try:
-            notes.append(row.model_dump(exclude_defaults=True))
-        except OSError:
-            os._exit(_CANNOT_WRITE)
+    analyzer = Analyzer.load(*packages)
+    with suppress(BrokenPipeError):  # the parent has ended
+        for key, film in share:
+            pipe.send((key, _predict(film, analyzer, folder)))
 
 
 def _end_with_parent() -> None:
@@ -199,38 +139,20 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _predict(film: Path, key: str, analyzer: Analyzer, folder: Path) -> Prediction:
+def _predict(film: Path, analyzer: Analyzer, folder: Path) -> SummaryRow:
     """Whatever goes wrong with a film is its own failure."""
-    path = readable(film)
     try:
-        finding = analyzer.analyze(read_radiograph(film))
+        return SummaryRow.of(film, analyzer.analyze(read_radiograph(film)).record())
     except Exception as error:
         status, reason = failure_of(error) or ("failed", note_error(error, folder))
-        return Prediction(key=key, path=path, status=status, reason=reason)
-    gate = round(finding.gate_score, 6)
-    if not isinstance(finding, Analyzed):
-        return Prediction(key=key, path=path, status="refused", reason=finding.reason, gate_score=gate)
-    answer = finding.answer
-    probabilities = {name: round(value, 6) for name, value in answer.probabilities.items()}
-    return Prediction(
-        key=key, path=path, status="analyzed", probabilities=probabilities, decision=answer.decision, gate_score=gate
-    )
+        return SummaryRow(readable(film), status, reason=reason)
 
 
-def _key(film: Path, fingerprints: str) -> str:
-    return short_hash(f"{identity(film)} {state_of(film)} {fingerprints}", 24)
-
-
-def _columns(classes: list[str], rows: list[Prediction]) -> dict[str, list[Any]]:
+def _columns(answer: AnswerSettings, rows: list[SummaryRow]) -> dict[str, list[Any]]:
     """The table: name of a column -> its values."""
-    return {
-        "path": [row.path for row in rows],
-        "status": [row.status for row in rows],
-        **{f"p_{name}": [row.probabilities.get(name) for row in rows] for name in classes},
-        "decision": [row.decision for row in rows],
-        "reason": [row.reason for row in rows],
-        "gate_score": [row.gate_score for row in rows],
-    }
+    columns = {name: [getattr(row, name) for row in rows] for name in ("path", "status")}
+    columns |= {f"p_{one.name}": [row.probabilities.get(one.name) for row in rows] for one in answer.classes}
+    return columns | {name: [getattr(row, name) for row in rows] for name in ("decision", "reason", "gate_score")}
 
 
 def _write_csv(out: Path, columns: dict[str, list[Any]]) -> None:

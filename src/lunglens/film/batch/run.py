@@ -9,12 +9,11 @@ from pathlib import Path
 from lunglens.errors import OutputError
 from lunglens.files import LEFTOVER, only_one, readable, write_bytes, writing
 from lunglens.film.analyzer import Analyzer
-from lunglens.film.batch.errors_log import note_error
-from lunglens.film.batch.journal import Journal
-from lunglens.film.batch.names import SUFFIXES, identity, result_names, short_hash, state_of
-from lunglens.film.batch.summary import SUMMARY, FilmTask, SummaryRow, summary_csv
+from lunglens.film.batch.journal import JOURNAL, Journal
+from lunglens.film.batch.names import SUFFIXES, identity, key_of, result_names
+from lunglens.film.batch.summary import SUMMARY, SummaryRow, summary_csv
 from lunglens.film.batch.write import Writer
-from lunglens.film.failure import failure_of
+from lunglens.film.failure import failure_of, note_error
 
 _LOCK = ".lunglens.lock"
 _IN_THE_WAY = "{} is where its results belong, and not of LungLens; move it away, or choose another --out"
@@ -59,19 +58,19 @@ def _work_off(
     retry_failed: bool,
 ) -> Iterator[SummaryRow]:
     with writing(out):
-        journal = Journal(out)
+        journal = Journal(out / JOURNAL)
         names = _names(films, out, journal)
     for film, name in zip(films, names, strict=True):
-        task = FilmTask(film, name, _key(film, name, analyzer, writer))
-        outcome = journal.outcomes.get(task.key)
+        key = key_of(film, f"{name} {analyzer.fingerprints} {writer.key()}")
+        outcome = journal.outcomes.get(key)
         if outcome is None or _is_to_redo(outcome, out, retry_failed):
             foreign = None if name in journal.unmarked else _foreign_file(out, name)
             if foreign is not None:  # it came after the name was given; once it is away, the film is done
                 outcome = SummaryRow(readable(film), "failed", reason=_IN_THE_WAY.format(readable(foreign)))
             else:
-                outcome = _do(task, out, analyzer, writer)
+                outcome = _do(film, out / name, analyzer, writer)
                 with writing(out):
-                    journal.done(task.key, outcome)
+                    journal.done(key, outcome)
         on_done(outcome)
         yield outcome
 
@@ -124,20 +123,15 @@ def _is_to_redo(outcome: SummaryRow, out: Path, retry_failed: bool) -> bool:
     return was_deleted or (retry_failed and outcome.status == "failed")
 
 
-def _do(task: FilmTask, out: Path, analyzer: Analyzer, writer: Writer) -> SummaryRow:
+def _do(film: Path, stem: Path, analyzer: Analyzer, writer: Writer) -> SummaryRow:
     """One film; whatever goes wrong is its own failure, but for results that cannot be written."""
-    path, start = readable(task.path), time.perf_counter()
+    start = time.perf_counter()
     try:
-        outcome = writer.write(task, out, analyzer)
+        outcome = writer.write(film, stem, analyzer)
     except OutputError:
         raise
     except Exception as error:
-        with writing(out):
-            status, reason = failure_of(error) or ("failed", note_error(error, out))
-        outcome = SummaryRow(path, status, reason=reason)
+        with writing(stem.parent):
+            status, reason = failure_of(error) or ("failed", note_error(error, stem.parent))
+        outcome = SummaryRow(readable(film), status, reason=reason)
     return replace(outcome, seconds=round(time.perf_counter() - start, 3))
-
-
-def _key(film: Path, name: str, analyzer: Analyzer, writer: Writer) -> str:
-    models = [package.fingerprint for package in (analyzer.lungs, analyzer.classifier, analyzer.orientation)]
-    return short_hash(f"{identity(film)} {name} {state_of(film)} {models} {writer.key()}", 24)

@@ -1,4 +1,4 @@
-"""One film of a batch and what became of it, and the table of them all."""
+"""What became of a film of a batch, and the table of them all."""
 
 import csv
 import io
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from lunglens.files import readable
+from lunglens.film.finding_record import FindingRecord
 from lunglens.film.model_package.record import COVID
 
 SUMMARY = "summary.csv"
@@ -28,15 +29,20 @@ class SummaryRow:
     reason: str | None = None
     seconds: float = 0.0
     result: str = ""
+    gate_score: float | None = None
 
-
-@dataclass(frozen=True)
-class FilmTask:
-    """One film to do: its file, the name its results get, and a key that changes when the file or the models do."""
-
-    path: Path
-    name: str
-    key: str
+    @classmethod
+    def of(cls, film: Path, finding: FindingRecord, result: str = "") -> "SummaryRow":
+        """Of a film that has a finding; result: the file that holds it."""
+        return cls(
+            readable(film),
+            finding.status,
+            finding.probabilities or {},
+            finding.decision,
+            finding.reason,
+            result=result,
+            gate_score=finding.gate.frontal_score,
+        )
 
 
 def summary_csv(rows: Iterable[SummaryRow], classes: Sequence[str]) -> str:

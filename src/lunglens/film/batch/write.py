@@ -13,7 +13,7 @@ from lunglens.errors import NotAChestRadiographError
 from lunglens.files import readable, reason_of, storable, write_atomically, write_bytes, writing
 from lunglens.film.about import __version__
 from lunglens.film.analyzer import Analyzer
-from lunglens.film.batch.summary import FilmTask, SummaryRow
+from lunglens.film.batch.summary import SummaryRow
 from lunglens.film.dicom import (
     DICOM_FILES,
     DicomResults,
@@ -36,8 +36,8 @@ class Writer(Protocol):
     def key(self) -> str:
         """Decides, with film and models, whether a film is done already."""
 
-    def write(self, task: FilmTask, out: Path, analyzer: Analyzer) -> SummaryRow:
-        """Read the film, write its results into `out`.
+    def write(self, film: Path, stem: Path, analyzer: Analyzer) -> SummaryRow:
+        """Read the film, write its results; their paths are `stem` and an ending.
 
         Raises:
             LungLensError: the film is refused or cannot be read.
@@ -61,19 +61,19 @@ class AnalysisWriter:
         """See `Writer`."""
         return f"analysis dicom={self.dicom} prevalence={self.prevalence}"
 
-    def write(self, task: FilmTask, out: Path, analyzer: Analyzer) -> SummaryRow:
+    def write(self, film: Path, stem: Path, analyzer: Analyzer) -> SummaryRow:
         """See `Writer`."""
         try:
-            finding = analyzer.analyze(read_radiograph(task.path))
+            finding = analyzer.analyze(read_radiograph(film))
         except NotAChestRadiographError as error:
-            reason, code = reason_of(error, task.path), error.code
+            reason, code = reason_of(error, film), error.code
             if self.dicom:
-                _write_dicom(task, out, lambda source: refusal_results(source, reason, code))
+                _write_dicom(film, stem, lambda source: refusal_results(source, reason, code))
             raise
-        no_dicom = _write_dicom(task, out, lambda source: dicom_results(source, finding)) if self.dicom else None
+        no_dicom = _write_dicom(film, stem, lambda source: dicom_results(source, finding)) if self.dicom else None
         if self.prevalence is not None:
-            _write_report(task, out, finding, analyzer, self.prevalence)
-        outcome = _write_finding(task, out, finding)
+            _write_report(film, stem, finding, analyzer, self.prevalence)
+        outcome = _write_finding(film, stem, finding)
         return replace(outcome, reason="; ".join(filter(None, (outcome.reason, no_dicom))) or None)
 
 
@@ -85,65 +85,56 @@ class LungsWriter:
         """See `Writer`."""
         return "write_segmentation"
 
-    def write(self, task: FilmTask, out: Path, analyzer: Analyzer) -> SummaryRow:
+    def write(self, film: Path, stem: Path, analyzer: Analyzer) -> SummaryRow:
         """See `Writer`."""
-        lungs, gate = analyzer.segment(read_radiograph(task.path))
+        lungs, gate = analyzer.segment(read_radiograph(film))
         if not gate.accepted:
-            return SummaryRow(readable(task.path), "refused", reason=gate.reason)
-        with writing(out):
-            _write_png(out / f"{task.name}.lungs.png", mask_image(lungs))
-        return SummaryRow(readable(task.path), "analyzed", result=f"{task.name}.lungs.png")
+            return SummaryRow(readable(film), "refused", reason=gate.reason)
+        with writing(stem.parent):
+            _write_png(Path(f"{stem}.lungs.png"), mask_image(lungs))
+        return SummaryRow(readable(film), "analyzed", result=f"{stem.name}.lungs.png")
 
 
-def _write_dicom(task: FilmTask, out: Path, make: Callable[[Source], DicomResults]) -> str | None:
+def _write_dicom(film: Path, stem: Path, make: Callable[[Source], DicomResults]) -> str | None:
     """Write what `make` makes of the film's header; why there is none, where there is none."""
     try:
-        files, problem = make(read_source(task.path)).files(), None
+        files, problem = make(read_source(film)).files(), None
     except NoDicomSourceError as error:
         files, problem = {}, readable(error)
-    with writing(out):
+    with writing(stem.parent):
         for name in DICOM_FILES:
             if name in files:
-                write_bytes(out / f"{task.name}.{name}", files[name])
+                write_bytes(Path(f"{stem}.{name}"), files[name])
             else:
-                (out / f"{task.name}.{name}").unlink(missing_ok=True)  # of an earlier state of the film
+                Path(f"{stem}.{name}").unlink(missing_ok=True)  # of an earlier state of the film
     return problem
 
 
-def _write_report(
-    task: FilmTask, out: Path, finding: Analyzed | Refused, analyzer: Analyzer, prevalence: float
-) -> None:
+def _write_report(film: Path, stem: Path, finding: Analyzed | Refused, analyzer: Analyzer, prevalence: float) -> None:
     from lunglens.film.sheet import sheet_html, sheet_of, sheet_pdf
 
     panel = io.BytesIO()
-    draw_panel(finding, task.path.name).save(panel, "PNG")
-    title = readable(task.path.name)
+    draw_panel(finding, film.name).save(panel, "PNG")
+    title = readable(film.name)
     classifier = analyzer.classifier.record
     sheet = sheet_of(title, panel_lines(finding), panel.getvalue(), classifier, __version__, prevalence)
     html, pdf = sheet_html(sheet).encode(), sheet_pdf(sheet)
-    with writing(out):
-        write_bytes(out / f"{task.name}.report.html", html)
-        write_bytes(out / f"{task.name}.report.pdf", pdf)
+    with writing(stem.parent):
+        write_bytes(Path(f"{stem}.report.html"), html)
+        write_bytes(Path(f"{stem}.report.pdf"), pdf)
 
 
-def _write_finding(task: FilmTask, out: Path, finding: Analyzed | Refused) -> SummaryRow:
-    panel = draw_panel(finding, task.path.name)
-    with writing(out):
-        _write_png(out / f"{task.name}.panel.png", panel)
+def _write_finding(film: Path, stem: Path, finding: Analyzed | Refused) -> SummaryRow:
+    panel = draw_panel(finding, film.name)
+    with writing(stem.parent):
+        _write_png(Path(f"{stem}.panel.png"), panel)
         if isinstance(finding, Refused):
-            (out / f"{task.name}.lungs.png").unlink(missing_ok=True)  # of an earlier state of the film
+            Path(f"{stem}.lungs.png").unlink(missing_ok=True)  # of an earlier state of the film
         else:
-            _write_png(out / f"{task.name}.lungs.png", mask_image(finding.lungs))
+            _write_png(Path(f"{stem}.lungs.png"), mask_image(finding.lungs))
         record = finding.record()
-        write_finding(out / f"{task.name}.json", record, storable(task.path))
-    return SummaryRow(
-        path=readable(task.path),
-        status=record.status,
-        probabilities=record.probabilities or {},
-        decision=record.decision,
-        reason=record.reason,
-        result=f"{task.name}.json",
-    )
+        write_finding(Path(f"{stem}.json"), record, storable(film))
+    return SummaryRow.of(film, record, f"{stem.name}.json")
 
 
 def _write_png(path: Path, picture: Image.Image) -> None:

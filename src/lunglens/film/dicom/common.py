@@ -6,19 +6,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 from pydicom.uid import generate_uid
 
 from lunglens.film.about import NOTICE, __version__
 from lunglens.film.dicom.tidy import Source
-from lunglens.film.finding import Analyzed, Refused
+from lunglens.film.finding import Analyzed, Finding, Refused
 
 MANUFACTURER = "LungLens"
 MODEL = "LungLens"
 SERIAL = "none"  # a program has none; the attribute may not be empty
-LEFT_LUNG = Code("44029006", "SCT", "Left lung structure")
-RIGHT_LUNG = Code("3341006", "SCT", "Right lung structure")
-LEFT, RIGHT, CLASSIFIER, FILM = "left lung", "right lung", "classifier", "film"  # tracking identifiers
+# Tracking identifiers; those of the lungs with their code.
+LEFT = ("left lung", Code("44029006", "SCT", "Left lung structure"))
+RIGHT = ("right lung", Code("3341006", "SCT", "Right lung structure"))
+CLASSIFIER, FILM = "classifier", "film"
 NUMBERS = {"lungs": 9101, "heat": 9102, "report": 9103, "panel": 9104}  # series numbers, above what devices use
 _TIMES = (
     ("AcquisitionDate", "AcquisitionTime"),
@@ -81,6 +83,15 @@ def _stem(source: Source, *parts: bytes) -> Stem:
 def made_by() -> dict[str, Any]:
     """The manufacturer's attributes as highdicom's constructors take them."""
     return {"manufacturer": MANUFACTURER, "manufacturer_model_name": MODEL, "software_versions": __version__}
+
+
+def algorithm(finding: Finding, part: str) -> dict[str, Any]:
+    """The model of a part as highdicom's constructors take it."""
+    return {
+        "name": f"LungLens {finding.models[part]}",
+        "version": __version__,
+        "family": codes.DCM.ArtificialIntelligence,
+    }
 
 
 def finish(dataset: Dataset, source: Source, words: str) -> None:

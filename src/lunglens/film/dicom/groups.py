@@ -21,12 +21,12 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
-from lunglens.film.about import NOTICE, __version__
+from lunglens.film.about import NOTICE
 from lunglens.film.dicom.codes import class_code, private, probability_code, refusal
-from lunglens.film.dicom.common import CLASSIFIER, FILM, LEFT, LEFT_LUNG, RIGHT, RIGHT_LUNG, Stem
+from lunglens.film.dicom.common import CLASSIFIER, FILM, LEFT, RIGHT, Stem, algorithm
 from lunglens.film.dicom.text import printable
 from lunglens.film.dicom.tidy import Source
-from lunglens.film.finding import Analyzed, Finding, Lung, Refused
+from lunglens.film.finding import Analyzed, Lung, Refused
 from lunglens.film.statements import BALANCE
 
 Group = MeasurementsAndQualitativeEvaluations | PlanarROIMeasurementsAndQualitativeEvaluations
@@ -42,7 +42,7 @@ def groups(source: Source, finding: Analyzed | Refused, stem: Stem, results: dic
     if isinstance(finding, Refused):
         return [film]
     found: list[Group] = [film, _classifier(source, finding, stem, results.get("heat.seg"))]
-    for lung, what, site in ((finding.left, LEFT, LEFT_LUNG), (finding.right, RIGHT, RIGHT_LUNG)):
+    for lung, what, site in ((finding.left, *LEFT), (finding.right, *RIGHT)):
         segment = _segment_of(results["lungs.seg"], site, source)
         if segment is not None:
             found.append(_lung(finding, lung, site, stem.tracking(what), segment))
@@ -76,7 +76,7 @@ def _film_of(source: Source, finding: Analyzed | Refused, stem: Stem) -> Group:
         refusal(finding.reason_code) if isinstance(finding, Refused) else private("accepted"),
         texts,
         stem.tracking(FILM),
-        algorithm_id=_algorithm(finding, "lungs"),
+        algorithm_id=AlgorithmIdentification(**algorithm(finding, "lungs")),
         measurements=[score],
     )
 
@@ -88,7 +88,7 @@ def _classifier(source: Source, finding: Analyzed, stem: Stem, heat: Dataset | N
         numbers.append((private("heat-in-lungs"), round(finding.heat_share_in_lungs, 4)))
     group = MeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(**stem.tracking(CLASSIFIER)),
-        algorithm_id=_algorithm(finding, "classifier"),
+        algorithm_id=AlgorithmIdentification(**algorithm(finding, "classifier")),
         finding_sites=[FindingSite(codes.SCT.Lung)],
         measurements=[Measurement(name, value, codes.UCUM.NoUnits) for name, value in numbers],
         qualitative_evaluations=[answer],
@@ -122,7 +122,7 @@ def _answer(finding: Analyzed) -> tuple[list[tuple[Code, float]], QualitativeEva
 
 
 def _lung(
-    finding: Finding, lung: Lung, site: Code, tracking: dict[str, str], segment: ReferencedSegmentationFrame
+    finding: Analyzed, lung: Lung, site: Code, tracking: dict[str, str], segment: ReferencedSegmentationFrame
 ) -> Group:
     """One lung's size, tied to its segment by the tracking UID and by reference."""
     areas = [Measurement(codes.SCT.Area, lung.area_px, _PIXELS)]
@@ -136,7 +136,7 @@ def _lung(
         referenced_segment=segment,
         finding_category=codes.SCT.AnatomicalStructure,
         finding_type=site,
-        algorithm_id=_algorithm(finding, "lungs"),
+        algorithm_id=AlgorithmIdentification(**algorithm(finding, "lungs")),
         measurements=areas,
     )
 
@@ -158,9 +158,3 @@ def _say(group: Group, texts: list[tuple[str, str]]) -> None:
         said = printable(words) or "(no words)"  # TEXT may not be empty
         item = TextContentItem(private(name), said, relationship_type=RelationshipTypeValues.CONTAINS)
         group[0].ContentSequence.append(item)
-
-
-def _algorithm(finding: Finding, model: str) -> AlgorithmIdentification:
-    return AlgorithmIdentification(
-        name=f"LungLens {finding.models[model]}", version=__version__, family=codes.DCM.ArtificialIntelligence
-    )

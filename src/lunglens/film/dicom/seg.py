@@ -14,8 +14,7 @@ from highdicom.seg import (
 )
 from pydicom.sr.codedict import codes
 
-from lunglens.film.about import __version__
-from lunglens.film.dicom.common import CLASSIFIER, LEFT, LEFT_LUNG, RIGHT, RIGHT_LUNG, SERIAL, Stem, finish, made_by
+from lunglens.film.dicom.common import CLASSIFIER, LEFT, MANUFACTURER, RIGHT, SERIAL, Stem, algorithm, finish, made_by
 from lunglens.film.dicom.tidy import Source
 from lunglens.film.finding import Analyzed
 from lunglens.film.picture import colours
@@ -29,7 +28,7 @@ _HEAT: Colour = (0xED, 0x69, 0x25)  # of the panel's heat scale
 def lungs_segmentation(source: Source, finding: Analyzed, stem: Stem) -> Segmentation:
     """The lungs as the network saw them: segment 1 the patient's left, segment 2 the right, each if it was found."""
     left, right = finding.sides()
-    sides = ((left, LEFT, LEFT_LUNG, colours.OUTLINE), (right, RIGHT, RIGHT_LUNG, colours.AMBER))
+    sides = ((left, *LEFT, colours.OUTLINE), (right, *RIGHT, colours.AMBER))
     found = [side for side in sides if side[0].any()]
     segments = [
         _segment(
@@ -37,9 +36,9 @@ def lungs_segmentation(source: Source, finding: Analyzed, stem: Stem) -> Segment
             what.capitalize(),
             colour,
             stem.tracking(what),
+            algorithm(finding, "lungs"),
             segmented_property_category=codes.SCT.AnatomicalStructure,
             segmented_property_type=code,
-            algorithm_identification=_algorithm(finding, "lungs"),
         )
         for number, (_, what, code, colour) in enumerate(found, 1)
     ]
@@ -57,9 +56,9 @@ def heat_segmentation(source: Source, finding: Analyzed, heat: Floats, stem: Ste
         "Heat-map of the classifier, relative",  # names no disease: negative films have one too
         _HEAT,
         stem.tracking(CLASSIFIER),
+        algorithm(finding, "classifier"),
         segmented_property_category=codes.SCT.SpatialAndRelationalConcept,
         segmented_property_type=codes.DCM.VisualExplanation,
-        algorithm_identification=_algorithm(finding, "classifier"),
     )
     return _segmentation(
         source,
@@ -75,11 +74,14 @@ def heat_segmentation(source: Source, finding: Analyzed, heat: Floats, stem: Ste
     )
 
 
-def _segment(number: int, label: str, colour: Colour, tracking: dict[str, str], **what: Any) -> SegmentDescription:
+def _segment(
+    number: int, label: str, colour: Colour, tracking: dict[str, str], by: dict[str, Any], **what: Any
+) -> SegmentDescription:
     return SegmentDescription(
         number,
         label,
         algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC,
+        algorithm_identification=AlgorithmIdentificationSequence(**by, source=MANUFACTURER),
         tracking_id=tracking["identifier"],
         tracking_uid=tracking["uid"],
         display_color=CIELabColor.from_rgb(*colour),
@@ -125,15 +127,4 @@ def _mend(found: Segmentation, source: Source) -> None:
     found.PatientOrientation = source.get("PatientOrientation")  # type 2C: empty where the film does not say
     shared = found.SharedFunctionalGroupsSequence[0]
     if "PixelMeasuresSequence" in shared:
-        del (
-            shared.PixelMeasuresSequence
-        )  # of patient-relative coordinates alone (A.51.5); the film it lies on has its own
-
-
-def _algorithm(finding: Analyzed, model: str) -> AlgorithmIdentificationSequence:
-    return AlgorithmIdentificationSequence(
-        name=f"LungLens {finding.models[model]}",
-        family=codes.DCM.ArtificialIntelligence,
-        version=__version__,
-        source="LungLens",
-    )
+        del shared.PixelMeasuresSequence  # of patient-relative coordinates alone (A.51.5); the film has its own

@@ -1,1 +1,1 @@
-"""Lung fields: UNet, loss, training and mask post-processing."""
+"""Lung fields: the mask, its post-processing, its sides; and published masks."""

@@ -20,6 +20,7 @@ from pydantic import (
 from typing_extensions import TypeVar
 
 from lunglens.errors import ModelPackageError
+from lunglens.files import ascii_line
 from lunglens.film.parameters import Postprocess, View
 
 FORMAT_VERSION = 2
@@ -185,7 +186,7 @@ class _Measured(_Part):
     rows: list[MeasuredRow] = []
 
 
-class Origin(_Part):
+class _Origin(_Part):
     """Where the weights come from: what they began with, the study they were trained on, how many models they are."""
 
     pretrained: str | None = None
@@ -211,7 +212,7 @@ class Record(_Part, Generic[P]):
     created: str | None = None
     input_size: Annotated[int, Field(ge=8, le=8192)]
     parameters: P
-    origin: Origin = Origin()
+    origin: _Origin = _Origin()
     provenance: dict[str, Any] = {}
     checksums: dict[_FileName, _Sha256]
     parameters_sha256: _Sha256 | None = None
@@ -291,7 +292,6 @@ def _from_format_1(description: dict[str, Any]) -> dict[str, Any]:
 def _plain(value: object) -> str:
     """At most 100 printable ASCII characters: what a damaged file says may be anything."""
     try:
-        text = str(value)
+        return ascii_line(str(value), 100)
     except (ValueError, RecursionError):  # an integer of thousands of digits, nesting without end
         return "?"
-    return "".join(c if " " <= c <= "~" else "?" for c in text[:100])

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import ImageFont
 from scipy import ndimage
 
+from lunglens.files import ascii_line
 from lunglens.film.preprocess import Floats, Mask, resize
 
 _Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
@@ -24,8 +25,7 @@ def font(size: int) -> _Font:
 
 def plain(text: str) -> str:
     """One line of printable ASCII, which the font surely has; other characters become '?'."""
-    line = " ".join(text.split()).encode("ascii", "replace").decode("ascii")
-    return "".join(letter if letter.isprintable() else "?" for letter in line)
+    return ascii_line(" ".join(text.split()))
 
 
 def clip_middle(text: str, size: int, width: float) -> str:
@@ -77,7 +77,7 @@ def _pieces(text: str, size: int, width: float) -> list[str]:
     return pieces
 
 
-def fit_items(items: Sequence[str], size: int, width: float, max_lines: int, lines_each: int = 3) -> list[list[str]]:
+def fit_items(items: Sequence[str], size: int, width: float, max_lines: int, lines_each: int) -> list[list[str]]:
     """Wrap as many items as `max_lines` lines hold; where some are left over, the last line is 'and N more'."""
     fitted: list[list[str]] = []
     used = 0

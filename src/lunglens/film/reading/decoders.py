@@ -4,15 +4,12 @@ Everything that is written in C and meets a file's bytes is called here and nowh
 """
 
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lunglens.errors import UnreadableImageError
-
-if TYPE_CHECKING:
-    pass
 
 _GDCM_SYNTAXES = {
     "JPEG": "1.2.840.10008.1.2.4.51",
@@ -31,8 +28,7 @@ def decode_codestream(data: bytes, how: dict[str, Any]) -> tuple[NDArray[Any], d
     """
     decode = {"gdcm": _by_gdcm, "pillow": _by_pillow, "pyjpegls": _by_pyjpegls}[how["decoder"]]
     values = decode(data, how)
-    shape = (how["rows"], how["columns"], how["samples"])[: 2 if how["samples"] == 1 else 3]
-    if values.shape != shape:
+    if values.shape != _shape(how):
         raise UnreadableImageError("its compressed pixels are damaged. Copy or export the file again.")
     return values, {}
 
@@ -60,7 +56,7 @@ def _by_gdcm(data: bytes, how: dict[str, Any]) -> NDArray[Any]:
     values = np.frombuffer(
         image.GetBuffer().encode("utf-8", "surrogateescape"), f"<{'i' if how['is_signed'] else 'u'}{allocated // 8}"
     )
-    return values.reshape((how["rows"], how["columns"], how["samples"])[: 2 if how["samples"] == 1 else 3])
+    return values.reshape(_shape(how))
 
 
 def _by_pillow(data: bytes, how: dict[str, Any]) -> NDArray[Any]:
@@ -79,8 +75,10 @@ def _by_pyjpegls(data: bytes, how: dict[str, Any]) -> NDArray[Any]:
 
     buffer, facts = jpeg_ls.decode_pixel_data(data)
     values = np.frombuffer(buffer, np.uint8 if facts["bits_per_sample"] <= 8 else "<u2")
-    if how["samples"] == 1:
-        return values.reshape(how["rows"], how["columns"])
-    if facts["interleave_mode"] == 0:
+    if how["samples"] == 3 and facts["interleave_mode"] == 0:
         return np.moveaxis(values.reshape(3, how["rows"], how["columns"]), 0, -1)
-    return values.reshape(how["rows"], how["columns"], 3)
+    return values.reshape(_shape(how))
+
+
+def _shape(how: dict[str, Any]) -> tuple[int, ...]:
+    return (how["rows"], how["columns"], how["samples"])[: 2 if how["samples"] == 1 else 3]

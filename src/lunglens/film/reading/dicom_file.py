@@ -138,28 +138,23 @@ def _inflate(deflated: bytes, max_bytes: int) -> bytes:
 
 def value(dataset: Any, keyword: str) -> Any:
     """Return the first value of an element; None where it is absent, empty or malformed."""
+    found = _several(dataset, keyword)
+    return None if not found or found[0] == "" else found[0]
+
+
+def values(dataset: Any, keyword: str) -> list[str]:
+    """Return all values of an element as text; [] where it is absent, empty or malformed."""
+    return [str(part) for part in _several(dataset, keyword) if part is not None]
+
+
+def _several(dataset: Any, keyword: str) -> list[Any]:
     from pydicom.multival import MultiValue
 
     try:
         found = dataset.get(keyword)
     except Exception:  # pydicom converts a value when it is asked for, and a malformed one can raise anything
-        return None
-    if isinstance(found, MultiValue):
-        found = found[0] if len(found) else None
-    return None if found == "" else found
-
-
-def values(dataset: Any, keyword: str) -> list[str]:
-    """Return all values of an element as text; [] where it is absent, empty or malformed."""
-    from pydicom.multival import MultiValue
-
-    try:
-        found = dataset.get(keyword)
-    except Exception:  # as in `value`
         return []
-    if isinstance(found, MultiValue):
-        return [str(part) for part in found]
-    return [] if found is None else [str(found)]
+    return list(found) if isinstance(found, MultiValue) else [found]
 
 
 def number(dataset: Any, keyword: str) -> float | None:

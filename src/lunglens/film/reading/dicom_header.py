@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from lunglens.files import ascii_line
 from lunglens.film.reading.body_part import is_chest, is_not_frontal, is_silent, readable
 from lunglens.film.reading.dicom_file import note, number, value
 from lunglens.film.reading.dicom_kind import doubted_kind
@@ -27,25 +28,27 @@ _CHEST_CODES = {
 Plane = Literal["detector", "patient"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Header:
     """What the header says; None where it is silent, or where what it says makes no sense.
 
-    spacing_plane: whether the spacing holds at the detector, or was corrected to the patient; None where not said.
+    spacing_mm: (between rows, between columns) in mm from the element `spacing_source`. spacing_plane: where it holds;
+    at the detector the body shows larger than it is, by the unknown magnification. None where that is not said.
+    view, laterality, sex, body_part, modality: as in the header, upper case; None where absent.
     doubt: what speaks against a frontal radiograph of the chest, in words. warnings: what the reader should know.
     """
 
-    spacing_mm: tuple[float, float] | None
-    spacing_source: str | None
-    spacing_plane: Plane | None
-    view: str | None
-    laterality: str | None
-    age_years: float | None
-    sex: str | None
-    body_part: str | None
-    modality: str | None
-    doubt: str | None
-    warnings: tuple[str, ...]
+    spacing_mm: tuple[float, float] | None = None
+    spacing_source: str | None = None
+    spacing_plane: Plane | None = None
+    view: str | None = None
+    laterality: str | None = None
+    age_years: float | None = None
+    sex: str | None = None
+    body_part: str | None = None
+    modality: str | None = None
+    doubt: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def read_header(dataset: Any) -> Header:
@@ -102,7 +105,7 @@ def _raw(dataset: Any, keyword: str) -> bytes:
 
 def _text(dataset: Any, keyword: str) -> str | None:
     found = value(dataset, keyword)
-    return re.sub(r"[^\x20-\x7e]", "?", str(found)).strip().upper()[:64] or None if found is not None else None
+    return ascii_line(str(found)).strip().upper()[:64] or None if found is not None else None
 
 
 def _codes(dataset: Any, keyword: str) -> set[str]:

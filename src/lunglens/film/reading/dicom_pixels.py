@@ -25,19 +25,13 @@ from lunglens.film.reading.values import check_size
 _NATIVE = (IMPLICIT, EXPLICIT, BIG_ENDIAN)
 _RLE = "1.2.840.10008.1.2.5"
 # Which kind of codestream a transfer syntax promises; the codestream itself decides.
-_PROMISED = {
-    "1.2.840.10008.1.2.4.50": "JPEG",
-    "1.2.840.10008.1.2.4.51": "JPEG",
-    "1.2.840.10008.1.2.4.57": "JPEG lossless",
-    "1.2.840.10008.1.2.4.70": "JPEG lossless",
-    "1.2.840.10008.1.2.4.80": "JPEG-LS",
-    "1.2.840.10008.1.2.4.81": "JPEG-LS",
-    "1.2.840.10008.1.2.4.90": "JPEG 2000",
-    "1.2.840.10008.1.2.4.91": "JPEG 2000",
-    "1.2.840.10008.1.2.4.201": "JPEG 2000",
-    "1.2.840.10008.1.2.4.202": "JPEG 2000",
-    "1.2.840.10008.1.2.4.203": "JPEG 2000",
+_SYNTAXES = {
+    "JPEG": (50, 51),
+    "JPEG lossless": (57, 70),
+    "JPEG-LS": (80, 81),
+    "JPEG 2000": (90, 91, 201, 202, 203),
 }
+_PROMISED = {f"1.2.840.10008.1.2.4.{number}": kind for kind, numbers in _SYNTAXES.items() for number in numbers}
 # The first is tried first. pylibjpeg-libjpeg (GPL) is in none of them, even where a user happens to have it.
 _DECODERS = {
     "JPEG": ("pillow", "gdcm"),

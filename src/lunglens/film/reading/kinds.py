@@ -13,21 +13,6 @@ from lunglens.film.reading.facts import ZIP_SIGNATURES
 HEAD_BYTES = 1024  # what the functions below need of a file
 
 RasterFormat = Literal["PNG", "JPEG", "TIFF"]
-NoFilm = Literal[
-    "empty",
-    "no image",
-    "DICOMDIR",
-    "DICOM without image",
-    "result of LungLens",
-    "archive",
-    "PDF",
-    "WebP (not read)",
-    "GIF (not read)",
-    "BMP (not read)",
-    "JPEG 2000 without DICOM (not read)",
-    "JPEG XL (not read)",
-    "HEIF (not read)",
-]
 
 _RASTER: dict[bytes, RasterFormat] = {
     b"\x89PNG\r\n\x1a\n": "PNG",
@@ -38,7 +23,7 @@ _RASTER: dict[bytes, RasterFormat] = {
     b"MM\x00+": "TIFF",
 }
 # Where in the file, what stands there, and what such a file is.
-_OTHERS: tuple[tuple[int, bytes, NoFilm], ...] = (
+_OTHERS: tuple[tuple[int, bytes, str], ...] = (
     *((0, signature, "archive") for signature in ZIP_SIGNATURES),
     (0, b"\x1f\x8b", "archive"),
     (0, b"7z\xbc\xaf\x27\x1c", "archive"),
@@ -88,7 +73,7 @@ def looks_like_dicom(head: bytes) -> bool:
     return first >> 16 in (0x0002, 0x0008) and first & 0xFFFF <= 0x0100 and first < second < 0x00300000
 
 
-def no_film(head: bytes, size: int) -> NoFilm | None:
+def no_film(head: bytes, size: int) -> str | None:
     """Why a file is no film, in words to be counted by; None where it may be one.
 
     Args:
@@ -108,7 +93,7 @@ def no_film(head: bytes, size: int) -> NoFilm | None:
     return next((words for at, signature, words in _OTHERS if head.startswith(signature, at)), "no image")
 
 
-def _dicom_without_film(head: bytes) -> NoFilm | None:
+def _dicom_without_film(head: bytes) -> str | None:
     for tag, content in _elements(head, 132 if head[128:132] == b"DICM" else 0):
         value = content.decode("ascii", "replace").strip("\0 ")
         if tag in _SOP_CLASSES:

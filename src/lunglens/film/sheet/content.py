@@ -1,11 +1,12 @@
-"""What the page says, before it is HTML or PDF; nothing of it names the patient."""
+"""What the page says, before it is HTML or PDF, and the HTML; nothing of it names the patient."""
 
+import base64
 from dataclasses import dataclass
 
+from lunglens.files import templates
+from lunglens.film.about import PREVALENCE
 from lunglens.film.model_package.record import ClassifierParameters, MeasuredRow, Record
 from lunglens.film.statements import Line, percent
-
-PREVALENCE = 0.05  # where the reader has not set one
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,12 @@ def sheet_of(
     has_meaning = classifier.parameters.answer.is_binary and any(line.kind == "probability" for line in lines)
     meanings = [_meaning(row, prevalence) for row in classifier.measured.rows] if has_meaning else []
     return Sheet(title, lines, panel, prevalence, positive.words, (positive.name, other.name), meanings, version)
+
+
+def sheet_html(sheet: Sheet) -> str:
+    """The page as one HTML file, no script, nothing fetched; it prints on one sheet of A4."""
+    panel = "data:image/png;base64," + base64.b64encode(sheet.panel).decode()
+    return templates(__package__).get_template("sheet.html.jinja").render(sheet=sheet, panel=panel)
 
 
 def predictive_values(sensitivity: float, specificity: float, prevalence: float) -> tuple[float | None, float | None]:

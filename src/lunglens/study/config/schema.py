@@ -21,7 +21,7 @@ _LIMITS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusive
 
 
 @dataclass(frozen=True)
-class Key:
+class _Key:
     """A key of a table: `default` as TOML writes it, "" where there is none, "required" where one must be given."""
 
     name: str
@@ -36,7 +36,7 @@ class Table:
 
     name: str
     meaning: str
-    keys: tuple[Key, ...]
+    keys: tuple[_Key, ...]
 
 
 def tables_of(model: type[BaseModel]) -> list[Table]:
@@ -62,7 +62,7 @@ def markdown(model: type[BaseModel]) -> str:
 
 
 def _tables(name: str, schema: _Schema, defaults: _Schema, models: _Schema) -> Iterator[Table]:
-    keys: list[Key] = []
+    keys: list[_Key] = []
     inner: list[Table] = []
     for key, value in schema["properties"].items():
         default = defaults.get(key, value.get("default"))
@@ -74,7 +74,7 @@ def _tables(name: str, schema: _Schema, defaults: _Schema, models: _Schema) -> I
         if not parts:
             needed = key in schema.get("required", ()) and key not in defaults
             text = "required" if needed else _toml(default)
-            keys.append(Key(key, _type(value), text, value.get("description", "")))
+            keys.append(_Key(key, _type(value), text, value.get("description", "")))
     yield Table(name, " ".join(schema.get("description", "").split()), tuple(keys))
     yield from inner
 

@@ -18,7 +18,7 @@ _LEAST_BEGUN = 0.5  # after the first steps at full size; other films stay at 0.
 
 
 @dataclass(frozen=True, eq=False)
-class NearPairs:
+class _NearPairs:
     """pairs (m, 2): row numbers, first < second; distance (m,): 1 - similarity of their fingerprints, 0 = alike;
     correlation (m,): of the flattened views after alignment, SAME_FILM..1."""
 
@@ -36,10 +36,10 @@ class Candidates:
     start: Floats
 
 
-def near_pairs(views: NDArray[np.uint8]) -> NearPairs:
+def near_pairs(views: NDArray[np.uint8]) -> _NearPairs:
     """Pairs of views (n, side, side) that show the same film; time grows with n for all but the search (n squared)."""
     if len(views) < 2:
-        return NearPairs(np.zeros((0, 2), np.int64), np.zeros(0, np.float32), np.zeros(0, np.float32))
+        return _NearPairs(np.zeros((0, 2), np.int64), np.zeros(0, np.float32), np.zeros(0, np.float32))
     prints = fingerprints(views)
     return confirmed(views, prints.sign, candidates(prints))
 
@@ -56,7 +56,7 @@ def candidates(prints: Fingerprints) -> Candidates:
     return Candidates(pairs[first], similarity[first], start[first])
 
 
-def confirmed(views: NDArray[np.uint8], sign: Floats, found: Candidates) -> NearPairs:
+def confirmed(views: NDArray[np.uint8], sign: Floats, found: Candidates) -> _NearPairs:
     """The candidates whose films correlate once they are aligned; each step is dearer and has fewer pairs left."""
     pairs, similarity, start = found.pairs, found.similarity, found.start
     reached = np.ones(len(pairs), np.float32)
@@ -65,7 +65,7 @@ def confirmed(views: NDArray[np.uint8], sign: Floats, found: Candidates) -> Near
         start, reached = _aligned(_Signed(views, sign), pairs, start, size, steps)
         kept = reached >= least
         pairs, similarity, start, reached = pairs[kept], similarity[kept], start[kept], reached[kept]
-    return NearPairs(pairs, 1 - similarity, reached)
+    return _NearPairs(pairs, 1 - similarity, reached)
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,7 +33,7 @@ Verdict = Literal["no score", "place", "mixed", "fair"]
 
 
 @dataclass(frozen=True)
-class Worth:
+class _Worth:
     """What a high score is worth.
 
     verdict: "place" (the source gives the class away), "mixed", "fair" (nothing of the kind was found), or "no score"
@@ -48,7 +48,7 @@ class Worth:
     instead: str
 
 
-def worth_of(audit: Confounding) -> Worth:
+def worth_of(audit: Confounding) -> _Worth:
     """Say what a high score on the audited set would mean.
 
     "place" if at least 90 % of the images come from sources of one class, or bias-corrected V is at least 0.5, or size,
@@ -64,11 +64,11 @@ def worth_of(audit: Confounding) -> Worth:
     sentences = template.make_module({**limits, "feature_name": feature_name})
     if verdict == "no score":
         empty = [str(name) for name, n in audit.table.sum().items() if n == 0]
-        return Worth(verdict, **words, because=(), instead=_lines(sentences, "add", empty)[0])
+        return _Worth(verdict, **words, because=(), instead=_lines(sentences, "add", empty)[0])
     both = table[(table > 0).sum(axis=1) > 1]
     within = [f"{source} ({_counts(row)})" for source, row in both.iterrows()]
     poor = [str(name) for name in table if (table[name] > 0).sum() < 2]
-    return Worth(
+    return _Worth(
         verdict,
         **words,
         because=_lines(sentences, "because", audit.share_single_class, audit.association, audit.metadata),

@@ -118,7 +118,7 @@ def finish(run: ClassifierRun, predictions: pd.DataFrame, out: Path) -> Classifi
     save_csv(_one_row_an_image(predictions), out / PREDICTIONS)
     metrics = metrics_of(read_predictions(out / PREDICTIONS, run.classes), run.classes, run.seed)
     write_json(out / METRICS, metrics.to_json())
-    cost = cost_of(ClassifierConfig.of_run(run.config), outputs_of(run.classes))
+    cost = _cost_of(ClassifierConfig.of_run(run.config), outputs_of(run.classes))
     write_json(out / RUN, run.model_copy(update=cost).to_json())
     write_figures(out)
     table6(out)
@@ -166,7 +166,7 @@ def outputs_of(classes: Sequence[str]) -> int:
     return 1 if len(classes) == 2 else len(classes)
 
 
-def cost_of(config: ClassifierConfig, outputs: int) -> dict[str, float]:
+def _cost_of(config: ClassifierConfig, outputs: int) -> dict[str, float]:
     """Parameters, GFLOPs (a multiply-add counts as two) and median CPU time in ms of one film, batch of one."""
     model = Classifier(config.backbone, config.head, config.dropout, outputs, config.view.input_size).eval()
     model = model.to(memory_format=torch.channels_last)

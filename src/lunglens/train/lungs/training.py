@@ -37,7 +37,7 @@ def masked_films(data: Path, config: LungsConfig) -> pd.DataFrame:
     return table
 
 
-class LungTraining(L.LightningModule):
+class _LungTraining(L.LightningModule):
     """UNet + soft Dice + augmentation on the device the batch is on."""
 
     def __init__(self, config: LungsConfig) -> None:
@@ -72,7 +72,7 @@ class LungTraining(L.LightningModule):
         return logits
 
 
-def load_pairs(table: pd.DataFrame, size: int) -> TensorDataset:
+def _load_pairs(table: pd.DataFrame, size: int) -> TensorDataset:
     """Image-mask pairs as uint8 tensors (N, 1, size, size), decoded once."""
     images = np.empty((len(table), 1, size, size), np.uint8)
     masks = np.empty_like(images)
@@ -92,11 +92,11 @@ def train_lungs(table: pd.DataFrame, config: LungsConfig, folder: Path) -> UNet:
         folder: where checkpoints and logs go; a killed run in it is continued.
     """
     L.seed_everything(config.optimization.seed, verbose=False)
-    train = load_pairs(table[table["part"] == "train"], config.input_size)
-    validation = load_pairs(table[table["part"] == "validation"], config.input_size)
+    train = _load_pairs(table[table["part"] == "train"], config.input_size)
+    validation = _load_pairs(table[table["part"] == "validation"], config.input_size)
     sampler = EpochSampler(len(train), config.optimization.seed)
     loader = DataLoader(train, batch_size=config.optimization.batch_size, sampler=sampler, drop_last=True)
-    module = LungTraining(config)
+    module = _LungTraining(config)
     fit(module, loader, validation, folder, config.optimization)
     return module.unet.eval()
 

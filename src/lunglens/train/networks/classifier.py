@@ -181,7 +181,7 @@ class ClassifierGraph(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """(N, 1, S, S) -> (N,), (N,), (N, h, w), (N, C); of K > 2 classes (N, K), (N, K), (N, K, h, w), (N, C)."""
         logits, heats, pooled = zip(*(self._answer(member, images) for member in self.members), strict=True)
-        logit = logits[0] if len(logits) == 1 else mean_logit(torch.stack(logits))
+        logit = logits[0] if len(logits) == 1 else _mean_logit(torch.stack(logits))
         probability = logit.sigmoid() if logit.ndim == 1 else logit.softmax(1)
         heat = (torch.stack(heats).mean(0),) if "heat" in self.outputs else ()
         return probability, logit, *heat, torch.cat(pooled, 1)
@@ -194,7 +194,7 @@ class ClassifierGraph(nn.Module):
         return logits, heats[0] if logits.ndim == 1 else torch.stack(heats, 1), pooled
 
 
-def mean_logit(logits: Tensor) -> Tensor:
+def _mean_logit(logits: Tensor) -> Tensor:
     """Logits of the mean of the members' probabilities: (M, N) -> (N,), or (M, N, K) -> (N, K) logarithms.
 
     Computed from logarithms, which a probability near 0 or 1 does not round away.

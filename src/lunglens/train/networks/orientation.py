@@ -63,7 +63,7 @@ def train_upright(films: NDArray[np.uint8], weights: NDArray[np.float64], steps:
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_RATE, total_steps=steps)
     for batch in _batches(torch.from_numpy(films), torch.from_numpy(weights), steps):
         other = Orientation(int(torch.randint(1, 4, ())), mirrored=bool(torch.rand(()) < 0.5))
-        ways = [oriented(batch, way) for way in (AS_STORED, Orientation(mirrored=True), other)]
+        ways = [_oriented(batch, way) for way in (AS_STORED, Orientation(mirrored=True), other)]
         scores = net(torch.cat(ways).contiguous(memory_format=torch.channels_last)).reshape(len(ways), -1)
         loss = -torch.log_softmax(scores, 0)[0].mean()
         optimizer.zero_grad()
@@ -77,13 +77,13 @@ def train_upright(films: NDArray[np.uint8], weights: NDArray[np.float64], steps:
 def all_scores(net: UprightNet, films: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(N, 8): the scores of films (N, 64, 64) after each of `ALL_ORIENTATIONS`."""
     rows = [
-        torch.stack([net(oriented(batch, way)) for way in ALL_ORIENTATIONS], 1)
+        torch.stack([net(_oriented(batch, way)) for way in ALL_ORIENTATIONS], 1)
         for batch in torch.split(torch.from_numpy(films)[:, None].float() / 255, 256)
     ]
     return torch.cat(rows).numpy()
 
 
-def oriented(images: Tensor, way: Orientation) -> Tensor:
+def _oriented(images: Tensor, way: Orientation) -> Tensor:
     """`Orientation.apply` for images (..., H, W)."""
     turned = torch.rot90(images, -way.quarter_turns, (-2, -1))
     return turned.flip(-1) if way.mirrored else turned

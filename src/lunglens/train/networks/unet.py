@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 
-def double_convolution(channels_in: int, channels_out: int, batch_norm: bool) -> nn.Sequential:
+def _double_convolution(channels_in: int, channels_out: int, batch_norm: bool) -> nn.Sequential:
     """Two 3x3 convolutions, padding "same", each followed by ReLU (before it batch normalisation, if asked for)."""
     layers: list[nn.Module] = []
     for channels in (channels_in, channels_out):
@@ -26,12 +26,12 @@ class UNet(nn.Module):
         super().__init__()
         widths = [base * 2**level for level in range(5)]
         self.encoder = nn.ModuleList(
-            double_convolution(i, o, batch_norm) for i, o in zip([1, *widths[:-1]], widths, strict=True)
+            _double_convolution(i, o, batch_norm) for i, o in zip([1, *widths[:-1]], widths, strict=True)
         )
         self.pool = nn.MaxPool2d(2)
         upward = list(zip(widths[:0:-1], widths[-2::-1], strict=True))
         self.up = nn.ModuleList(nn.ConvTranspose2d(i, o, 2, stride=2) for i, o in upward)
-        self.decoder = nn.ModuleList(double_convolution(2 * o, o, batch_norm) for _, o in upward)
+        self.decoder = nn.ModuleList(_double_convolution(2 * o, o, batch_norm) for _, o in upward)
         self.last = nn.Conv2d(base, 1, 1)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):

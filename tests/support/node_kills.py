@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import pydicom
 
-from tests.node_parts import archive, associate
+from tests.support.node_parts import archive, associate
 from tests.support.waiting import free_port, wait_until
 
 
@@ -108,11 +108,11 @@ def _sending(port: int, films: list[pydicom.Dataset]) -> Iterator[threading.Thre
 
 
 def main() -> None:
-    """`python -m tests.node_kills KILLS FILMS SEED`: what has become of the films."""
+    """`python -m tests.support.node_kills KILLS FILMS SEED`: what has become of the films."""
     import tempfile
 
-    from tests.dicom_files import rg1
-    from tests.node_parts import small_film
+    from tests.support.dicom_files import rg1
+    from tests.support.node_parts import small_film
 
     kills, count, seed = map(int, sys.argv[1:])
     films = [small_film(rg1("UNCR"), number) for number in range(count)]

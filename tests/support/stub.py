@@ -7,7 +7,7 @@ from lunglens.film.finding import Analyzed, Lung, Refused
 from lunglens.film.model_package.package import load_package, shipped_models
 from lunglens.film.preprocess import Mask
 from lunglens.film.radiograph import Radiograph
-from tests.findings import COVID_CLASSES, analyzed, covid_answer
+from tests.support.findings import COVID_CLASSES, analyzed, covid_answer
 
 
 class StubAnalyzer(Analyzer):

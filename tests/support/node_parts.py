@@ -19,7 +19,7 @@ from lunglens.serve.settings import NodeSettings, Peer
 from lunglens.serve.spool import Spool
 from lunglens.serve.task import Answer, Task
 from lunglens.serve.worker import answered
-from tests.dicom_files import encoded
+from tests.support.dicom_files import encoded
 
 
 class Archive:

@@ -8,7 +8,7 @@ import numpy as np
 from pydicom import dcmread, uid
 from pydicom.dataset import Dataset
 
-from tests.dicom_files import encoded, rg1, transcoded
+from tests.support.dicom_files import encoded, rg1, transcoded
 
 
 def film() -> Dataset:

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from lunglens.study.folder import COLUMNS
-from tests.phantom import chest, save_png
+from tests.support.phantom import chest, save_png
 
 __all__ = ["COLUMNS", "HOSTILE", "edit_manifest", "outline_of", "study_folder", "write_csv"]
 

@@ -1,10 +1,10 @@
-"""`python -m tests.batch_to_kill FILMS OUT`: a batch with the stub for the models, for tests that kill it."""
+"""`python -m tests.support.batch_to_kill FILMS OUT`: a batch with the stub for the models, for tests that kill it."""
 
 import sys
 from pathlib import Path
 
 from lunglens.film.batch import AnalysisWriter, find_films, run_batch
-from tests.stub import stub_analyzer
+from tests.support.stub import stub_analyzer
 
 
 def main() -> None:

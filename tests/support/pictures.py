@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tests.dicom_files import gradient
+from tests.support.dicom_files import gradient
 
 GRAY = (gradient(top=255)).astype(np.uint8)
 DEEP = gradient(top=65535)

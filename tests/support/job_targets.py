@@ -1,4 +1,4 @@
-"""What the jobs of the tests do, and a runner to kill: `python -m tests.job_targets FOLDER SECONDS_A_STEP`."""
+"""What the jobs of the tests do, and a runner to kill: `python -m tests.support.job_targets FOLDER SECONDS_A_STEP`."""
 
 import io
 import multiprocessing
@@ -107,14 +107,14 @@ def orbits(folder: Path, seconds: float) -> list[Job]:
     """Four jobs that take STEPS steps each."""
     arguments = {"steps": STEPS, "seconds": seconds}
     return [
-        Job(f"fold {n}", folder / str(n), "tests.job_targets:orbit", {"start": 0.1 + 0.2 * n} | arguments)
+        Job(f"fold {n}", folder / str(n), "tests.support.job_targets:orbit", {"start": 0.1 + 0.2 * n} | arguments)
         for n in range(4)
     ]
 
 
 def job(folder: Path, function: str, **arguments: Any) -> Job:
     """A job that does one of these."""
-    return Job(folder.name, folder, f"tests.job_targets:{function}", arguments)
+    return Job(folder.name, folder, f"tests.support.job_targets:{function}", arguments)
 
 
 def steps_of(folder: Path) -> list[list[str]]:
