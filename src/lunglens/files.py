@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lunglens.errors import DataError, OutputError
 
@@ -24,6 +24,12 @@ _Record = TypeVar("_Record", bound=BaseModel)
 LEFTOVER = re.compile(r"\.partial-[a-z0-9_]{8}(\.[A-Za-z0-9]*)?")  # names of files that a killed process was writing
 # Controls, marks that turn the direction of writing or cannot be seen, halves of pairs, separators of lines.
 _COMMANDS = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+
+
+class Record(BaseModel):
+    """What a JSON file, or a part of one, holds; it is never changed, and keys of a later version are passed over."""
+
+    model_config = ConfigDict(frozen=True)
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -168,6 +174,11 @@ def read_record(path: Path, kind: type[_Record], again: str) -> _Record:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the whole"
         raise DataError(f"{path}: of another format: {where}: {first['msg']}; {again}") from error
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Write a record as JSON, whole or not at all."""
+    write_json(path, record.model_dump(mode="json"))
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers_right: bool = False) -> list[str]:

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import track
 
 from lunglens.errors import DataError, OutputError
-from lunglens.files import only_one, read_record, save_csv, write_json, writing
+from lunglens.files import only_one, read_record, save_csv, write_json, write_record, writing
 from lunglens.film.model_package.package import ModelPackage
 from lunglens.study.config.study import StudyConfig, without_sources
 from lunglens.study.criteria import BY_METADATA, Context, Judge, Verdict, assign_classes, exclusions_of, misspelt
@@ -33,7 +33,6 @@ from lunglens.study.folder import (
     StudyRecord,
     below,
     fingerprint,
-    write_record,
 )
 from lunglens.study.manifest import FIELDS, manifest
 from lunglens.study.prepare import JOURNAL, write_cut

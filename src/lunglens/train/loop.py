@@ -99,11 +99,7 @@ def optimizers(
 
 
 def fit(
-    module: L.LightningModule,
-    train: DataLoader[Any],
-    validation: Dataset[Any],
-    folder: Path,
-    settings: Optimization,
+    module: L.LightningModule, train: DataLoader[Any], validation: Dataset[Any], folder: Path, settings: Optimization
 ) -> None:
     """Train `module` in `folder`, going on from `last.ckpt` there if a run was killed, and load the weights to keep.
 
