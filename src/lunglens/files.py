@@ -62,13 +62,13 @@ def _current_umask() -> int:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write `content` to `path`, whole or not at all."""
-    write_atomically(path, lambda temporary: _write(temporary, content))
+    write_atomically(path, lambda temporary: temporary.write_bytes(content))
 
 
 def write_json(path: Path, content: Any) -> None:
     """Write `content` as indented JSON to `path`, whole or not at all; what could command a terminal is escaped."""
     lines = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False).split("\n")
-    safe = "\n".join(line if line.isprintable() else _escaped(line, _json_escape) for line in lines)
+    safe = "\n".join(_escaped(line, lambda letter: json.dumps(letter)[1:-1]) for line in lines)
     write_bytes(path, f"{safe}\n".encode())
 
 
@@ -213,8 +213,7 @@ def readable(text: object) -> str:
     These are control characters, line ends among them, marks that turn the direction of writing, and bytes of a file
     name that are no UTF-8 (`\udce9`). A backslash stays itself, so that the function may be applied twice.
     """
-    line = str(text)
-    return line if line.isprintable() else _escaped(line, _python_escape)
+    return _escaped(str(text), lambda letter: letter.encode("unicode_escape").decode())
 
 
 def storable(text: object) -> str:
@@ -228,15 +227,9 @@ def ascii_line(text: str, longest: int | None = None) -> str:
 
 
 def _escaped(text: str, escape: Callable[[str], str]) -> str:
+    if text.isprintable():
+        return text
     return "".join(escape(letter) if unicodedata.category(letter) in _COMMANDS else letter for letter in text)
-
-
-def _python_escape(letter: str) -> str:
-    return letter.encode("unicode_escape").decode()
-
-
-def _json_escape(letter: str) -> str:
-    return json.dumps(letter)[1:-1]
 
 
 def reason_of(error: Exception, file: Path) -> str:
@@ -248,7 +241,3 @@ def sha256_of(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.write_bytes(content)

@@ -1,7 +1,6 @@
 """`lunglens train orientation`: learn which way round a film lies, and how often that is right on films not seen."""
 
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from rich.console import Console
 from rich.progress import track
 from sklearn.model_selection import StratifiedGroupKFold
 
-from lunglens.files import write_bytes, write_json
+from lunglens.files import write_atomically, write_json
 from lunglens.film.gate.upright import mirror_evidence, turn_evidence
 from lunglens.film.model_package.record import OrientationParameters
 from lunglens.film.preprocess import film_square, resize
@@ -113,7 +112,7 @@ def _held_out(
     if not kept.is_file():
         console.print(f"training {kept.stem} on {len(train)} films")
         scores = all_scores(_learn(films.rows(train), seed), films.images[test])
-        write_bytes(kept, _npy(scores))
+        write_atomically(kept, lambda path: np.save(path, scores))
     found: NDArray[np.float32] = np.load(kept)
     return found
 
@@ -154,9 +153,3 @@ def _rates_by_source(films: _Films, scores: NDArray[np.float32], threshold: floa
     return {"all": _rates(scores, threshold)} | {
         name: _rates(scores[films.source == name], threshold) for name in names if len(names) > 1
     }
-
-
-def _npy(array: NDArray[np.float32]) -> bytes:
-    stream = BytesIO()
-    np.save(stream, array)
-    return stream.getvalue()
