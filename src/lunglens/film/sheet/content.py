@@ -10,7 +10,7 @@ from lunglens.film.statements import Line, percent
 
 
 @dataclass(frozen=True)
-class Meaning:
+class _Meaning:
     """What a positive and a negative answer are worth at a prevalence, by one measurement of the model.
 
     films: what it was measured on. n: how many of the positive class, and others.
@@ -40,7 +40,7 @@ class Sheet:
     prevalence: float
     positive: str
     decisions: tuple[str, str]
-    meanings: list[Meaning]
+    meanings: list[_Meaning]
     version: str
 
     def of(self, *kinds: str) -> list[Line]:
@@ -95,9 +95,9 @@ def predictive_values(sensitivity: float, specificity: float, prevalence: float)
     return (true_positive / positive if positive else None), (true_negative / negative if negative else None)
 
 
-def _meaning(row: MeasuredRow, prevalence: float) -> Meaning:
+def _meaning(row: MeasuredRow, prevalence: float) -> _Meaning:
     ppv, npv = predictive_values(row.sensitivity, row.specificity, prevalence)
-    return Meaning(
+    return _Meaning(
         row.films,
         (row.n_positive, row.n_negative),
         _share(row.sensitivity, row.sensitivity_95_ci),
