@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lunglens.errors import DataError, OutputError
 
@@ -24,6 +24,12 @@ _Record = TypeVar("_Record", bound=BaseModel)
 LEFTOVER = re.compile(r"\.partial-[a-z0-9_]{8}(\.[A-Za-z0-9]*)?")  # names of files that a killed process was writing
 # Controls, marks that turn the direction of writing or cannot be seen, halves of pairs, separators of lines.
 _COMMANDS = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+
+
+class Record(BaseModel):
+    """What a JSON file, or a part of one, holds; it is never changed, and keys of a later version are passed over."""
+
+    model_config = ConfigDict(frozen=True)
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -56,13 +62,13 @@ def _current_umask() -> int:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write `content` to `path`, whole or not at all."""
-    write_atomically(path, lambda temporary: _write(temporary, content))
+    write_atomically(path, lambda temporary: temporary.write_bytes(content))
 
 
 def write_json(path: Path, content: Any) -> None:
     """Write `content` as indented JSON to `path`, whole or not at all; what could command a terminal is escaped."""
     lines = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False).split("\n")
-    safe = "\n".join(line if line.isprintable() else _escaped(line, _json_escape) for line in lines)
+    safe = "\n".join(_escaped(line, lambda letter: json.dumps(letter)[1:-1]) for line in lines)
     write_bytes(path, f"{safe}\n".encode())
 
 
@@ -170,6 +176,11 @@ def read_record(path: Path, kind: type[_Record], again: str) -> _Record:
         raise DataError(f"{path}: of another format: {where}: {first['msg']}; {again}") from error
 
 
+def write_record(path: Path, record: Record) -> None:
+    """Write a record as JSON, whole or not at all."""
+    write_json(path, record.model_dump(mode="json"))
+
+
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers_right: bool = False) -> list[str]:
     """A Markdown table, a line each; numbers_right: all columns but the first are set to the right.
 
@@ -202,8 +213,7 @@ def readable(text: object) -> str:
     These are control characters, line ends among them, marks that turn the direction of writing, and bytes of a file
     name that are no UTF-8 (`\udce9`). A backslash stays itself, so that the function may be applied twice.
     """
-    line = str(text)
-    return line if line.isprintable() else _escaped(line, _python_escape)
+    return _escaped(str(text), lambda letter: letter.encode("unicode_escape").decode())
 
 
 def storable(text: object) -> str:
@@ -217,15 +227,9 @@ def ascii_line(text: str, longest: int | None = None) -> str:
 
 
 def _escaped(text: str, escape: Callable[[str], str]) -> str:
+    if text.isprintable():
+        return text
     return "".join(escape(letter) if unicodedata.category(letter) in _COMMANDS else letter for letter in text)
-
-
-def _python_escape(letter: str) -> str:
-    return letter.encode("unicode_escape").decode()
-
-
-def _json_escape(letter: str) -> str:
-    return json.dumps(letter)[1:-1]
 
 
 def reason_of(error: Exception, file: Path) -> str:
@@ -237,7 +241,3 @@ def sha256_of(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.write_bytes(content)

@@ -4,7 +4,8 @@ from fractions import Fraction
 
 import pytest
 
-from lunglens.evaluate.printed_tables import (
+from lunglens.evaluate.printed_tables_report import paper_inconsistencies, paper_report
+from tests.support.printed_tables import (
     AVERAGES,
     FOLD_10_MATRIX,
     TABLE_6,
@@ -19,8 +20,8 @@ from lunglens.evaluate.printed_tables import (
     percent,
     pooled,
     reconstructed,
+    table,
 )
-from lunglens.evaluate.printed_tables_report import paper_inconsistencies, paper_report
 
 
 def test_fold_10_s_specificity_by_definition_is_one_and_its_printed_figure_the_npv() -> None:
@@ -177,5 +178,14 @@ def test_inconsistencies_name_their_place_and_are_in_the_report() -> None:
     assert "50/52" in found[2].finding
     assert "99.268" in found[3].finding
     assert "86/91, 87.6 to 98.2 %" in found[6].finding
-    assert "| Table 6, fold 10 | 97.80 / 95.12 / 96.15 | 39 | 2 | 50 | 0 |" in report
-    assert "accuracy 99.34 %, sensitivity 98.54 %, specificity 100.00 %" in report
+    total = pooled([fit.matrix for fit in reconstructed(TABLE_6)])
+    counts = "TP {0.tp}, FN {0.fn}, TN {0.tn}, FP {0.fp}"
+    shares = {name: percent(value) for name, value in total.measures().items() if value is not None}
+    assert f"Over all ten folds: {counts.format(total)}." in report
+    assert "accuracy {accuracy} %, sensitivity {sensitivity} %, specificity {specificity} %;".format(**shares) in report
+    assert f"PPV {shares['PPV']} %, NPV {shares['NPV']} %." in report
+    assert f"({counts.format(FOLD_10_MATRIX)})" in report
+    for tabled in (TABLE_6, list(TABLE_7.values())):
+        assert f"\n\n{table(tabled)}\n\n" in report
+    for row in AVERAGES:
+        assert f"| {row.place} | {row.figures} |" in report

@@ -34,7 +34,7 @@ def reasons(kind: str, table: pd.DataFrame, context: Context = CONTEXT, **settin
     study = {"name": "t", "classes": [{"name": "c", "sources": ["s"], "labels": ["x"]}]}
     config = StudyConfig.model_validate(study | {"criteria": [{"kind": kind, **settings}]})
     verdict = BY_METADATA[criterion_kind(kind)](table, config.criteria[0], context)
-    return list(verdict.reasons), int(verdict.unknown_kept.sum())
+    return list(verdict.reasons), 0 if verdict.unknown_kept is None else int(verdict.unknown_kept.sum())
 
 
 def test_modality_and_view_drop_what_is_not_allowed_and_what_is_unknown() -> None:

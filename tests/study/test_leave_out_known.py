@@ -13,9 +13,9 @@ from rich.console import Console
 from lunglens.errors import DataError, OutputError
 from lunglens.film.preprocess import resize
 from lunglens.study.config import load_config
+from lunglens.study.criteria_of_pixels import by_apart
 from lunglens.study.folder import Study, load_study
 from lunglens.study.folds import FoldSettings, write_folds
-from lunglens.study.leave_out_known import by_apart
 from lunglens.train.crossval.classifier import crossval_classifier
 from tests.support.phantom import save_png
 from tests.support.runs import run_here

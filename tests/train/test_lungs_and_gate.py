@@ -17,11 +17,10 @@ from lunglens.film.orientation import ALL_ORIENTATIONS
 from lunglens.film.preprocess import film_square
 from lunglens.study.config import load_config
 from lunglens.study.config.study import OwnSource
-from lunglens.train.gate.orientation_run import learn_orientation
+from lunglens.train.gate.orientation import learn_orientation
 from lunglens.train.gate.orientation_whole import measure_orientation
 from lunglens.train.gate.run import learn_gate, measure_gate
-from lunglens.train.lungs.covid_masks import measure_covid_lungs
-from lunglens.train.lungs.held_out import fit_lungs
+from lunglens.train.lungs.held_out import fit_lungs, measure_covid_lungs
 from lunglens.train.lungs.training import masked_films
 from lunglens.train.networks.unet import UNet
 from tests.support.phantom import chest
@@ -116,7 +115,7 @@ def test_lung_package_computes_what_the_trained_unet_computes(lungs_run: Path) -
 def orientation_run(phantom_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "orientation"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lunglens.train.gate.orientation_fit.STEPS", 25)
+        patch.setattr("lunglens.train.gate.orientation.STEPS", 25)
         learn_orientation(phantom_root, out, without="montgomery", console=CONSOLE)
     return out
 
@@ -148,7 +147,7 @@ def test_a_killed_orientation_run_goes_on(
     assert [path.stem for path in rounds] == ["fold-1", "fold-2", "fold-3", "without-montgomery"]
     before = [path.stat().st_mtime_ns for path in rounds]
     rounds[1].unlink()
-    monkeypatch.setattr("lunglens.train.gate.orientation_fit.STEPS", 2)
+    monkeypatch.setattr("lunglens.train.gate.orientation.STEPS", 2)
     learn_orientation(phantom_root, orientation_run, without="montgomery", console=CONSOLE)
     after = [path.stat().st_mtime_ns for path in rounds]
     assert [new == old for new, old in zip(after, before, strict=True)] == [True, False, True, True]

@@ -113,7 +113,7 @@ def train_orientation(
     without: Annotated[str, typer.Option(help="Source left out for the rate on a hospital not seen.")] = "hannover",
 ) -> None:
     """Learn which way round a film lies: turned by 90, 180 or 270 degrees, mirrored."""
-    from lunglens.train.gate.orientation_run import learn_orientation
+    from lunglens.train.gate.orientation import learn_orientation
 
     learn_orientation(data, out, without, console())
 
@@ -122,7 +122,7 @@ def train_orientation(
 def evaluate_covid_lungs(data: Data, out: Out, lungs: Lungs = None) -> None:
     """Hold predicted lungs against the COVID masks (which include the heart), before and after post-processing."""
     from lunglens.film.model_package.package import shipped_models
-    from lunglens.train.lungs.covid_masks import measure_covid_lungs
+    from lunglens.train.lungs.held_out import measure_covid_lungs
 
     measure_covid_lungs(data, lungs or shipped_models() / "lungs", out, console())
 

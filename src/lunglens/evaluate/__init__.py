@@ -7,23 +7,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lunglens.evaluate.classification import measures, metrics_of
-    from lunglens.evaluate.confounding import audit_confounding
-    from lunglens.evaluate.intervals import bootstrap
-    from lunglens.evaluate.operating_point import chosen_threshold, operating_points
-    from lunglens.evaluate.predictions import read_predictions
-    from lunglens.evaluate.surface_distance import agreement
-
-__all__ = [
-    "agreement",
-    "audit_confounding",
-    "bootstrap",
-    "chosen_threshold",
-    "measures",
-    "metrics_of",
-    "operating_points",
-    "read_predictions",
-]
+    from lunglens.evaluate.classification import measures as measures
+    from lunglens.evaluate.classification import metrics_of as metrics_of
+    from lunglens.evaluate.confounding import audit_confounding as audit_confounding
+    from lunglens.evaluate.intervals import bootstrap as bootstrap
+    from lunglens.evaluate.operating_point import chosen_threshold as chosen_threshold
+    from lunglens.evaluate.operating_point import operating_points as operating_points
+    from lunglens.evaluate.predictions import read_predictions as read_predictions
+    from lunglens.evaluate.surface_distance import agreement as agreement
 
 _HOMES = {
     "agreement": "surface_distance",
@@ -35,6 +26,7 @@ _HOMES = {
     "operating_points": "operating_point",
     "read_predictions": "predictions",
 }
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

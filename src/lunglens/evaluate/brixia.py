@@ -98,9 +98,8 @@ def zone_agreement(
     highest = scores == scores.max(axis=1, keepdims=True)
     hottest = np.take_along_axis(highest, heat.argmax(axis=1)[:, None], axis=1)[:, 0].astype(float)
     own = np.array([rank_correlation(*pair) for pair in zip(heat, scores, strict=True)], np.float64)
-    fixed = _of_others(
-        heat / heat.sum(axis=1, keepdims=True), scores, groups
-    )  # so that no strong film outweighs others
+    # Shares of heat, so that no strong film outweighs others.
+    fixed = _of_others(heat / heat.sum(axis=1, keepdims=True), scores, groups)
     usual = _of_others(scores, scores, groups)
     chance = highest.mean(axis=1)
     per_film = {

@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
-
+from lunglens import files
 from lunglens.errors import DataError
 from lunglens.files import read_json, read_record
 
@@ -13,10 +12,8 @@ FINISH = "finish the run with crossval"
 Interval = list[float] | None  # 95 %, both ends
 
 
-class Record(BaseModel):
-    """A part of such a file; what is in it is never changed, and what it does not know it does not take."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Record(files.Record, extra="forbid"):
+    """A part of such a file; what it does not know it does not take."""
 
     def to_json(self) -> dict[str, Any]:
         """As it is written: keys that were not given are left out."""

@@ -37,13 +37,8 @@ def read_lung_predictions(path: Path) -> pd.DataFrame:
         raise DataError(f"{path}: {error}; make it again with crossval") from error
     missing = {*texts[:4], *MEASURES} - set(table)
     if missing or table.empty or table[[*_OVERLAPS, "hd95_px", "assd_px"]].isna().any(axis=None):
-        what = (
-            f"column {min(missing)} is missing"
-            if missing
-            else "it has no row"
-            if table.empty
-            else "numbers are missing"
-        )
+        lack = "it has no row" if table.empty else "numbers are missing"
+        what = f"column {min(missing)} is missing" if missing else lack
         raise DataError(f"{path}: {what}; make it again with crossval")
     return table
 
@@ -124,24 +119,13 @@ def summary_by_group(values: Floats, groups: NDArray[Any], seed: int = 0) -> dic
 
 
 def _summary(values: Floats) -> dict[str, Any]:
+    names = ("mean", "sd", "minimum", "percentile_5", "median", "percentile_95", "maximum")
     if not len(values):
-        return {
-            "n": 0,
-            **dict.fromkeys(["mean", "sd", "minimum", "percentile_5", "median", "percentile_95", "maximum"]),
-        }
-    low, median, high = np.percentile(values, [5, 50, 95])
-    found = {
-        "mean": values.mean(),
-        "sd": values.std(ddof=1) if len(values) > 1 else None,
-        "minimum": values.min(),
-        "percentile_5": low,
-        "median": median,
-        "percentile_95": high,
-        "maximum": values.max(),
-    }
-    return {"n": len(values)} | {
-        name: None if value is None else round(float(value), DIGITS) for name, value in found.items()
-    }
+        return {"n": 0, **dict.fromkeys(names)}
+    sd = values.std(ddof=1) if len(values) > 1 else None
+    found = (values.mean(), sd, values.min(), *np.percentile(values, [5, 50, 95]), values.max())
+    rounded = (None if value is None else round(float(value), DIGITS) for value in found)
+    return {"n": len(values), **dict(zip(names, rounded, strict=True))}
 
 
 def _interval(values: Floats, groups: Any, seed: int) -> list[float] | None:

@@ -6,10 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from lunglens.errors import OutputError
-from lunglens.files import write_json
+from lunglens.files import Record, write_json
 
 RESULT = "result.json"
 PROCESS_LOCK = ".process.lock"
@@ -54,13 +52,11 @@ class JobResult:
     error: str | None = None
 
 
-class Status(BaseModel):
+class Status(Record):
     """`status.json`: the last attempt, and what it has come to.
 
     Times are UTC in ISO 8601. A job whose runner was killed says "running" until the runner is started again.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     state: Literal["waiting", "running", "done", "failed"] = "waiting"
     attempt: int = 0

@@ -16,14 +16,12 @@ from rich.console import Console
 from rich.progress import track
 
 from lunglens.errors import DataError, OutputError
-from lunglens.files import only_one, read_record, save_csv, write_json, writing
+from lunglens.files import only_one, read_record, save_csv, write_json, write_record, writing
 from lunglens.film.model_package.package import ModelPackage
 from lunglens.study.config.study import StudyConfig, without_sources
 from lunglens.study.criteria import BY_METADATA, Context, Judge, Verdict, assign_classes, exclusions_of, misspelt
-from lunglens.study.criterion_duplicates import by_copies
-from lunglens.study.criterion_lungs import by_lungs
-from lunglens.study.empty import empty_classes
-from lunglens.study.flow import Flow
+from lunglens.study.criteria_of_pixels import by_apart, by_copies, by_lungs
+from lunglens.study.flow import Flow, empty_classes
 from lunglens.study.folder import (
     AGAIN,
     COLUMNS,
@@ -35,9 +33,7 @@ from lunglens.study.folder import (
     StudyRecord,
     below,
     fingerprint,
-    write_record,
 )
-from lunglens.study.leave_out_known import by_apart
 from lunglens.study.manifest import FIELDS, manifest
 from lunglens.study.prepare import JOURNAL, write_cut
 from lunglens.study.sources import SOURCES, Problems, read_sources
@@ -149,8 +145,7 @@ def _read(order: Order, console: Console) -> Flow:
 
 def _judge(flow: Flow, order: Order, context: Context) -> None:
     """Put the films to one criterion after the other."""
-    keeps_all = pd.Series("", index=flow.films.index)
-    read = Verdict(keeps_all, keeps_all != "", f"read from {len(order.config.source_names)} sources")
+    read = Verdict(pd.Series("", index=flow.films.index), f"read from {len(order.config.source_names)} sources")
     _say(flow, flow.apply("read", read), context.console)
     for criterion in order.config.steps:
         films = flow.left[flow.left["source"].isin(criterion.sources)] if criterion.sources else flow.left

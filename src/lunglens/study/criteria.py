@@ -53,13 +53,14 @@ class Context:
 class Verdict:
     """Of one criterion: why each film is dropped ("" keeps it), and which films are kept although it cannot tell.
 
-    ties: whether dropped films still tie others to their patient, as copies and films without lungs do. learned:
-    columns of the films that the criterion has found out. tables: file name -> table for the study folder.
+    unknown_kept: None where it can always tell. ties: whether dropped films still tie others to their patient, as
+    copies and films without lungs do. learned: columns of the films that the criterion has found out. tables: file
+    name -> table for the study folder.
     """
 
     reasons: pd.Series
-    unknown_kept: pd.Series
     words: str
+    unknown_kept: pd.Series | None = None
     ties: bool = False
     learned: pd.DataFrame | None = None
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
@@ -122,16 +123,14 @@ def _by_view(table: pd.DataFrame, criterion: ViewCriterion, _: Context) -> Verdi
 def _by_age(table: pd.DataFrame, criterion: AgeCriterion, _: Context) -> Verdict:
     """Drops films of patients younger than `min_years`."""
     age = table["age_years"].astype(float)
-    unknown = age.isna()
-    reasons = pd.Series("", index=table.index, dtype=object)
-    reasons[age < criterion.min_years] = age.map(lambda years: f"age {years:g}")
-    return _with_unknown(reasons, unknown, criterion.keep_unknown, "age", f"age at least {criterion.min_years:g}")
+    reasons = age.map(lambda years: f"age {years:g}").astype(object).where(age < criterion.min_years, "")
+    return _with_unknown(reasons, age.isna(), criterion.keep_unknown, "age", f"age at least {criterion.min_years:g}")
 
 
 def _by_diagnosis(table: pd.DataFrame, _: DiagnosisCriterion, __: Context) -> Verdict:
     """Drops films of none of the classes."""
     reasons = ("diagnosis " + table["diagnosis"].fillna("not stated")).where(table["class"] == "", "")
-    return Verdict(reasons, _none(table), "diagnosis of one of the classes")
+    return Verdict(reasons, "diagnosis of one of the classes")
 
 
 def _by_equipment(table: pd.DataFrame, criterion: EquipmentCriterion, _: Context) -> Verdict:
@@ -147,20 +146,19 @@ def _by_exclusion_list(table: pd.DataFrame, _: ExclusionCriterion, context: Cont
     reason_of = context.exclusions
     name = table["image"].map(lambda image: Path(image).name)
     reasons = table["image"].map(reason_of).fillna(name.map(reason_of)).fillna("")
-    return Verdict(reasons.astype(object), _none(table), f"not on the exclusion list ({len(reason_of)} entries)")
+    return Verdict(reasons.astype(object), f"not on the exclusion list ({len(reason_of)} entries)")
 
 
 def _by_unfit(table: pd.DataFrame, _: UnfitCriterion, __: Context) -> Verdict:
     """Drops films of which upstream or the index says why they are not fit."""
-    reasons = table["exclude"].fillna("").astype(object)
-    return Verdict(reasons, _none(table), "nothing speaks against the label")
+    return Verdict(table["exclude"].fillna("").astype(object), "nothing speaks against the label")
 
 
 def _by_sample(table: pd.DataFrame, criterion: SampleCriterion, context: Context) -> Verdict:
     """Keeps a random choice of each source."""
     kept = _draw(table, table["source"], lambda _: criterion.images, context.seed)
     reasons = pd.Series("not drawn", index=table.index, dtype=object).where(~kept, "")
-    return Verdict(reasons, _none(table), f"random choice of {criterion.images} films a source (seed {context.seed})")
+    return Verdict(reasons, f"random choice of {criterion.images} films a source (seed {context.seed})")
 
 
 def _by_cap(table: pd.DataFrame, criterion: CapCriterion, context: Context) -> Verdict:
@@ -168,7 +166,7 @@ def _by_cap(table: pd.DataFrame, criterion: CapCriterion, context: Context) -> V
     kept = _draw(table, table["class"], lambda name: criterion.most.get(name, len(table)), context.seed)
     reasons = pd.Series("over the class's limit", index=table.index, dtype=object).where(~kept, "")
     limits = ", ".join(f"{most} {name}" for name, most in criterion.most.items())
-    return Verdict(reasons, _none(table), f"at most {limits}, drawn at random (seed {context.seed})", ties=True)
+    return Verdict(reasons, f"at most {limits}, drawn at random (seed {context.seed})", ties=True)
 
 
 Judge = Callable[[pd.DataFrame, Any, Context], Verdict]
@@ -221,12 +219,7 @@ def _among(values: pd.Series, allowed: tuple[str, ...], keep_unknown: bool, what
 def _with_unknown(reasons: pd.Series, unknown: pd.Series, keep: bool, what: str, words: str) -> Verdict:
     if not keep:
         reasons[unknown] = f"{what} unknown"
-    kept = unknown if keep else pd.Series(False, index=reasons.index)
-    return Verdict(reasons, kept, f"{words}{', unknown is kept' if keep else ''}")
-
-
-def _none(table: pd.DataFrame) -> pd.Series:
-    return pd.Series(False, index=table.index)
+    return Verdict(reasons, words + (", unknown is kept" if keep else ""), unknown if keep else None)
 
 
 def _draw(table: pd.DataFrame, strata: pd.Series, most: Callable[[str], int], seed: int) -> pd.Series:

@@ -1,16 +1,18 @@
 """The films on their way through the criteria: who is left, who went at which step and why, the count of every step."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
 
 from lunglens.study.config.study import StudyConfig
-from lunglens.study.criteria import Verdict
+from lunglens.study.criteria import Verdict, misspelt
 from lunglens.study.folder import Step
 from lunglens.study.sources.registry import Problems
 
 NO_CLASS = "none of the classes"
+_MOST_NAMES = 8  # of the diagnoses and labels of a source, shown where a class is empty
 
 
 @dataclass
@@ -60,7 +62,7 @@ class Flow:
         self.tables |= verdict.tables
         self.problems.extend(verdict.problems)
         words = verdict.words + (f" ({', '.join(scope)})" if scope else "")
-        unknown = int(verdict.unknown_kept[rows].sum())
+        unknown = 0 if verdict.unknown_kept is None else int(verdict.unknown_kept[rows].sum())
         step = Step(step=name, kind=kind, words=words, kept=self._kept(), dropped=len(gone), unknown_kept=unknown)
         self.steps.append(step)
         return step
@@ -73,3 +75,33 @@ class Flow:
             if of_class or name:
                 kept[name or NO_CLASS] = of_class
         return kept
+
+
+def empty_classes(flow: Flow) -> str | None:
+    """What to tell when a class has no film left: a sentence a matter; None where each class has some.
+
+    Where the films went, the diagnoses and labels that there are, what the class rules want, and near spellings.
+    """
+    empty = [name for name in flow.config.class_names if not (flow.left["class"] == name).any()]
+    if not empty:
+        return None
+    gone = [f"{step.dropped} at {step.step}" for step in flow.steps if step.dropped]
+    lines = [
+        f"no film of class {', '.join(empty)} is left; of {len(flow.films)} films went {', '.join(gone) or 'none'}."
+    ]
+    for source, films in flow.films.groupby("source", sort=True):
+        diagnoses, labels = _counted(films["diagnosis"]), _counted(films["label"])
+        lines.append(f"{source} has diagnoses {diagnoses} and labels {labels}.")
+    return " ".join(
+        [*lines, f"The class rules want {_wanted(flow.config)}.", *misspelt(flow.films, flow.config.classes)]
+    )
+
+
+def _wanted(config: StudyConfig) -> str:
+    return "; ".join(f"{rule.name}: {', '.join(rule.diagnoses or rule.labels)}" for rule in config.classes)
+
+
+def _counted(cells: "pd.Series[str]") -> str:
+    counts = sorted(Counter(cells.fillna("not stated").map(str)).items(), key=lambda item: (-item[1], item[0]))
+    more = [f"{len(counts) - _MOST_NAMES} more"] if len(counts) > _MOST_NAMES else []
+    return ", ".join([*(f"{name} ({n})" for name, n in counts[:_MOST_NAMES]), *more])

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field, ValidationError
 
 from lunglens.errors import DataError
-from lunglens.files import read_json, read_record, sha256_of, write_json
+from lunglens.files import Record, read_json, read_record, sha256_of
 from lunglens.study.config.study import StudyConfig, criterion_kind
 
 FORMAT = 2
@@ -24,12 +24,6 @@ COLUMNS += ["diagnosis", "uncertain", "equipment", "case_url", "original_width_p
 COLUMNS += ["licence", "citation", *MEASURED, "film", "mask", "cut"]
 TEXTS = ["image_id", "class", "source", "path", "patient_id", "group_id", "view", "diagnosis", "finding", "case_url"]
 AGAIN = "make it again with curate"
-
-
-class Record(BaseModel):
-    """A JSON file of a study; keys that a later version adds are passed over."""
-
-    model_config = ConfigDict(frozen=True)
 
 
 class StudyRecord(Record):
@@ -49,7 +43,7 @@ class StudyRecord(Record):
     without: tuple[str, ...] = ()
     apart_from: tuple[str, ...] = ()
     seed: int = 0
-    versions: dict[str, str] = {}
+    versions: dict[str, str] = Field(default_factory=dict)
 
 
 class Begun(Record):
@@ -106,11 +100,6 @@ class Study:
     def classes(self) -> list[str]:
         """Class names in the order of the configuration; of two, the first is the positive one."""
         return list(self.record.classes)
-
-
-def write_record(path: Path, record: Record) -> None:
-    """A record as a JSON file, whole or not at all."""
-    write_json(path, record.model_dump(mode="json"))
 
 
 def load_study(folder: Path) -> Study:

@@ -14,8 +14,8 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from lunglens.errors import DataError
 from lunglens.evaluate.predictions import EXTERNAL, UNUSED
-from lunglens.files import save_csv
-from lunglens.study.folder import Record, Study, write_record
+from lunglens.files import Record, save_csv, write_record
+from lunglens.study.folder import Study
 
 FORMAT = 2
 VALIDATION_SHARE = 0.1

@@ -7,17 +7,7 @@ from typing import Literal
 
 from lunglens.errors import ConfigurationError
 from lunglens.film.reading.kinds import HEAD_BYTES, looks_like_dicom
-from lunglens.study.config.study import (
-    ClassRule,
-    Criterion,
-    DiagnosisCriterion,
-    DuplicatesCriterion,
-    ExclusionCriterion,
-    LungsCriterion,
-    OwnSource,
-    StudyConfig,
-    ViewCriterion,
-)
+from lunglens.study.config.study import OwnSource, StudyConfig
 from lunglens.study.sources.own import own_reader
 from lunglens.study.sources.table import files_below
 
@@ -53,16 +43,17 @@ def study_of_folder(folder: Path) -> StudyConfig:
             f"{folder}: its films have {len(names)} {by} ({shown}), a study of a folder needs 2 to {MOST_CLASSES}; "
             "put each class in a folder of its own, or write a configuration (lunglens config show tuberculosis)"
         )
-    rules = [ClassRule.model_validate({"name": name, "sources": (folder.name,), by: (name,)}) for name in names]
-    struck_out = [ExclusionCriterion(kind="exclusion-list", file=EXCLUDED)] if (folder / EXCLUDED).exists() else []
-    criteria: tuple[Criterion, ...] = (
-        ViewCriterion(kind="view", keep_unknown=True),
-        DiagnosisCriterion(kind="diagnosis"),
+    rules = [{"name": name, "sources": (folder.name,), by: (name,)} for name in names]
+    struck_out = [{"kind": "exclusion-list", "file": EXCLUDED}] if (folder / EXCLUDED).exists() else []
+    criteria = [
+        {"kind": "view", "keep_unknown": True},
+        {"kind": "diagnosis"},
         *struck_out,
-        DuplicatesCriterion(kind="duplicates", drop=True),
-        LungsCriterion(kind="lungs", min_area_px=MIN_LUNGS_PX),
-    )
-    return StudyConfig(name=folder.name, own=(source,), classes=tuple(rules), criteria=criteria)
+        {"kind": "duplicates", "drop": True},
+        {"kind": "lungs", "min_area_px": MIN_LUNGS_PX},
+    ]
+    study = {"name": folder.name, "own": (source,), "classes": rules, "criteria": criteria}
+    return StudyConfig.model_validate(study)
 
 
 def _kind(folder: Path, table: str) -> Literal["class-folders", "table", "dicom-folder"]:

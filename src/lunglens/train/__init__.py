@@ -11,26 +11,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lunglens.train.crossval.classifier import crossval_classifier
-    from lunglens.train.dataset import StudyDataset
-    from lunglens.train.fit import fit_classifier
-    from lunglens.train.losses import soft_dice, soft_dice_loss
-    from lunglens.train.measure import measure_package
-    from lunglens.train.networks.classifier import Classifier
-    from lunglens.train.networks.unet import UNet
-    from lunglens.train.package_of_run import export_run
-
-__all__ = [
-    "Classifier",
-    "StudyDataset",
-    "UNet",
-    "crossval_classifier",
-    "export_run",
-    "fit_classifier",
-    "measure_package",
-    "soft_dice",
-    "soft_dice_loss",
-]
+    from lunglens.train.crossval.classifier import crossval_classifier as crossval_classifier
+    from lunglens.train.dataset import StudyDataset as StudyDataset
+    from lunglens.train.fit import fit_classifier as fit_classifier
+    from lunglens.train.losses import soft_dice as soft_dice
+    from lunglens.train.losses import soft_dice_loss as soft_dice_loss
+    from lunglens.train.measure import measure_package as measure_package
+    from lunglens.train.networks.classifier import Classifier as Classifier
+    from lunglens.train.networks.unet import UNet as UNet
+    from lunglens.train.package_of_run import export_run as export_run
 
 _HOMES = {
     "Classifier": "networks.classifier",
@@ -43,6 +32,7 @@ _HOMES = {
     "soft_dice": "losses",
     "soft_dice_loss": "losses",
 }
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

@@ -99,11 +99,7 @@ def optimizers(
 
 
 def fit(
-    module: L.LightningModule,
-    train: DataLoader[Any],
-    validation: Dataset[Any],
-    folder: Path,
-    settings: Optimization,
+    module: L.LightningModule, train: DataLoader[Any], validation: Dataset[Any], folder: Path, settings: Optimization
 ) -> None:
     """Train `module` in `folder`, going on from `last.ckpt` there if a run was killed, and load the weights to keep.
 
@@ -114,30 +110,8 @@ def fit(
     """
     if len(train) == 0:
         raise DataError(f"{folder}: fewer films to train on than a batch of {settings.batch_size}: lower batch_size")
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # it advertises
-    checkpoints = folder / "checkpoints"
-    starts = len(list((folder / "log").glob("start-*")))
-    # Two savers: lightning's save_last copies the best epoch, not the last.
-    best = ModelCheckpoint(checkpoints, filename="best", monitor="validation_loss", enable_version_counter=False)
-    # At the epoch's end, not after validation: else a resumed run repeats validation and steps out of line.
-    last = ModelCheckpoint(
-        checkpoints, filename="last", monitor=None, enable_version_counter=False, save_on_train_epoch_end=True
-    )
-    callbacks: list[Callback] = [_SeedEachStep(settings.seed), best, last, RichProgressBar()]
-    if settings.weight_average is not None:
-        callbacks.append(EMAWeightAveraging(decay=settings.weight_average, update_every_n_steps=5))
-    trainer = L.Trainer(
-        max_epochs=settings.epochs,
-        devices=1,  # a fold is one process; several run beside each other
-        precision=fastest()[0] if settings.precision == "auto" else settings.precision,
-        logger=loggers(folder, f"start-{starts}"),
-        callbacks=callbacks,
-        default_root_dir=folder,
-        log_every_n_steps=10,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-    )
-    resume = checkpoints / "last.ckpt"
+    trainer = _trainer(folder, settings)
+    resume = folder / "checkpoints" / "last.ckpt"
     if resume.exists():
         _checkpoint_of(resume, mmap=True)
     with warnings.catch_warnings():
@@ -150,6 +124,32 @@ def fit(
             weights_only=True,
         )
     load_kept(module, folder, settings)
+
+
+def _trainer(folder: Path, settings: Optimization) -> L.Trainer:
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # it advertises
+    checkpoints = folder / "checkpoints"
+    start = f"start-{len(list((folder / 'log').glob('start-*')))}"
+    # Two savers: lightning's save_last copies the best epoch, not the last.
+    best = ModelCheckpoint(checkpoints, filename="best", monitor="validation_loss", enable_version_counter=False)
+    # At the epoch's end, not after validation: else a resumed run repeats validation and steps out of line.
+    last = ModelCheckpoint(
+        checkpoints, filename="last", monitor=None, enable_version_counter=False, save_on_train_epoch_end=True
+    )
+    callbacks: list[Callback] = [_SeedEachStep(settings.seed), best, last, RichProgressBar()]
+    if settings.weight_average is not None:
+        callbacks.append(EMAWeightAveraging(decay=settings.weight_average, update_every_n_steps=5))
+    return L.Trainer(
+        max_epochs=settings.epochs,
+        devices=1,  # a fold is one process; several run beside each other
+        precision=fastest()[0] if settings.precision == "auto" else settings.precision,
+        logger=loggers(folder, start),
+        callbacks=callbacks,
+        default_root_dir=folder,
+        log_every_n_steps=10,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
 
 
 def loggers(folder: Path, start: str) -> list[Logger]:

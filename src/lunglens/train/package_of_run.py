@@ -75,7 +75,8 @@ def export_run(run: Path, folder: Path, *, fold: str | None = None, ensemble: bo
     exported = _read(run, fold, ensemble)
     about, classes = exported.run, exported.run.classes
     config = ClassifierConfig.of_run(about.config)
-    members = [_member(run, name, config, classes) for name in exported.folds]
+    folds = [run / "folds" / name for name in exported.folds]
+    members = [load_trained(config, fold, outputs_of(classes)).classifier for fold in folds]
     files = _save_weights(members, folder)
     threshold = chosen_threshold(cross_validated(exported.predictions), classes) if len(classes) == 2 else None
     answer = AnswerSettings(
@@ -123,10 +124,6 @@ def _read(run: Path, fold: str | None, ensemble: bool) -> _Exported:
     if fold is None:
         return _Exported(about, folds, films, sources, read_predictions(run / PREDICTIONS, about.classes))
     return _Exported(about, [fold], films, sources, gather(run, [fold]))
-
-
-def _member(run: Path, fold: str, config: ClassifierConfig, classes: list[str]) -> Classifier:
-    return load_trained(config, run / "folds" / fold, outputs_of(classes)).classifier
 
 
 def _save_weights(members: list[Classifier], folder: Path) -> list[str]:

@@ -47,9 +47,9 @@ def write_views(study: Study, image_ids: Sequence[str], view: View, out: Path) -
 
 def view_of(film_path: Path, mask_path: Path, view: View) -> tuple[Floats, Mask]:
     """The classifier's picture (S, S), 0..1, of a study's film, and its lung mask."""
-    film = _read(film_path).astype(np.float32) / np.float32(255)
+    film = read_gray(film_path).astype(np.float32) / np.float32(255)
     film = np.rint(resize(film, view.film_size, view.film_size) * 255) / np.float32(255)
-    mask = resize_mask(_read(mask_path) > 0, view.film_size, view.film_size)
+    mask = resize_mask(read_gray(mask_path) > 0, view.film_size, view.film_size)
     image, shown, _ = classifier_view(film.astype(np.float32), mask, view)
     return image, shown
 
@@ -63,6 +63,7 @@ def _memory_map(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     return np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
 
 
-def _read(path: Path) -> NDArray[np.uint8]:
+def read_gray(path: Path) -> NDArray[np.uint8]:
+    """A study's film or mask, (H, W)."""
     with Image.open(path) as image:
         return np.asarray(image, np.uint8)

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from lunglens.evaluate.figures.style import BLUE, INK, MUTED, ORANGE, RULE, WIDTH_IN, percent, short, spread
 from lunglens.evaluate.run_record import ClassifierMetrics, Measures
@@ -21,7 +22,7 @@ SHOWN = {
     "auroc": "AUROC",
     "auprc": "AUPRC",
 }
-_SHADES = LinearSegmentedColormap.from_list("white to blue", ["#ffffff", BLUE])
+SHADES = LinearSegmentedColormap.from_list("white to blue", ["#ffffff", BLUE])
 
 
 def best_and_worst(folds: dict[str, Measures]) -> tuple[str, str]:
@@ -132,16 +133,22 @@ def gap_figure(metrics: ClassifierMetrics) -> Figure | None:
     return figure
 
 
-def _matrix(axes: Axes, counts: Any, classes: Sequence[str], *, labelled: bool) -> None:
+def write_counts(axes: Axes, counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Write the counts of a confusion matrix and their shares of the true class into its cells; the shares."""
     totals = counts.sum(axis=1, keepdims=True)
-    shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
-    edges = np.arange(len(counts) + 1) - 0.5
-    axes.pcolormesh(edges, edges, shares, cmap=_SHADES, vmin=0, vmax=1)  # vectors, where imshow would be a picture
-    axes.set(aspect="equal", ylim=(edges[-1], edges[0]))
-    for row, column in np.ndindex(*counts.shape):
+    shares: NDArray[np.float64] = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
+    for (row, column), count in np.ndenumerate(counts):
         ink = "white" if shares[row, column] > 0.5 else INK
-        text = f"{counts[row, column]}\n{100 * shares[row, column]:.1f} %"
+        text = f"{count}\n{100 * shares[row, column]:.1f} %"
         axes.text(column, row, text, ha="center", va="center", color=ink, fontsize=8)
+    return shares
+
+
+def _matrix(axes: Axes, counts: Any, classes: Sequence[str], *, labelled: bool) -> None:
+    shares = write_counts(axes, counts)
+    edges = np.arange(len(counts) + 1) - 0.5
+    axes.pcolormesh(edges, edges, shares, cmap=SHADES, vmin=0, vmax=1)  # vectors, where imshow would be a picture
+    axes.set(aspect="equal", ylim=(edges[-1], edges[0]))
     names = [short(name, 14) for name in classes]
     axes.set_xticks(range(len(names)), names, fontsize=8)
     axes.set_yticks(range(len(names)), names if labelled else [""] * len(names), fontsize=8, rotation=90, va="center")

@@ -4,16 +4,15 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from lunglens.evaluate.figures.style import BLUE, INK, RULE, WIDTH_IN, short
+from lunglens.evaluate.figures.classifier import SHADES, write_counts
+from lunglens.evaluate.figures.style import BLUE, RULE, WIDTH_IN, short
 from lunglens.evaluate.run_record import Measures
 
 _PER_LINE = 4
 _LEAST_SPAN = 2.0  # percentage points across a panel: smaller differences are not to look large
 _MEASURES = {"accuracy": "accuracy", "sensitivity": "sensitivity", "specificity": "specificity", "auroc": "AUROC"}
-_SHADES = LinearSegmentedColormap.from_list("share", ["#ffffff", BLUE])
 
 
 def confusion_figure(models: Mapping[str, Measures]) -> Figure:
@@ -51,17 +50,10 @@ def measures_figure(models: Mapping[str, Measures]) -> Figure:
 
 
 def _matrix(axes: Axes, name: str, measures: Measures) -> None:
-    counts, classes = np.array(measures.confusion), list(measures.classes)
-    totals = counts.sum(axis=1, keepdims=True)
-    shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
-    axes.imshow(shares, vmin=0, vmax=1, cmap=_SHADES)
-    for (row, column), count in np.ndenumerate(counts):
-        ink = "white" if shares[row, column] > 0.5 else INK
-        text = f"{count}\n{100 * shares[row, column]:.1f} %"
-        axes.text(column, row, text, ha="center", va="center", color=ink, fontsize=8)
-    labels = [short(name, 16) for name in classes]
-    axes.set_xticks(range(len(classes)), labels, rotation=30, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(classes)), labels)
+    axes.imshow(write_counts(axes, np.array(measures.confusion)), vmin=0, vmax=1, cmap=SHADES)
+    labels = [short(name, 16) for name in measures.classes]
+    axes.set_xticks(range(len(labels)), labels, rotation=30, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(labels)), labels)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set_title(short(name, 22), fontsize=9)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from sklearn.metrics import precision_recall_curve, roc_curve
 
 from lunglens.evaluate.figures.style import BAND, BLUE, ORANGE, PALE, RULE, WIDTH_IN, short, spread, unit_square
 from lunglens.evaluate.intervals import bootstrap_draws
@@ -41,16 +42,14 @@ def precision_recall_figure(
 
 def roc_points(positive: NDArray[np.bool_], score: Floats) -> _Points:
     """1 - specificity and sensitivity at every threshold, from (0, 0) to (1, 1); both classes must be there."""
-    found, called = _counts(positive, score)
-    false = called - found
-    return np.append(0, false / false[-1]), np.append(0, found / found[-1])
+    x, y, _ = roc_curve(positive, score, drop_intermediate=False)
+    return x, y
 
 
 def precision_recall_points(positive: NDArray[np.bool_], score: Floats) -> _Points:
     """Recall (ascending, from 0) and precision at every threshold; at recall 0 the precision of the first one."""
-    found, called = _counts(positive, score)
-    precision = found / called
-    return np.append(0, found / found[-1]), np.append(precision[0], precision)
+    precision, recall, _ = precision_recall_curve(positive, score)
+    return recall[::-1], np.append(precision[-2], precision[-2::-1])
 
 
 def roc_on_grid(points: _Points) -> Floats:
@@ -151,10 +150,3 @@ def _area(measures: Measures | None, classes: Sequence[str], index: int, kind: s
 
 def _both(positive: NDArray[np.bool_]) -> bool:
     return bool(positive.any() and not positive.all())
-
-
-def _counts(positive: NDArray[np.bool_], score: Floats) -> tuple[Floats, Floats]:
-    """Positives found and films called at each threshold, from the highest; equal scores together."""
-    order = np.argsort(-score, kind="stable")
-    last_of_ties = np.flatnonzero(np.append(np.diff(score[order]) != 0, True))
-    return np.cumsum(positive[order])[last_of_ties].astype(np.float64), (last_of_ties + 1).astype(np.float64)

@@ -8,6 +8,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lunglens.evaluate.run_record import Measures
 from lunglens.files import write_atomically
 
 INK, MUTED, RULE, UNKNOWN_GRAY = "#1c2733", "#5b6875", "#d9dfe6", "#c3cad2"
@@ -61,6 +62,13 @@ def spread(value: float | None, interval: list[float] | None, digits: int = 3) -
     if value is None:
         return "undefined"
     return f"{value:.{digits}f}" + (f" ({interval[0]:.{digits}f} to {interval[1]:.{digits}f})" if interval else "")
+
+
+def percents(found: Measures, measure: str, digits: int = 2) -> str:
+    """A measure and its 95 % interval in percent: "98.53 (96.10 to 99.02)"."""
+    ends = found.interval(measure)
+    between = f" ({percent(ends[0], digits)} to {percent(ends[1], digits)})" if ends else ""
+    return percent(found.value(measure), digits) + between
 
 
 def unit_square(axes: Axes, x: str, y: str) -> None:

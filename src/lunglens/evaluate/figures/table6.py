@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from lunglens.errors import DataError
-from lunglens.evaluate.figures.style import percent
-from lunglens.evaluate.run_record import ClassifierMetrics, MeanOfFolds, Measures, read_classifier_metrics
+from lunglens.evaluate.figures.style import percent, percents
+from lunglens.evaluate.run_record import ClassifierMetrics, MeanOfFolds, read_classifier_metrics
 from lunglens.files import markdown_table, save_csv, write_bytes
 
 _COLUMNS = {
@@ -59,15 +59,10 @@ def as_table(metrics: ClassifierMetrics) -> pd.DataFrame:
     mean, pooled = metrics.mean_of_folds, metrics.pooled
     total = str(pooled.n)
     rows.append({"fold": "mean (SD)", "films": total, **{_COLUMNS[name]: _mean(mean[name]) for name in _COLUMNS}})
-    rows.append({"fold": "pooled", "films": total, **{_COLUMNS[name]: _pooled(pooled, name) for name in _COLUMNS}})
+    rows.append({"fold": "pooled", "films": total, **{_COLUMNS[name]: percents(pooled, name) for name in _COLUMNS}})
     return pd.DataFrame(rows)
 
 
 def _mean(found: MeanOfFolds) -> str:
     sd = "" if found.sd is None else f" ({percent(found.sd)})"
     return percent(found.mean) + sd
-
-
-def _pooled(found: Measures, name: str) -> str:
-    between = found.interval(name)
-    return percent(found.value(name)) + (f" ({percent(between[0])} to {percent(between[1])})" if between else "")

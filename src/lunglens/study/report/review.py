@@ -36,11 +36,7 @@ def write_review(study: Path, console: Console | None = None) -> Path:
     """
     found = read_tables(study)
     films = track(_films(found), "drawing", total=len(found.images), console=console or Console(stderr=True))
-    content = {
-        "fingerprint": found.about["fingerprint"],
-        "reasons": REASONS,
-        "images": list(films),
-    }
+    content = {"fingerprint": found.about["fingerprint"], "reasons": REASONS, "images": list(films)}
     script = files(__package__).joinpath("review.js").read_text(encoding="utf-8")
     style = files(__package__).joinpath("review.css").read_text(encoding="utf-8")
     template = templates(__package__).get_template("review.html.jinja")

@@ -7,11 +7,9 @@ from typing import Any
 import pandas as pd
 
 from lunglens.errors import DataError
-from lunglens.study.folder import load_study, read_steps
+from lunglens.study.folder import AGAIN, MEASURED, load_study, read_steps
 
-_NUMBERS = ["age_years", "original_width_px", "original_height_px", "width_px", "height_px", "bits", "border_px"]
-_NUMBERS += ["lung_px"]
-AGAIN = "make it again with curate"
+_NUMBERS = ["age_years", "original_width_px", "original_height_px", *MEASURED[:-1]]  # the last is a hash
 
 
 @dataclass(frozen=True, eq=False)

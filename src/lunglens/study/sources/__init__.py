@@ -40,11 +40,7 @@ _READERS: dict[str, Reader] = {
     "lung-masks-v7": v7,
     "lung-masks-generalblockchain": general_blockchain,
 }
-_DOWNLOADS = {
-    "nih-chestxray14": nih_download(),
-    "montgomery": montgomery_download(),
-    "shenzhen": shenzhen_download(),
-}
+_DOWNLOADS = {"nih-chestxray14": nih_download(), "montgomery": montgomery_download(), "shenzhen": shenzhen_download()}
 _CATALOGUE = tomllib.loads((Path(__file__).parent / "catalogue.toml").read_text(encoding="utf-8"))
 SOURCES: dict[str, Source] = {
     name: Source(**{"name": name, "read": read, "download": _DOWNLOADS.get(name)} | _CATALOGUE[name])

@@ -13,22 +13,9 @@ from lunglens.study.sources.registry import Problem, Problems, unfit
 from lunglens.study.sources.table import Line, files_below, group, is_film_name, listed, read_table, without_ending
 
 NAME = "chexpert"
-FINDINGS = (
-    "No Finding",
-    "Enlarged Cardiomediastinum",
-    "Cardiomegaly",
-    "Lung Opacity",
-    "Lung Lesion",
-    "Edema",
-    "Consolidation",
-    "Pneumonia",
-    "Atelectasis",
-    "Pneumothorax",
-    "Pleural Effusion",
-    "Pleural Other",
-    "Fracture",
-    "Support Devices",
-)
+FINDINGS = ["No Finding", "Enlarged Cardiomediastinum", "Cardiomegaly", "Lung Opacity", "Lung Lesion", "Edema"]
+FINDINGS += ["Consolidation", "Pneumonia", "Atelectasis", "Pneumothorax", "Pleural Effusion", "Pleural Other"]
+FINDINGS += ["Fracture", "Support Devices"]
 COLUMNS = ["Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *FINDINGS]
 POSITIVE, NEGATIVE, UNCERTAIN = {"1.0", "1"}, {"0.0", "0"}, {"-1.0", "-1"}
 

@@ -26,7 +26,8 @@ def covid_cxnet(folder: Path, problems: Problems) -> Iterator[Row]:
     films = _films(folder, problems)
     table, lines = folder / "metadata.csv", dict[str, Line]()
     if table.is_file():
-        lines = {_key(line["filename"]): line for line, _ in listed(_read(table, problems), "filename", films, _key)}
+        read = listed(read_table(table, COLUMNS, problems), "filename", films, _key)
+        lines = {_key(line["filename"]): line for line, _ in read}
     bare = [path for key, path in films.items() if key not in lines]
     if bare:
         text = f"tells nothing of {len(bare)} of {len(films)} films (patient, age, view), the first is {bare[0].name}"
@@ -96,7 +97,3 @@ def _key(name: str) -> str:
     """A film's number: copies may have added an ending ("364.jfif.jpg")."""
     match = IMAGE_NAME.fullmatch(name.strip().lower())
     return match[1] if match else name.lower()
-
-
-def _read(table: Path, problems: Problems) -> list[Line]:
-    return read_table(table, COLUMNS, problems)

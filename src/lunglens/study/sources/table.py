@@ -12,12 +12,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from lunglens.errors import DataError
 from lunglens.film.reading.facts import FILM_ENDINGS, UNITS_PER_YEAR
 from lunglens.study.sources.registry import Problem, Problems
 from lunglens.study.sources.words import SEXES, UNKNOWN
 
+_Value = TypeVar("_Value")
 END = "end of the table"
 DELIMITERS = ",;\t|"
 
@@ -41,34 +43,22 @@ class Line:
 
     def age(self, column: str) -> float | None:
         """Age in years from a number or one with a unit (058Y, 011M); None and a problem if it is not plausible."""
-        cell = self.text(column)
-        if cell is None:
-            return None
-        years = years_of(cell)
-        if years is None:
-            self.problem(column, f"{cell!r} is not an age; taken as unknown")
-        return years
+        return self._understood(column, years_of, "an age")
 
     def sex(self, column: str) -> str | None:
         """ "F" or "M"; None and a problem for anything else that is not empty."""
-        cell = self.text(column)
-        if cell is None:
-            return None
-        sex = SEXES.get(cell.casefold())
-        if sex is None:
-            self.problem(column, f"{cell!r} is not a sex (F, M, female, male); taken as unknown")
-        return sex
+        return self._understood(column, lambda cell: SEXES.get(cell.casefold()), "a sex (F, M, female, male)")
 
     def number(self, column: str) -> float | None:
         """A finite number; None and a problem for anything else that is not empty."""
+        return self._understood(column, _number, "a number")
+
+    def _understood(self, column: str, read: Callable[[str], _Value | None], what: str) -> _Value | None:
         cell = self.text(column)
-        if cell is None:
-            return None
-        value = _number(cell)
-        if math.isfinite(value):
-            return value
-        self.problem(column, f"{cell!r} is not a number; taken as unknown")
-        return None
+        value = None if cell is None else read(cell)
+        if cell is not None and value is None:
+            self.problem(column, f"{cell!r} is not {what}; taken as unknown")
+        return value
 
     def problem(self, column: str | None, message: str) -> None:
         """Note what is wrong with this line."""
@@ -179,7 +169,8 @@ def group(source: str, patient: str | None) -> str:
 def years_of(text: str) -> float | None:
     """Age in years from a number or one with a unit of `UNITS_PER_YEAR`; None if it is not plausible."""
     unit = text[-1:].upper()
-    years = _number(text[:-1] if unit in UNITS_PER_YEAR else text) / UNITS_PER_YEAR.get(unit, 1.0)
+    number = _number(text[:-1] if unit in UNITS_PER_YEAR else text)
+    years = -1.0 if number is None else number / UNITS_PER_YEAR.get(unit, 1.0)
     return years if 0 <= years <= 120 else None
 
 
@@ -244,8 +235,9 @@ def _difference(line: Line, first: Line, column: str) -> str:
     return f", there with another {', '.join(changed)}; the first is kept" if changed else "; left out"
 
 
-def _number(cell: str) -> float:
+def _number(cell: str) -> float | None:
     try:
-        return float(re.sub(r"^(-?\d+),(\d+)$", r"\1.\2", cell))  # as half of Europe writes it
+        value = float(re.sub(r"^(-?\d+),(\d+)$", r"\1.\2", cell))  # as half of Europe writes it
     except ValueError:
-        return math.nan
+        return None
+    return value if math.isfinite(value) else None

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
@@ -42,6 +41,7 @@ from lunglens.train.crossval.oof_heatmaps import (
     randomised,
     read_heat_run,
 )
+from lunglens.train.views import read_gray
 
 FORMAT = 1
 SIDES = ("uncut", "cut")
@@ -107,7 +107,7 @@ def _lungs(study: Study, run: HeatRun) -> dict[str, Mask]:
     """image_id -> processed lung mask of the whole film, at the size of the run's squashed film."""
     size = run.config.view.film_size
     paths = study.table.set_index("image_id").loc[run.table["image_id"], "mask"]
-    return {str(name): resize_mask(_read(study.folder / path) > 0, size, size) for name, path in paths.items()}
+    return {str(name): resize_mask(read_gray(study.folder / path) > 0, size, size) for name, path in paths.items()}
 
 
 def _measured(runs: dict[str, HeatRun], maps: dict[str, Maps], lungs: Mapping[str, Mask]) -> pd.DataFrame:
@@ -176,7 +176,7 @@ def _brixia(study: Study, table: pd.DataFrame, maps: Maps, annotations: Path, se
     for at, name in enumerate(table["image_id"]):
         if stems[name] not in by_stem:
             continue
-        zones = brixia_zones(_read(study.folder / masks[name]) > 0)
+        zones = brixia_zones(read_gray(study.folder / masks[name]) > 0)
         if zones is None:
             without_zones += 1
         else:
@@ -199,7 +199,7 @@ def _cases(
         rows = table[table["class"] == name]
         for row in rows.sample(min(settings.cases, len(rows)), random_state=settings.seed).itertuples():
             image_id = str(row.image_id)
-            film = _read(study.folder / films[image_id]).astype(np.float32) / np.float32(255)
+            film = read_gray(study.folder / films[image_id]).astype(np.float32) / np.float32(255)
             found.append(
                 HeatCase(
                     f"{name}, {row.source}",
@@ -212,8 +212,3 @@ def _cases(
                 )
             )
     return found
-
-
-def _read(path: Path) -> NDArray[np.uint8]:
-    with Image.open(path) as image:
-        return np.asarray(image, np.uint8)

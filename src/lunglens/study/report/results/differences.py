@@ -23,16 +23,8 @@ _ALWAYS = (
         "none",
         "95 % bootstrap intervals by patient (by film where the patient is unknown), for every figure",
     ),
-    (
-        "Films of other collections",
-        "not tested",
-        "tested by every fold's model where a study was kept apart for it",
-    ),
-    (
-        "Learning rate steps",
-        "at epochs 30, 60 and 90 of 25: none happens",
-        "as configured",
-    ),
+    ("Films of other collections", "not tested", "tested by every fold's model where a study was kept apart for it"),
+    ("Learning rate steps", "at epochs 30, 60 and 90 of 25: none happens", "as configured"),
 )
 # Set by the study.
 _NOT_COMPARED = ("positive", "negative", "split", "sources")

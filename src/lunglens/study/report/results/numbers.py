@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from lunglens.errors import DataError
 from lunglens.evaluate.figures.classifier import SHOWN
-from lunglens.evaluate.figures.style import percent, spread
+from lunglens.evaluate.figures.style import percent, percents, spread
 from lunglens.evaluate.run_record import (
     FINISH,
     ClassifierMetrics,
@@ -29,30 +29,22 @@ FACTS = ("model", "seed", "date", "parameters", "gflops", "cpu_ms", "hardware", 
 
 @dataclass(frozen=True)
 class ClassifierResult:
-    """A finished run of `crossval classifier` on disk."""
+    """A finished run of `crossval classifier` on disk; pooled: measures over the films of all folds."""
 
     folder: Path
     about: ClassifierRun
     metrics: ClassifierMetrics
-
-    @property
-    def pooled(self) -> Measures:
-        """Measures over the films of all folds."""
-        return _not_none(self.metrics.pooled, self.folder)
+    pooled: Measures
 
 
 @dataclass(frozen=True)
 class LungsResult:
-    """A finished run of `crossval lungs` on disk."""
+    """A finished run of `crossval lungs` on disk; pooled: measures over the films of all folds."""
 
     folder: Path
     about: LungsRun
     metrics: LungMetrics
-
-    @property
-    def pooled(self) -> LungMeasures:
-        """Measures over the films of all folds."""
-        return _not_none(self.metrics.pooled, self.folder)
+    pooled: LungMeasures
 
 
 def read_classifier_result(folder: Path, study: str | None = None) -> ClassifierResult:
@@ -63,7 +55,8 @@ def read_classifier_result(folder: Path, study: str | None = None) -> Classifier
     """
     about = read_classifier_run(folder)
     check_study(folder, about.study, study)
-    return ClassifierResult(folder, about, read_classifier_metrics(folder))
+    metrics = read_classifier_metrics(folder)
+    return ClassifierResult(folder, about, metrics, _not_none(metrics.pooled, folder))
 
 
 def read_lungs_result(folder: Path) -> LungsResult:
@@ -75,7 +68,8 @@ def read_lungs_result(folder: Path) -> LungsResult:
     about = read_run(folder)
     if not isinstance(about, LungsRun):
         raise DataError(f"{folder}: a run of kind 'classifier', not lungs")
-    return LungsResult(folder, about, read_lung_metrics(folder))
+    metrics = read_lung_metrics(folder)
+    return LungsResult(folder, about, metrics, _not_none(metrics.pooled, folder))
 
 
 def _not_none(pooled: _Pooled | None, folder: Path) -> _Pooled:
@@ -102,11 +96,11 @@ def run_row(run: ClassifierResult) -> Numbers:
         "films": pooled.n,
         "classes": pooled.classes,
         "auroc": spread(pooled.auroc, pooled.auroc_95_ci),
-        "accuracy": _percents(pooled, "accuracy"),
+        "accuracy": percents(pooled, "accuracy", 1),
         "unseen": None if unseen is None else elsewhere,
         "unseen_n": None if unseen is None else unseen.n,
         "unseen_auroc": None if unseen is None else spread(unseen.auroc, unseen.auroc_95_ci),
-        "unseen_accuracy": None if unseen is None else _percents(unseen, "accuracy"),
+        "unseen_accuracy": None if unseen is None else percents(unseen, "accuracy", 1),
     }
 
 
@@ -123,7 +117,7 @@ def measures_rows(run: ClassifierResult) -> list[Numbers]:
             "films": name,
             "n": found.n,
             "without": found.without_group,
-            **{measure: _percents(found, measure) for measure in SHOWN},
+            **{measure: percents(found, measure, 1) for measure in SHOWN},
         }
         for name, found in parts
     ]
@@ -183,10 +177,3 @@ def lungs_rows(run: LungsResult) -> list[Numbers]:
         }
         for name, found in {"all": run.pooled, **run.metrics.by_source}.items()
     ]
-
-
-def _percents(found: Measures, measure: str) -> str:
-    between = found.interval(measure)
-    return percent(found.value(measure), 1) + (
-        f" ({percent(between[0], 1)} to {percent(between[1], 1)})" if between else ""
-    )

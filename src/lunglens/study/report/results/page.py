@@ -54,15 +54,8 @@ def write_results_report(study: Path, inputs: Inputs) -> Path:
     fingerprint = data["study"]["fingerprint"]
     runs = [read_classifier_result(path, fingerprint) for path in inputs.runs]
     controls = [read_classifier_result(path) for path in inputs.controls]
-    compared = (
-        None
-        if inputs.compared is None
-        else read_json(inputs.compared / "comparison.json", "make it again with compare")
-    )
-    heat = None if inputs.heat is None else read_json(inputs.heat / "heat.json", "make it again with explain")
-    for folder, found in ((inputs.compared, compared), (inputs.heat, heat)):
-        if folder is not None and found is not None:
-            check_study(folder, StudyName.model_validate(found["study"]), fingerprint)
+    compared = _of_study(inputs.compared, "comparison.json", "compare", fingerprint)
+    heat = _of_study(inputs.heat, "heat.json", "explain", fingerprint)
     lungs = [read_lungs_result(path) for path in inputs.lungs]
     classifiers = [*runs, *controls]
     numbers = {
@@ -84,6 +77,15 @@ def write_results_report(study: Path, inputs: Inputs) -> Path:
     write_json(page.with_suffix(".json"), numbers)
     write_bytes(page, _render(numbers, data, inputs).encode())
     return page
+
+
+def _of_study(folder: Path | None, name: str, verb: str, fingerprint: str) -> Any:
+    """The content of a file of a folder, if there is one, that must be of the study."""
+    if folder is None:
+        return None
+    content = read_json(folder / name, f"make it again with {verb}")
+    check_study(folder, StudyName.model_validate(content["study"]), fingerprint)
+    return content
 
 
 def _described(run: ClassifierResult) -> Numbers:
