@@ -342,6 +342,25 @@ def test_only_the_columns_that_are_named_are_carried_and_mapped_ones_never(tmp_p
     assert (row.extra, row.age_years) == ({"scanner": "Acme"}, None)
 
 
+@pytest.mark.parametrize(
+    "column",
+    """PatientName|Patient's name|Name|Surname|first_name|Nachname|Birthdate|Date of Birth|DOB|Geburtsdatum|MRN|Subject
+    |Accession-Number|E-Mail|Insurance no.""".replace("\n    ", "").split("|"),
+)
+def test_what_may_say_who_the_patient_is_is_carried_only_where_it_is_named(tmp_path: Path, column: str) -> None:
+    files(tmp_path / "a.png")
+    table = text(tmp_path / "t.csv", f"File,Scanner,{column}", "a.png,Acme,Roe")
+    columns = {"image": "File"}
+    problems: Problems = []
+    [row] = own_reader(OwnSource(name="m", kind="table", table="t.csv", columns=columns))(tmp_path, problems)
+    assert row.extra == {"scanner": "Acme"}
+    told = f"not carried, as they may say who the patients are: {column.casefold()}; carry takes them"
+    assert said(problems) == f"{table}: {told}"
+    source = OwnSource(name="m", kind="table", table="t.csv", columns=columns, carry=(column,))
+    [row] = own_reader(source)(tmp_path, problems := [])
+    assert (row.extra, problems) == ({column.casefold(): "Roe"}, [])
+
+
 # --- DICOM files with a table, or in a folder a class
 
 
