@@ -176,6 +176,10 @@ def test_a_map_or_a_table_that_does_not_fit_is_an_error_that_says_where(tmp_path
     text(tmp_path / "t.csv", HEADER.replace("Patient", "Person"))
     with pytest.raises(DataError, match=r"t\.csv: lacks the column\(s\) Patient"):
         list(reader(tmp_path, []))
+    for header in ("", HEADER):
+        text(tmp_path / "t.csv", header)
+        with pytest.raises(DataError, match=r"t\.csv: has no line below its header that can be read"):
+            list(column_map("mine", "t.csv", {})(tmp_path, []))
     text(tmp_path / "t.csv", HEADER, encoding="utf-16")
     with pytest.raises(DataError, match=r"t\.csv: cannot be read as CSV: it is UTF-16"):
         list(reader(tmp_path, []))

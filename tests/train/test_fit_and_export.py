@@ -12,7 +12,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from lunglens.cli.main import app
-from lunglens.errors import DataError
+from lunglens.errors import ConfigurationError, DataError
 from lunglens.film.model_package.package import load_package, verify_package
 from lunglens.study.config import load_config
 from lunglens.study.folder import load_study
@@ -79,6 +79,32 @@ def test_a_study_without_folds_is_trained_on_whole(tmp_path: Path) -> None:
     study = load_study(study_folder(tmp_path / "study", 4))
     assert len(StudyDataset(study, "train")) + len(StudyDataset(study, "validation")) == len(study.table)
     assert len(StudyDataset(study, "test")) == 0
+
+
+def test_films_without_patients_are_sent_to_the_folds_first(tmp_path: Path) -> None:
+    folder = study_folder(tmp_path / "study")
+    table = pd.read_csv(folder / "manifest.csv", dtype=str, keep_default_na=False)
+    table.assign(group_id="").to_csv(folder / "manifest.csv", index=False)
+    with pytest.raises(DataError, match=r"films have no patient; say first what they are: lunglens folds .*study"):
+        fit_classifier(load_study(folder), CONFIG, tmp_path / "run", run_here, CONSOLE)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"backbone": "resnet"}, "none of timm's networks"),
+        ({"class_weights": (1.0, 2.0, 3.0)}, "3 numbers for 2 classes"),
+        ({"freeze": ("nosuch",)}, "no parameter begins with nosuch"),
+        ({"pretrained": "/nowhere"}, "is no file of weights"),
+    ],
+)
+def test_what_no_fold_could_begin_with_is_said_before_there_is_a_run(
+    study: Path, tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        fit_classifier(load_study(study), CONFIG.model_copy(update=change), tmp_path / "run", run_here, CONSOLE)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_study_is_a_torch_dataset(study: Path) -> None:

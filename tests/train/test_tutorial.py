@@ -60,6 +60,7 @@ def workbench(root: Path, classes: tuple[str, ...], source: str) -> Path:
     quick = ["--config", "quick", "--set", "classifier.backbone=resnet18", "--seed", 1]
     quick += ["--set", "classifier.optimization.epochs=1", "--set", "classifier.view.film_size=512"]
     run("crossval", "classifier", study, *quick, "--out", crossed, "--jobs", 2)
+    run("report", study, "--run", crossed)
     run("export", crossed, "--ensemble", "--out", package)
     assert verify_package(load_package(package, "classification")) == []
     return package

@@ -141,13 +141,15 @@ class _Table:
         """Read it.
 
         Raises:
-            DataError: it cannot be read, or lacks a column that the configuration names.
+            DataError: it cannot be read, is empty, or lacks a column that the configuration names.
         """
         given = {"diagnosis" if field == "finding" else field: column for field, column in source.columns.items()}
         carried = source.carry or ()
         self.source, self.folder, self.problems = source, folder, problems
         self.lines = read_table(folder / source.table, [*given.values(), *carried], problems)
-        self.names = list(self.lines[0].cells) if self.lines else []
+        if not self.lines:
+            raise DataError(f"{folder / source.table}: has no line below its header that can be read; write one a film")
+        self.names = list(self.lines[0].cells)
         self.columns = given or _usual_columns(self.names)
         ours = {column.casefold() for column in self.columns.values()}
         rest = [name for name in self.names if name and name not in ours]
