@@ -1,6 +1,7 @@
 """One model of a study, packages of runs, and what they answer: the same in torch and in ONNX."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -150,6 +151,17 @@ def test_the_card_is_written_with_it(package: Path) -> None:
         assert words in card
     assert "abababababababab" in card
     assert "never trained on: far" in card
+
+
+def test_a_run_of_version_0_1_0_makes_a_package_too(fitted: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(fitted, run)
+    about = json.loads((run / "run.json").read_text())
+    for key in ("pretrained", "freeze", "trunk_rate", "class_weights"):
+        del about["config"][key]
+    (run / "run.json").write_text(json.dumps(about))
+    export_run(run, tmp_path / "package")
+    assert "resnet18" in (tmp_path / "package" / "README.md").read_text()
 
 
 def test_measuring_the_package_gives_what_the_run_predicted(study: Path, fitted: Path, package: Path) -> None:
