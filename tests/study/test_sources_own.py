@@ -176,6 +176,10 @@ def test_a_map_or_a_table_that_does_not_fit_is_an_error_that_says_where(tmp_path
     text(tmp_path / "t.csv", HEADER.replace("Patient", "Person"))
     with pytest.raises(DataError, match=r"t\.csv: lacks the column\(s\) Patient"):
         list(reader(tmp_path, []))
+    for header in ("", HEADER):
+        text(tmp_path / "t.csv", header)
+        with pytest.raises(DataError, match=r"t\.csv: has no line below its header that can be read"):
+            list(column_map("mine", "t.csv", {})(tmp_path, []))
     text(tmp_path / "t.csv", HEADER, encoding="utf-16")
     with pytest.raises(DataError, match=r"t\.csv: cannot be read as CSV: it is UTF-16"):
         list(reader(tmp_path, []))
@@ -340,6 +344,25 @@ def test_only_the_columns_that_are_named_are_carried_and_mapped_ones_never(tmp_p
     source = OwnSource(name="m", kind="table", table="t.csv", columns={"image": "File"}, carry=("Scanner",))
     [row] = own_reader(source)(tmp_path, [])
     assert (row.extra, row.age_years) == ({"scanner": "Acme"}, None)
+
+
+@pytest.mark.parametrize(
+    "column",
+    """PatientName|Patient's name|Name|Surname|first_name|Nachname|Birthdate|Date of Birth|DOB|Geburtsdatum|MRN|Subject
+    |Accession-Number|E-Mail|Insurance no.""".replace("\n    ", "").split("|"),
+)
+def test_what_may_say_who_the_patient_is_is_carried_only_where_it_is_named(tmp_path: Path, column: str) -> None:
+    files(tmp_path / "a.png")
+    table = text(tmp_path / "t.csv", f"File,Scanner,{column}", "a.png,Acme,Roe")
+    columns = {"image": "File"}
+    problems: Problems = []
+    [row] = own_reader(OwnSource(name="m", kind="table", table="t.csv", columns=columns))(tmp_path, problems)
+    assert row.extra == {"scanner": "Acme"}
+    told = f"not carried, as they may say who the patients are: {column.casefold()}; carry takes them"
+    assert said(problems) == f"{table}: {told}"
+    source = OwnSource(name="m", kind="table", table="t.csv", columns=columns, carry=(column,))
+    [row] = own_reader(source)(tmp_path, problems := [])
+    assert (row.extra, problems) == ({column.casefold(): "Roe"}, [])
 
 
 # --- DICOM files with a table, or in a folder a class

@@ -1,6 +1,7 @@
 """One model of a study, packages of runs, and what they answer: the same in torch and in ONNX."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from lunglens.cli.main import app
-from lunglens.errors import DataError
+from lunglens.errors import ConfigurationError, DataError
 from lunglens.film.model_package.package import load_package, verify_package
 from lunglens.study.config import load_config
 from lunglens.study.folder import load_study
@@ -81,6 +82,32 @@ def test_a_study_without_folds_is_trained_on_whole(tmp_path: Path) -> None:
     assert len(StudyDataset(study, "test")) == 0
 
 
+def test_films_without_patients_are_sent_to_the_folds_first(tmp_path: Path) -> None:
+    folder = study_folder(tmp_path / "study")
+    table = pd.read_csv(folder / "manifest.csv", dtype=str, keep_default_na=False)
+    table.assign(group_id="").to_csv(folder / "manifest.csv", index=False)
+    with pytest.raises(DataError, match=r"films have no patient; say first what they are: lunglens folds .*study"):
+        fit_classifier(load_study(folder), CONFIG, tmp_path / "run", run_here, CONSOLE)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"backbone": "resnet"}, "none of timm's networks"),
+        ({"class_weights": (1.0, 2.0, 3.0)}, "3 numbers for 2 classes"),
+        ({"freeze": ("nosuch",)}, "no parameter begins with nosuch"),
+        ({"pretrained": "/nowhere"}, "is no file of weights"),
+    ],
+)
+def test_what_no_fold_could_begin_with_is_said_before_there_is_a_run(
+    study: Path, tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        fit_classifier(load_study(study), CONFIG.model_copy(update=change), tmp_path / "run", run_here, CONSOLE)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_study_is_a_torch_dataset(study: Path) -> None:
     films = StudyDataset(load_study(study), "test", CONFIG.view, fold="0")
     image, number = films[0]
@@ -124,6 +151,17 @@ def test_the_card_is_written_with_it(package: Path) -> None:
         assert words in card
     assert "abababababababab" in card
     assert "never trained on: far" in card
+
+
+def test_a_run_of_version_0_1_0_makes_a_package_too(fitted: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(fitted, run)
+    about = json.loads((run / "run.json").read_text())
+    for key in ("pretrained", "freeze", "trunk_rate", "class_weights"):
+        del about["config"][key]
+    (run / "run.json").write_text(json.dumps(about))
+    export_run(run, tmp_path / "package")
+    assert "resnet18" in (tmp_path / "package" / "README.md").read_text()
 
 
 def test_measuring_the_package_gives_what_the_run_predicted(study: Path, fitted: Path, package: Path) -> None:

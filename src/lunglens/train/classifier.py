@@ -109,6 +109,17 @@ def jitter(masks: Tensor, most_px: int) -> Tensor:
     return grown if radius > 0 else 1 - grown
 
 
+def assert_can_begin(config: ClassifierConfig, outputs: int) -> None:
+    """Build the network and load what it starts from, so that what is wrong is said before any fold has begun.
+
+    Raises:
+        ConfigurationError: there is no such network, or its weights, frozen parts or class weights do not fit it.
+    """
+    classes = pd.Series(range(max(outputs, 2)))
+    module = ClassifierTraining(config, outputs, _class_weights(classes, config, outputs))
+    start_from(module.classifier.streams, config.backbone, config.pretrained, config.view.input_size)
+
+
 def train_classifier(
     table: pd.DataFrame, views: Views, config: ClassifierConfig, folder: Path, outputs: int = 1
 ) -> ClassifierTraining:

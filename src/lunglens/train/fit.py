@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
+from lunglens.errors import DataError
 from lunglens.evaluate.run_record import ClassifierMetrics
 from lunglens.study.config.training import ClassifierConfig
 from lunglens.study.folder import Study
@@ -40,7 +41,16 @@ def fit_classifier(
 
 
 def folded_films(study: Study) -> pd.DataFrame:
-    """A study's films with their folds; without `folds.csv` all are of fold 0."""
+    """A study's films with their folds; without `folds.csv` all are of fold 0.
+
+    Raises:
+        DataError: a film has no patient.
+    """
     if (study.folder / "folds.csv").exists():
         return read_folds(study)
+    if unknown := int((study.table["group_id"] == "").sum()):
+        raise DataError(
+            f"{study.folder}: {unknown} films have no patient; say first what they are: lunglens folds "
+            f"{study.folder} --missing-patient leave-out or one-film-one-patient"
+        )
     return study.table.assign(fold="0")[COLUMNS]

@@ -99,7 +99,7 @@ def export_run(run: Path, folder: Path, *, fold: str | None = None, ensemble: bo
             "run": about.model_dump(include={"date", "seed", "versions", "hardware"}),
             "folds": exported.folds,
             "images": _counts(exported.films),
-            "config": about.config,
+            "config": config.model_dump(mode="json"),
             "metrics": metrics,
         },
         files=files,

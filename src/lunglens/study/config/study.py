@@ -46,7 +46,9 @@ class OwnSource(Section):
         {}, description="our field -> the table's column; without any, columns are known by their usual names"
     )
     carry: tuple[str, ...] | None = Field(
-        None, description="columns that go into the study's manifest beside the known ones; all if not given"
+        None,
+        description="columns that go into the manifest beside the known ones; if not given, all but those that may say "
+        "who a patient is",
     )
 
     @model_validator(mode="after")

@@ -62,12 +62,18 @@ def flow(study: StudyTables) -> list[Numbers]:
 
 
 def sources_taken(study: StudyTables) -> list[Numbers]:
-    """The paper's table 2: a row a source, this study's and the paper's. Taken: before lungs are segmented."""
+    """The paper's table 2: a row a source, this study's and, where they share one, the paper's.
+
+    Taken: before lungs are segmented.
+    """
     by_source = [_by_source(entry) for entry in study.counts]
     kinds = [entry["kind"] for entry in study.counts]
     chosen = kinds.index("lungs") - 1 if "lungs" in kinds else len(kinds) - 1
     rows = []
-    for source in sorted(set().union(*by_source) - PAPER_SOURCES.keys()) + list(PAPER_SOURCES):
+    names = set().union(*by_source)
+    is_of_paper = names & PAPER_SOURCES.keys() or any("covid" in name.casefold() for name in study.classes)
+    of_paper = PAPER_SOURCES if is_of_paper else {}
+    for source in sorted(names - of_paper.keys()) + list(of_paper):
         own = study.images[study.images["source"] == source]
         words = [
             study.counts[step]["words"]
@@ -82,7 +88,7 @@ def sources_taken(study: StudyTables) -> list[Numbers]:
             "selection": words,
         }
         used = any(source in step for step in by_source)
-        rows.append({"source": source, "here": here if used else None, "paper": PAPER_SOURCES.get(source)})
+        rows.append({"source": source, "here": here if used else None, "paper": of_paper.get(source)})
     return sorted(rows, key=lambda row: row["here"] is None)
 
 

@@ -43,7 +43,7 @@ def _render(study: StudyTables, numbers: Numbers) -> str:
         about=numbers["study"],
         letters=_letters(numbers["flow"]),
         largest_step=max((part["kept"] for step in numbers["flow"] for part in step["classes"].values()), default=1),
-        paper_result=PAPER_RESULT,
+        paper_result=PAPER_RESULT if any(row["paper"] for row in numbers["sources_taken"]) else "",
         most_problems=MOST_PROBLEMS,
         figures=_figures(numbers, study.classes),
         sheets=_sheets(study),

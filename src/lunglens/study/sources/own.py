@@ -3,6 +3,7 @@
 Each function makes a reader like those of the published sets; nothing is assumed that the folder does not say.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -33,6 +34,11 @@ _USUAL = {
     "accession_number": ("accessionnumber", "accession"),
 }
 FIELDS = tuple(_USUAL)
+# Parts of names of columns that may say who the patient is, written like those above.
+_TELLS_WHO = re.compile(
+    r"(patient|sur|first|last|middle|given|family|full|maiden|fore|vor|nach|geburts)s?name|^(name|mrn|dob|ssn)s?$"
+    r"|birth|geburt|initials|medicalrecord|socialsecurity|insurance|passport|nationalid|nhsnumber|mail|phone|address|anschrift"
+)
 # By which a line of a table finds its DICOM files; of those that a table has, the first tells them best apart.
 _KEYS = ("sop_instance_uid", "image", "accession_number", "patient_id")
 
@@ -135,16 +141,23 @@ class _Table:
         """Read it.
 
         Raises:
-            DataError: it cannot be read, or lacks a column that the configuration names.
+            DataError: it cannot be read, is empty, or lacks a column that the configuration names.
         """
         given = {"diagnosis" if field == "finding" else field: column for field, column in source.columns.items()}
         carried = source.carry or ()
         self.source, self.folder, self.problems = source, folder, problems
         self.lines = read_table(folder / source.table, [*given.values(), *carried], problems)
-        self.names = list(self.lines[0].cells) if self.lines else []
+        if not self.lines:
+            raise DataError(f"{folder / source.table}: has no line below its header that can be read; write one a film")
+        self.names = list(self.lines[0].cells)
         self.columns = given or _usual_columns(self.names)
         ours = {column.casefold() for column in self.columns.values()}
         rest = [name for name in self.names if name and name not in ours]
+        whose = [name for name in rest if _tells_who(name)] if source.carry is None else []
+        if whose:
+            text = f"not carried, as they may say who the patients are: {', '.join(whose)}; carry takes them"
+            problems.append(Problem(str(folder / source.table), None, None, text))
+        rest = [name for name in rest if name not in whose]
         self.carried = rest if source.carry is None else [name.casefold() for name in carried]
 
     def row(self, line: Line, path: Path, find: "_Finder | None" = None) -> Row:
@@ -202,6 +215,12 @@ class _Table:
 
     def _text(self, line: Line, field: str) -> str | None:
         return line.text(self.columns[field]) if field in self.columns else None
+
+
+def _tells_who(column: str) -> bool:
+    """Whether a column may hold a name, a number or an address of the patient."""
+    plain = re.sub(r"[\W_]", "", column)
+    return plain in (*_USUAL["patient_id"], *_USUAL["accession_number"]) or bool(_TELLS_WHO.search(plain))
 
 
 def _usual_columns(names: Sequence[str]) -> dict[str, str]:

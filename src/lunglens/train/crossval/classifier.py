@@ -23,7 +23,7 @@ from lunglens.jobs import Job, is_finished
 from lunglens.study.config.training import ClassifierConfig
 from lunglens.study.folder import Study
 from lunglens.study.folds import fold_names, parts_of, read_folds
-from lunglens.train.classifier import load_trained, predict, train_classifier
+from lunglens.train.classifier import assert_can_begin, load_trained, predict, train_classifier
 from lunglens.train.crossval.run_folder import Runner, describe, gather, run_folds
 from lunglens.train.networks.classifier import Classifier
 from lunglens.train.precision import settled
@@ -86,6 +86,8 @@ def begin(
     study: Study, config: ClassifierConfig, out: Path, table: pd.DataFrame, folds: list[str], console: Console
 ) -> ClassifierRun:
     """Make a run folder, or go on with the same run: its films, its views, and `run.json`, whose content it returns."""
+    if not (out / RUN).exists():
+        assert_can_begin(config, outputs_of(study.classes))
     config = settled(config, out / RUN, console)
     content = {
         "model": config.backbone,

@@ -58,6 +58,9 @@ def write_results_report(study: Path, inputs: Inputs) -> Path:
     heat = _of_study(inputs.heat, "heat.json", "explain", fingerprint)
     lungs = [read_lungs_result(path) for path in inputs.lungs]
     classifiers = [*runs, *controls]
+    films = " + ".join(f"{n} {name}" for name, n in data["per_class"].items())
+    results: list[ClassifierResult | LungsResult] = [*classifiers, *lungs]
+    of_paper = any("covid" in name.casefold() for name in data["per_class"])  # else it is no measure for the study
     numbers = {
         "format": 1,
         "study": data["study"],
@@ -68,10 +71,7 @@ def write_results_report(study: Path, inputs: Inputs) -> Path:
         "lungs": [{"name": run.folder.name, "rows": lungs_rows(run), **_facts(run)} for run in lungs],
         "compared": compared,
         "heat": heat,
-        "differences": differences(
-            " + ".join(f"{n} {name}" for name, n in data["per_class"].items()),
-            [*((run.folder.name, run.about) for run in classifiers), *((run.folder.name, run.about) for run in lungs)],
-        ),
+        "differences": differences(films, [(run.folder.name, run.about) for run in results]) if of_paper else [],
     }
     page = study / "report" / "results.html"
     write_json(page.with_suffix(".json"), numbers)
