@@ -77,8 +77,13 @@ def follow_tutorial(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
 def assert_covid_nowhere(root: Path) -> None:
     texts = [path for path in root.rglob("*") if path.suffix in TEXTS]
     assert len(texts) > 20
-    guilty = [path for path in texts if "covid" in path.read_text(errors="replace").lower()]
+    guilty = [path for path in texts if "covid" in _words_of(path.read_text(errors="replace"))]
     assert not guilty, guilty
+
+
+def _words_of(text: str) -> str:
+    """In lower case, without pictures: their base64 may spell anything."""
+    return re.sub(r"data:image/[^\"')]+", "", text).lower()
 
 
 def in_the_reading_room(package: Path, film: Path, classes: tuple[str, ...], folder: Path) -> None:
@@ -97,7 +102,7 @@ def in_the_reading_room(package: Path, film: Path, classes: tuple[str, ...], fol
         texts = [answer.text, client.get("/").text, about, *map(str, objects)]
         assert classes[0] in about
         assert len(objects) >= 2
-        assert not [text for text in texts if "covid" in text.lower()]
+        assert not [text for text in texts if "covid" in _words_of(text)]
 
 
 @pytest.mark.slow
