@@ -187,15 +187,13 @@ def test_class_weights_are_in_the_order_of_the_classes() -> None:
         _class_weights(pd.Series([0.0]), ClassifierConfig(class_weights=(1.0, 2.0)), 3)
 
 
-NETWORKS = ["resnet18", "vit_tiny_patch16_224", "convnext_atto"]
-LARGER = ["hrnet_w18_small", "densenet121", "efficientnet_b0", "swin_tiny_patch4_window7_224", "mobilenetv3_small_100"]
+EXPORTED = ["resnet18", "vit_tiny_patch16_224", "convnext_atto", "swin_tiny_patch4_window7_224"]
+OTHERS = ["hrnet_w18_small", "densenet121", "efficientnet_b0", "mobilenetv3_small_100"]
 
 
-@pytest.mark.parametrize("name", [*NETWORKS, *(pytest.param(name, marks=pytest.mark.slow) for name in LARGER)])
-def test_any_network_that_gives_maps_or_tokens_has_grad_cam_in_closed_form_and_goes_to_onnx(
-    name: str, tmp_path: Path
-) -> None:
-    """Three classes, and once two members: exporting compares ONNX with torch, probabilities, heat and features."""
+@pytest.mark.parametrize("name", [*EXPORTED, *OTHERS])
+def test_any_network_that_gives_maps_or_tokens_has_grad_cam_in_closed_form(name: str, tmp_path: Path) -> None:
+    """Three classes, and once two members. Maps, tokens and channels last go to ONNX too, whose export compares."""
     from lunglens.film.model_package.package import load_package
     from lunglens.film.model_package.record import AnswerClass, AnswerSettings, ClassifierParameters
     from lunglens.film.parameters import Postprocess
@@ -212,6 +210,8 @@ def test_any_network_that_gives_maps_or_tokens_has_grad_cam_in_closed_form_and_g
     expected = torch.stack([member(images).softmax(1) for member in graph.members]).mean(0)
     assert torch.allclose(probability, expected, atol=1e-6)
     assert torch.allclose(logit.log_softmax(1), expected.log(), atol=1e-5)
+    if name not in EXPORTED:
+        return
     answer = AnswerSettings(activation="softmax", classes=[AnswerClass(name=name) for name in "abc"])
     parameters = ClassifierParameters(postprocess=Postprocess(), view=View(film_size=64, input_size=64), answer=answer)
     export_package(graph, tmp_path, name="n", input_size=64, parameters=parameters, provenance={})
