@@ -249,7 +249,7 @@ def compare(
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for tables and figures.")] = None,
     paper: Annotated[
-        bool, typer.Option("--paper", help="Recompute what can be of the paper's printed figures.")
+        bool, typer.Option("--paper", help="Show the paper's printed figures, recomputed.")
     ] = False,
 ) -> None:
     """Table 7: models side by side on the same folds, with paired intervals and tests."""
