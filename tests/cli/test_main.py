@@ -1,5 +1,8 @@
 """The command line's manners."""
 
+import errno
+import importlib
+import os
 import re
 import subprocess
 import sys
@@ -15,6 +18,9 @@ from lunglens import __version__
 from lunglens.cli.main import _extra_that_brings, app
 from lunglens.film.model_package.package import shipped_models
 from tests.support.command import run_cli
+
+# The package's face hands on the function of this name.
+main_module = importlib.import_module("lunglens.cli.main")
 
 
 def verbs(command: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -102,3 +108,19 @@ def test_a_module_that_is_missing_names_the_extra_that_brings_it() -> None:
 
 def test_help_texts_with_brackets_are_among_them() -> None:
     assert "a [study], such as" in CliRunner().invoke(app, ["curate", "--help"], env={"COLUMNS": "2000"}).output
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+def test_whatever_the_disk_refuses_any_verb_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int
+) -> None:
+    def refused() -> None:
+        raise OSError(number, os.strerror(number), "package/model.onnx")
+
+    monkeypatch.setattr(main_module, "app", refused)
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    with pytest.raises(SystemExit) as stopped:
+        main_module.main()
+    assert stopped.value.code == 1
+    said = capsys.readouterr().err
+    assert said == f"lunglens: package/model.onnx: {os.strerror(number)}; free space or rights, then run again\n"

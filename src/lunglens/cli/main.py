@@ -1,5 +1,6 @@
 """The command line, put together from its groups of verbs."""
 
+import errno
 import os
 import re
 import sys
@@ -18,6 +19,8 @@ from lunglens.cli.study import app as study_app
 from lunglens.cli.train import app as train_app
 from lunglens.files import readable
 from lunglens.film.about import __version__
+
+_OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 class _Group(TyperGroup):
@@ -93,6 +96,12 @@ def main() -> None:
     except LungLensError as error:
         typer.echo(f"lunglens: {readable(error)}", err=True)
         sys.exit(1 if isinstance(error, OutputError) else 2)
+    except OSError as error:
+        if error.errno not in _OF_THE_DISK:
+            raise
+        place = f"{readable(error.filename)}: " if error.filename else ""
+        typer.echo(f"lunglens: {place}{error.strerror}; free space or rights, then run again", err=True)
+        sys.exit(1)
     except ModuleNotFoundError as error:
         extra = _extra_that_brings((error.name or "").split(".")[0])
         if extra is None:

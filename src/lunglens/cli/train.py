@@ -248,9 +248,7 @@ def compare(
         list[Path] | None, typer.Argument(metavar="RUN...", help="Finished classifier run folders.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for tables and figures.")] = None,
-    paper: Annotated[
-        bool, typer.Option("--paper", help="Show the paper's printed figures, recomputed.")
-    ] = False,
+    paper: Annotated[bool, typer.Option("--paper", help="Show the paper's printed figures, recomputed.")] = False,
 ) -> None:
     """Table 7: models side by side on the same folds, with paired intervals and tests."""
     from lunglens.evaluate.compare import compare as compare_runs
