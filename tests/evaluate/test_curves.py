@@ -1,16 +1,13 @@
 """Learning curves and curves of scores: what is drawn is what was measured."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn import metrics as judge
 
 from lunglens.evaluate.classification import metrics_of
-from lunglens.evaluate.figures import scores
 from lunglens.evaluate.figures.curves import curves_figure, read_curves, read_fold
 from lunglens.evaluate.figures.scores import (
     GRID,
@@ -20,7 +17,6 @@ from lunglens.evaluate.figures.scores import (
     roc_on_grid,
     roc_points,
 )
-from lunglens.evaluate.figures.style import STYLE
 from lunglens.evaluate.run_record import ClassifierMetrics
 from tests.support.crossval_run import log_of, texts
 from tests.support.predictions import TWO, predictions
@@ -28,21 +24,7 @@ from tests.support.predictions import TWO, predictions
 THREE = ("covid", "pneumonia", "normal")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def few_draws_in_the_house_style() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch, mpl.rc_context(STYLE):
-        patch.setattr(scores, "REPEATS", 60)
-        yield
-
-
-@pytest.fixture(scope="module")
-def table() -> pd.DataFrame:
-    return predictions(200, TWO, folds=4, external=80)
-
-
-@pytest.fixture(scope="module")
-def metrics(table: pd.DataFrame) -> ClassifierMetrics:
-    return metrics_of(table, TWO)
+pytestmark = pytest.mark.usefixtures("few_draws_in_the_house_style")
 
 
 # Learning curves

@@ -1,10 +1,8 @@
 """The figures and tables of made-up runs: what is drawn is what was measured."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,14 +10,13 @@ from PIL import Image
 
 from lunglens.errors import DataError
 from lunglens.evaluate.classification import metrics_of
-from lunglens.evaluate.figures import scores, table6, write_figures, write_worst
+from lunglens.evaluate.figures import table6, write_figures, write_worst
 from lunglens.evaluate.figures.classifier import best_and_worst, confusion_figure, folds_figure, gap_figure
 from lunglens.evaluate.figures.lungs import dice_figure, left_edge, lung_folds_figure
 from lunglens.evaluate.figures.table6 import as_table
 from lunglens.evaluate.run_record import ClassifierMetrics
 from lunglens.evaluate.segmentation import lung_metrics_of
 from lunglens.files import write_json
-from lunglens.study.report.figures import STYLE
 from tests.support.crossval_run import run_folder, texts
 from tests.support.phantom import chest, save_png
 from tests.support.predictions import TWO, lung_predictions, predictions
@@ -27,21 +24,7 @@ from tests.support.predictions import TWO, lung_predictions, predictions
 THREE = ("covid", "pneumonia", "normal")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def few_draws_in_the_house_style() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch, mpl.rc_context(STYLE):
-        patch.setattr(scores, "REPEATS", 60)
-        yield
-
-
-@pytest.fixture(scope="module")
-def table() -> pd.DataFrame:
-    return predictions(200, TWO, folds=4, external=80)
-
-
-@pytest.fixture(scope="module")
-def metrics(table: pd.DataFrame) -> ClassifierMetrics:
-    return metrics_of(table, TWO)
+pytestmark = pytest.mark.usefixtures("few_draws_in_the_house_style")
 
 
 # Matrices, bars and the gap
