@@ -218,6 +218,7 @@ def test_any_network_that_gives_maps_or_tokens_has_grad_cam_in_closed_form(name:
     found = load_package(tmp_path, "classification").run(images.numpy())
     assert np.abs(found["probability"] - probability.detach().numpy()).max() < 1e-4
     assert found["heat"].shape == heat.shape
+    assert str(Path(__file__).parents[2]).encode() not in (tmp_path / "model.onnx").read_bytes()
 
 
 def test_a_network_without_places_gives_no_heat() -> None:

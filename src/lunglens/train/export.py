@@ -113,4 +113,12 @@ def _onnx_bytes(graph: nn.Module, example: Tensor) -> bytes:
         )
     if program is None:
         raise ModelPackageError("torch.onnx.export returned nothing")
-    return bytes(program.model_proto.SerializeToString())
+    return bytes(_without_traces(program.model_proto).SerializeToString())
+
+
+def _without_traces(model: Any) -> Any:
+    """The exporter writes down where in whose files each step stands: paths of this machine are nobody's business."""
+    for part in (model, model.graph, *model.graph.node, *model.graph.value_info, *model.graph.initializer):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    return model
