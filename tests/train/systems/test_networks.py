@@ -166,9 +166,9 @@ class _Answers(nn.Module):
 
 def test_answers_are_the_same_in_onnx_with_any_number_of_films() -> None:
     torch.manual_seed(0)
-    nets = [network(name, **SMALL[name]) for name in SMALL if name != "covid-net"]
-    nets[-1].get_buffer("exists")[1] = False
-    graph = _Answers(*nets, network("covid-caps", 3, options={"adds_routing": True})).eval()
+    taken_apart = network("detrac", **SMALL["detrac"])
+    taken_apart.get_buffer("exists")[1] = False
+    graph = _Answers(taken_apart, network("covid-caps", 3, options={"adds_routing": True})).eval()
     with torch.inference_mode():
         found = graph(images := torch.rand(3, 1, 64, 64))
     program = torch.onnx.export(

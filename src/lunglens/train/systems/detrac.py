@@ -80,7 +80,7 @@ class Detrac(Mapped):
             save_csv(pd.DataFrame({"class_number": numbers, "subclass": found}), path)
         subclasses = pd.read_csv(path)["subclass"].to_numpy()
         self.exists.copy_(torch.from_numpy(np.isin(np.arange(len(self.exists)), subclasses)))
-        return torch.from_numpy(subclasses).to(targets)
+        return torch.tensor(subclasses).to(targets)
 
     def classes_of(self, targets: Tensor) -> Tensor:
         """Of sub-classes."""
