@@ -8,7 +8,7 @@ from lunglens.film.parameters import Section, View
 from lunglens.study.config.study import OwnSource
 
 Range = tuple[float, float]
-Option = bool | int | float | str | tuple[str, ...]
+Option = bool | int | float | str | tuple[str, ...] | dict[str, str]
 
 _RETIRED = ("positive", "negative", "split", "postprocess")
 
