@@ -37,7 +37,9 @@ def test_as_much_of_a_trunk_learns_as_behind_the_published_cut_off(name: str) ->
     learn = sum(p.numel() for p in trunk.net.parameters() if p.requires_grad)
     every = sum(p.numel() for p in trunk.net.parameters())
     # Keras counts the moving averages of normalisation as parameters, and Inception V3's has no factors.
-    assert (learn / 1e6, every / 1e6) == (pytest.approx(TRAINABLE[name][0], rel=0.015), pytest.approx(TRAINABLE[name][1], rel=0.017))
+    expected_learn, expected_every = TRAINABLE[name]
+    assert learn / 1e6 == pytest.approx(expected_learn, rel=0.015)
+    assert every / 1e6 == pytest.approx(expected_every, rel=0.017)
 
 
 def test_every_preset_builds_and_the_list_counts_its_parameters() -> None:
