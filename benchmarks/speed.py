@@ -25,7 +25,7 @@ import numpy as np
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.lungs.postprocess import lung_mask
 from lunglens.film.parameters import Postprocess, View
-from lunglens.film.preprocess import classifier_view, cut_to_lungs, film_square
+from lunglens.film.preprocess import classifier_view, film_square, seen
 from lunglens.film.radiograph import Radiograph, read_radiograph
 
 # The child reports its own peak: getrusage would count this process's memory from before the child's exec.
@@ -54,7 +54,7 @@ def paper_size_analysis() -> Callable[[Radiograph], float]:
             probability = unet(torch.from_numpy(square)[None, None]).sigmoid()[0, 0].numpy()
         mask = lung_mask(probability, Postprocess())
         image, lungs, _ = classifier_view(square, mask.region, view)
-        maps = classifier.streams(torch.from_numpy(cut_to_lungs(image, lungs))[None, None])
+        maps = classifier.streams(torch.from_numpy(seen(image, lungs, view))[None, None])
         pooled = pool(maps)
         logit = classifier.logits(pooled)
         (gradient,) = torch.autograd.grad(logit.sum(), pooled)

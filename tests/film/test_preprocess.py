@@ -10,11 +10,11 @@ from lunglens.film.parameters import View
 from lunglens.film.preprocess import (
     bounding_box,
     classifier_view,
-    cut_to_lungs,
     film_square,
     rank_equalize,
     resize,
     resize_mask,
+    seen,
     stretch,
 )
 from tests.support.phantom import chest
@@ -159,7 +159,13 @@ def test_a_view_without_lungs_shows_the_whole_film() -> None:
 
 def test_the_cut_blackens_what_is_not_lung_and_nothing_else() -> None:
     pixels, lungs = chest(4, 64)
-    found = cut_to_lungs(pixels, lungs)
+    found = seen(pixels, lungs, View())
     assert np.array_equal(found[lungs], pixels[lungs])
     assert not found[~lungs].any()
     assert found.dtype == np.float32
+    around = seen(pixels, lungs, View(cut=False, blackout=True))
+    assert np.array_equal(found + around, pixels)
+    assert around.dtype == np.float32
+    assert seen(pixels, lungs, View(cut=False)) is pixels
+    with pytest.raises(ValueError, match="nothing to see"):
+        View(cut=True, blackout=True)

@@ -12,11 +12,11 @@ from torch import nn
 
 from lunglens.errors import ConfigurationError
 from lunglens.film.parameters import View
-from lunglens.study.config import load_config
 from lunglens.study.config.training import ClassifierConfig, Optimization
-from lunglens.train.classifier import ClassifierTraining, _class_weights, train_classifier
+from lunglens.train.classifier import _class_weights, train_classifier
 from lunglens.train.networks import weights
 from lunglens.train.networks.classifier import Classifier, ClassifierGraph
+from lunglens.train.networks.network import classification_loss
 from lunglens.train.networks.weights import WEIGHTS, freeze, start_from
 from lunglens.train.views import Views
 
@@ -33,7 +33,7 @@ def state(model: nn.Module) -> dict[str, torch.Tensor]:
 
 def started(backbone: str, pretrained: Path | str) -> Classifier:
     model = Classifier(backbone, (8,), size=64)
-    start_from(model.streams, backbone, str(pretrained), 64)
+    start_from(model, ClassifierConfig(backbone=backbone, pretrained=str(pretrained), view=View(input_size=64)))
     return model.eval()
 
 
@@ -131,15 +131,16 @@ def test_a_run_of_the_first_version_has_no_standardisation_and_is_read() -> None
 
 
 def test_frozen_stages_are_the_first_and_unknown_names_are_said() -> None:
-    streams = Classifier("resnet18", (8,)).streams
-    names = freeze(streams, 2)
+    network = Classifier("resnet18", (8,))
+    streams = network.streams
+    names = freeze(network, 2)
     assert {name.split(".")[0] for name in names} == {"conv1", "bn1", "layer1"}
     assert not streams.net.bn1.training
     assert streams.net.layer2[0].bn1.training
-    assert freeze(streams, ("layer4.1",)) == [name for name, _ in streams.net.named_parameters() if "layer4.1" in name]
+    assert freeze(network, ("layer4.1",)) == [name for name, _ in streams.net.named_parameters() if "layer4.1" in name]
     assert streams.net.conv1.weight.requires_grad
     with pytest.raises(ConfigurationError, match="layer9"):
-        freeze(streams, ("layer9",))
+        freeze(network, ("layer9",))
 
 
 def test_training_moves_neither_frozen_weights_nor_their_normalisation_and_the_trunk_by_its_own_rate(
@@ -176,9 +177,8 @@ def test_class_weights_are_in_the_order_of_the_classes() -> None:
     two = _class_weights(pd.Series([1.0, 0, 0, 0]), config, 1)
     assert two is not None
     assert two.tolist() == pytest.approx([2, 2 / 3])
-    module = ClassifierTraining(load_config("quick").classifier, 1, two)
     wrong = torch.tensor([-2.0, 2.0])  # of the first class, and of the second: equally wrong
-    each = [float(module._loss(wrong[index : index + 1], torch.tensor([1.0 - index]))) for index in (0, 1)]
+    each = [float(classification_loss(wrong[index : index + 1], torch.tensor([1.0 - index]), two)) for index in (0, 1)]
     assert each[0] == pytest.approx(3 * each[1], rel=1e-5)
     three = _class_weights(pd.Series([0.0, 1, 1, 2]), config, 3)
     assert three is not None

@@ -19,7 +19,7 @@ from lunglens.film.lungs.postprocess import lung_mask
 from lunglens.film.model_package.package import ModelPackage, load_package, shipped_models
 from lunglens.film.model_package.record import ClassifierParameters, LungsParameters, OrientationParameters
 from lunglens.film.orientation import AS_STORED
-from lunglens.film.preprocess import Floats, Mask, classifier_view, cut_to_lungs, film_square, resize_mask
+from lunglens.film.preprocess import Floats, Mask, classifier_view, film_square, resize_mask, seen
 from lunglens.film.radiograph import Radiograph
 
 # Montgomery's 138 films, whose pixels are known to be 0.0875 mm: masks of 149 to 599 cm2, both lungs, at the detector.
@@ -156,8 +156,8 @@ class Analyzer:
         same_size, pixels = view.film_size == self.lungs.input_size, look.pixels
         square = look.segmentation.film if same_size else film_square(pixels, view.film_size)
         image, lungs, box = classifier_view(square, region, view)
-        seen = cut_to_lungs(image, lungs) if view.cut else image
-        outputs = self.classifier.run(seen[None, None])
+        shown = seen(image, lungs, view)
+        outputs = self.classifier.run(shown[None, None])
         answer = Answer.of(parameters.answer, outputs["probability"][0])
         heat, on_film = _heat_of(outputs, answer), None
         if heat is not None:
@@ -172,7 +172,7 @@ class Analyzer:
             heat=on_film,
             heat_share_in_lungs=None if heat is None else heat_share(heat, lungs),
             region_share=float(lungs.mean()),
-            classifier_view=look.displayed(seen),
+            classifier_view=look.displayed(shown),
             view_box=(top, 1 - right, bottom, 1 - left) if look.mirrored else (top, left, bottom, right),
             **vars(of_all),
         )

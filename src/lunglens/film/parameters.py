@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Section(BaseModel):
@@ -29,6 +29,13 @@ class View(Section):
     film_size: int = Field(512, ge=64, description="the film is squashed to this square first")
     input_size: int = Field(512, ge=64, description="side of the square that the network sees, px")
     cut: bool = Field(True, description="black outside the processed lung mask")
+    blackout: bool = Field(False, description="black inside it instead: what is left tells where a film comes from")
     crop: bool = Field(False, description="crop to the bounding box of the lung mask")
     crop_margin: float = Field(0.04, ge=0, le=0.5, description="margin as a share of the box's side")
     equalize: Literal["none", "lungs"] = Field("none", description="replace intensity by its rank among lung pixels")
+
+    @model_validator(mode="after")
+    def _shows_something(self) -> "View":
+        if self.cut and self.blackout:
+            raise ValueError("cut and blackout leave nothing to see; set one of them to false")
+        return self

@@ -100,9 +100,11 @@ def classifier_view(film: Floats, lungs: Mask, view: View) -> tuple[Floats, Mask
     return _quantize(image), mask, box
 
 
-def cut_to_lungs(image: Floats, lungs: Mask) -> Floats:
-    """Everything outside the lungs black (paper section 3.2, fig. 6)."""
-    return np.where(lungs, image, np.float32(0.0))
+def seen(image: Floats, lungs: Mask, view: View) -> Floats:
+    """What the classifier sees: everything outside the lungs black (paper section 3.2, fig. 6), inside, or all."""
+    if view.cut:
+        return np.where(lungs, image, np.float32(0.0))
+    return np.where(lungs, np.float32(0.0), image) if view.blackout else image
 
 
 def _quantize(pixels: Floats) -> Floats:

@@ -1,5 +1,7 @@
 """Train a classifier on prepared views (paper section 4.3, tables 5 and 6)."""
 
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import lightning as L
@@ -8,15 +10,17 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, max_pool2d
+from torch.nn.functional import max_pool2d
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from lunglens.errors import ConfigurationError
 from lunglens.study.config.training import ClassifierConfig
 from lunglens.train.augment import augment
+from lunglens.train.cost import cost_of
 from lunglens.train.loop import EpochSampler, fit, load_kept, optimizers
-from lunglens.train.networks.classifier import Classifier
-from lunglens.train.networks.weights import freeze, start_from
+from lunglens.train.networks.weights import freeze, start_from, trunk_of
+from lunglens.train.systems import network_of
 from lunglens.train.views import Views
 
 Item = tuple[Tensor, Tensor, Tensor]
@@ -50,49 +54,69 @@ class ClassifierTraining(L.LightningModule):
     def __init__(self, config: ClassifierConfig, outputs: int = 1, class_weights: Tensor | None = None) -> None:
         super().__init__()
         self.config = config
-        classifier = Classifier(config.backbone, config.head, config.dropout, outputs, config.view.input_size)
-        freeze(classifier.streams, config.freeze)
-        self.classifier = classifier.to(memory_format=torch.channels_last)
+        network = network_of(config, outputs)
+        freeze(network, config.freeze)
+        self.classifier = network.to(memory_format=torch.channels_last)
         self.register_buffer("class_weights", class_weights, persistent=False)
 
     def training_step(self, batch: Item, _: int) -> Tensor:
         """One batch of (N, 1, S, S) uint8 images and masks, and (N,) targets."""
         images, masks = augment(batch[0].float() / 255, batch[1].float(), self.config.augment)
         masks = jitter(masks, self.config.augment.mask_jitter_px)
-        logits = self._logits(images, masks)
-        loss = self._loss(logits, batch[2])
+        loss, logits = self.classifier.loss(self._shown(images, masks), batch[2], self.class_weights)
+        accuracy = _accuracy(logits, self.classifier.classes_of(batch[2]))
         self.log("train_loss", loss, on_epoch=True, on_step=False, batch_size=len(images))
-        self.log("train_accuracy", _accuracy(logits, batch[2]), on_epoch=True, on_step=False, batch_size=len(images))
+        self.log("train_accuracy", accuracy, on_epoch=True, on_step=False, batch_size=len(images))
         return loss
 
     def validation_step(self, batch: Item, _: int) -> None:
         """Loss and accuracy on images as they are."""
-        logits = self._logits(batch[0].float() / 255, batch[1].float())
-        self.log("validation_loss", self._loss(logits, batch[2]), batch_size=len(logits))
+        images = self._shown(batch[0].float() / 255, batch[1].float())
+        loss, logits = self.classifier.loss(images, batch[2], self.class_weights)
+        self.log("validation_loss", loss, batch_size=len(logits))
         self.log("validation_accuracy", _accuracy(logits, batch[2]), prog_bar=True, batch_size=len(logits))
+
+    def on_validation_end(self) -> None:
+        """Lightning's own step of a plateau comes after the checkpoint, so that a resumed run would lack one."""
+        schedule = self.lr_schedulers()
+        if isinstance(schedule, ReduceLROnPlateau):
+            schedule.step(float(self.trainer.callback_metrics["validation_loss"]))
 
     def predict_step(self, batch: Item, _: int) -> Tensor:
         """(N,) probabilities of the positive class, or (N, classes)."""
-        logits = self._logits(batch[0].float() / 255, batch[1].float())
+        logits: Tensor = self.classifier(self._shown(batch[0].float() / 255, batch[1].float())).float()
         return logits.sigmoid() if logits.ndim == 1 else logits.softmax(1)
 
     def configure_optimizers(self) -> dict[str, object]:  # type: ignore[override]
         """Lightning's hook."""
         steps = int(self.trainer.estimated_stepping_batches)
-        return optimizers(self, self.config.optimization, steps, (self.classifier.streams, self.config.trunk_rate))
+        trunk = trunk_of(self.classifier)
+        slower = None if trunk is None else (trunk, self.config.trunk_rate)
+        return optimizers(self, self.config.optimization, steps, slower)
 
-    def _loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        weights = self.class_weights
-        if logits.ndim > 1:
-            return cross_entropy(logits, targets.long(), weights)
-        each = None if weights is None else weights[1 - targets.long()]  # the first class is target 1
-        return binary_cross_entropy_with_logits(logits, targets, each)
+    def predict(self, views: Views, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Probabilities (len(rows),) or (len(rows), classes) of the given views, float32 arithmetic."""
+        images = Subset(ViewImages(views, pd.Series(np.zeros(len(views.images)))), rows.tolist())
+        with torch.inference_mode():
+            parts = [self.predict_step(batch, 0) for batch in DataLoader(images, batch_size=32)]
+        return np.asarray(torch.cat(parts).numpy(), np.float32)
 
-    def _logits(self, images: Tensor, masks: Tensor) -> Tensor:
-        if self.config.view.cut:
-            images = images * masks
-        logits: Tensor = self.classifier(images.contiguous(memory_format=torch.channels_last))
-        return logits.float()
+    def cost(self) -> dict[str, float]:
+        """Parameters, GFLOPs and time of one film."""
+        network = self.classifier
+        parameters = sum(parameter.numel() for parameter in network.parameters())
+        return cost_of(network, parameters, self.config.view.input_size)
+
+    def batches(self, views: Views, rows: NDArray[np.int64]) -> Iterator[Tensor]:
+        """The given views as the network sees them, (N, 1, S, S) in 0..1."""
+        images = Subset(ViewImages(views, pd.Series(np.zeros(len(views.images)))), rows.tolist())
+        for batch in DataLoader(images, batch_size=32):
+            yield self._shown(batch[0].float() / 255, batch[1].float())
+
+    def _shown(self, images: Tensor, masks: Tensor) -> Tensor:
+        view = self.config.view
+        images = images * masks if view.cut else images * (1 - masks) if view.blackout else images
+        return images.contiguous(memory_format=torch.channels_last)
 
 
 def _accuracy(logits: Tensor, targets: Tensor) -> Tensor:
@@ -117,7 +141,7 @@ def assert_can_begin(config: ClassifierConfig, outputs: int) -> None:
     """
     classes = pd.Series(range(max(outputs, 2)))
     module = ClassifierTraining(config, outputs, _class_weights(classes, config, outputs))
-    start_from(module.classifier.streams, config.backbone, config.pretrained, config.view.input_size)
+    start_from(module.classifier, config)
 
 
 def train_classifier(
@@ -135,14 +159,17 @@ def train_classifier(
     """
     L.seed_everything(config.optimization.seed, verbose=False)
     images = ViewImages(views, table["target"])
-    training = np.flatnonzero(table["part"] == "train")
+    training = np.flatnonzero(table["part"] == "train").astype(np.int64)
     batch_size = config.optimization.batch_size
     sampler = _sampler(table.iloc[training], config)
     loader = DataLoader(Subset(images, training.tolist()), batch_size=batch_size, sampler=sampler, drop_last=True)
     validation = Subset(images, np.flatnonzero(table["part"] == "validation").tolist())
     module = ClassifierTraining(config, outputs, _class_weights(table.iloc[training]["target"], config, outputs))
     if not (folder / "checkpoints" / "last.ckpt").exists():
-        start_from(module.classifier.streams, config.backbone, config.pretrained, config.view.input_size)
+        start_from(module.classifier, config)
+    rows = torch.from_numpy(training)
+    batches = partial(module.batches, views, training)
+    images.targets[rows] = module.classifier.fit_targets(batches, images.targets[rows], folder)
     fit(module, loader, validation, folder, config.optimization)
     return module.eval()
 
@@ -152,14 +179,6 @@ def load_trained(config: ClassifierConfig, folder: Path, outputs: int = 1) -> Cl
     module = ClassifierTraining(config, outputs)
     load_kept(module, folder, config.optimization)
     return module.eval()
-
-
-def predict(module: ClassifierTraining, views: Views, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Probabilities (len(rows),) or (len(rows), classes) of the given views, float32 arithmetic."""
-    images = Subset(ViewImages(views, pd.Series(np.zeros(len(views.images)))), rows.tolist())
-    with torch.inference_mode():
-        parts = [module.predict_step(batch, 0) for batch in DataLoader(images, batch_size=32)]
-    return np.asarray(torch.cat(parts).numpy(), np.float32)
 
 
 def _sampler(table: pd.DataFrame, config: ClassifierConfig) -> EpochSampler:

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lunglens.film.parameters import View
-from lunglens.film.preprocess import cut_to_lungs
+from lunglens.film.preprocess import seen
 from lunglens.study.folder import Study
 from lunglens.study.folds import parts_of
 from lunglens.train.crossval.classifier import VALIDATION
@@ -53,5 +53,5 @@ class StudyDataset(Dataset[tuple[Tensor, int]]):
         """(1, S, S) float32, 0..1, and the class's place in `study.classes`."""
         row = self.table.iloc[index]
         image, lungs = view_of(self.study.folder / row["film"], self.study.folder / row["mask"], self.view)
-        seen = cut_to_lungs(image, lungs) if self.view.cut else image
-        return torch.from_numpy(np.ascontiguousarray(seen))[None], self.study.classes.index(row["class"])
+        shown = seen(image, lungs, self.view)
+        return torch.from_numpy(np.ascontiguousarray(shown))[None], self.study.classes.index(row["class"])

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -38,8 +38,22 @@ class LungGraph(nn.Module):
         return self.unet.decode(levels).sigmoid(), torch.cat([deepest.mean(2), deepest.amax(2)], dim=1)
 
 
+class FittedGraph(Protocol):
+    """What is exported without torch's exporter; called with images it says what the ONNX graph has to answer."""
+
+    outputs: tuple[str, ...]
+
+    def __call__(self, images: Tensor) -> tuple[Tensor, ...]: ...
+
+    def onnx_bytes(self, example: Tensor) -> bytes:
+        """The ONNX graph with a free batch size."""
+
+
+Graph = nn.Module | FittedGraph
+
+
 def export_package(
-    graph: nn.Module,
+    graph: Graph,
     folder: Path,
     *,
     name: str,
@@ -66,9 +80,11 @@ def export_package(
             above 1) on the golden case, or the name or the parameters are none that a package may have.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    graph = graph.eval().to(memory_format=torch.contiguous_format)
+    if isinstance(graph, nn.Module):
+        graph = graph.eval().to(memory_format=torch.contiguous_format)
     example = torch.from_numpy(golden_input(input_size))
-    write_bytes(folder / GRAPH, _onnx_bytes(graph, example))
+    content = onnx_bytes(graph, example) if isinstance(graph, nn.Module) else graph.onnx_bytes(example)
+    write_bytes(folder / GRAPH, content)
     description = {
         "format_version": FORMAT_VERSION,
         "task": parameters.task,
@@ -88,7 +104,7 @@ def export_package(
     write_description(folder, description | {"golden": golden_summary(found)})
 
 
-def _assert_agreement(graph: nn.Module, example: Tensor, found: Mapping[str, NDArray[Any]], folder: Path) -> None:
+def _assert_agreement(graph: Graph, example: Tensor, found: Mapping[str, NDArray[Any]], folder: Path) -> None:
     with torch.inference_mode():
         expected = dict(zip(graph.outputs, graph(example), strict=True))  # type: ignore[arg-type]
     for output, tensor in expected.items():
@@ -98,8 +114,8 @@ def _assert_agreement(graph: nn.Module, example: Tensor, found: Mapping[str, NDA
             raise ModelPackageError(f"{folder}: ONNX and torch differ by {worst:.2g} in {output} (at most {AGREEMENT})")
 
 
-def _onnx_bytes(graph: nn.Module, example: Tensor) -> bytes:
-    """The ONNX graph with a free batch size, in one piece."""
+def onnx_bytes(graph: nn.Module, example: Tensor) -> bytes:
+    """The ONNX graph of a module with `outputs`, for a free batch size, in one piece."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's notes on its own internals
         program = torch.onnx.export(

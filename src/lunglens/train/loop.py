@@ -19,6 +19,8 @@ from lunglens.errors import DataError
 from lunglens.study.config.training import Optimization
 from lunglens.train.precision import fastest
 
+NEVER = 2**31  # epochs between lightning's own steps of a plateau; the module steps it, see there
+
 
 class EpochSampler(Sampler[int]):
     """Row numbers in a random order, or drawn with weights; each epoch's draw follows from seed and epoch alone.
@@ -85,11 +87,17 @@ def optimizers(
     if settings.optimizer == "sgd":
         optimizer = torch.optim.SGD(groups, rate, momentum=settings.momentum, weight_decay=settings.weight_decay)
     else:
-        optimizer = torch.optim.AdamW(groups, rate, weight_decay=settings.weight_decay)
+        optimizer = torch.optim.AdamW(groups, rate, betas=settings.betas, weight_decay=settings.weight_decay)
     schedule: torch.optim.lr_scheduler.LRScheduler
     if settings.schedule == "steps":
         schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, list(settings.steps), settings.step_factor)
         interval = "epoch"
+    elif settings.schedule == "plateau":
+        schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            optimizer, factor=settings.step_factor, patience=settings.patience, min_lr=settings.lowest_rate
+        )
+        by_hand = {"interval": "epoch", "frequency": NEVER, "monitor": "validation_loss"}
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, **by_hand}}
     else:
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, [lr for _, lr in parts], total_steps=total_steps, pct_start=settings.warm_up

@@ -17,11 +17,11 @@ from lunglens.film.model_package.record import AnswerClass, AnswerSettings, Clas
 from lunglens.film.parameters import Postprocess
 from lunglens.study.config.training import ClassifierConfig
 from lunglens.train.card import card
-from lunglens.train.classifier import load_trained
 from lunglens.train.crossval.classifier import FILMS, PREDICTIONS, SOURCES, VALIDATION, outputs_of
 from lunglens.train.crossval.run_folder import gather
-from lunglens.train.export import CARD, export_package
-from lunglens.train.networks.classifier import Classifier, ClassifierGraph
+from lunglens.train.export import CARD, FittedGraph, export_package
+from lunglens.train.model import graph_of, load_model
+from lunglens.train.networks.classifier import ClassifierGraph
 from lunglens.train.networks.weights import WEIGHTS
 from lunglens.train.provenance import today
 
@@ -76,8 +76,8 @@ def export_run(run: Path, folder: Path, *, fold: str | None = None, ensemble: bo
     about, classes = exported.run, exported.run.classes
     config = ClassifierConfig.of_run(about.config)
     folds = [run / "folds" / name for name in exported.folds]
-    members = [load_trained(config, fold, outputs_of(classes)).classifier for fold in folds]
-    files = _save_weights(members, folder)
+    graph = graph_of([load_model(config, fold, outputs_of(classes)) for fold in folds])
+    files = _save_weights(graph, folder)
     threshold = chosen_threshold(cross_validated(exported.predictions), classes) if len(classes) == 2 else None
     answer = AnswerSettings(
         activation="softmax" if threshold is None else "sigmoid",
@@ -87,11 +87,10 @@ def export_run(run: Path, folder: Path, *, fold: str | None = None, ensemble: bo
     tables = {words: rows for words, rows in exported.tables.items() if len(rows)}
     metrics = {words: measures(rows, classes, about.seed).to_json() for words, rows in tables.items()}
     rows = [] if threshold is None else operating_points(tables, classes, threshold, about.seed)
-    graph = ClassifierGraph(*members)
     export_package(
         graph,
         folder,
-        name=_name(about, config, len(members)),
+        name=_name(about, config, len(folds)),
         input_size=config.view.input_size,
         parameters=ClassifierParameters(postprocess=Postprocess(), view=config.view, answer=answer),
         provenance={
@@ -103,7 +102,7 @@ def export_run(run: Path, folder: Path, *, fold: str | None = None, ensemble: bo
             "metrics": metrics,
         },
         files=files,
-        origin={"pretrained": config.pretrained, "data": about.study.to_json(), "members": len(members)},
+        origin={"pretrained": config.pretrained, "data": about.study.to_json(), "members": len(folds)},
         measured={"on": exported.measured_on, "rows": rows},
     )
     package = load_package(folder, "classification")
@@ -126,19 +125,19 @@ def _read(run: Path, fold: str | None, ensemble: bool) -> _Exported:
     return _Exported(about, [fold], films, sources, gather(run, [fold]))
 
 
-def _save_weights(members: list[Classifier], folder: Path) -> list[str]:
-    """The weights of a single model, for others to start from: in the graph they are folded together."""
+def _save_weights(graph: ClassifierGraph | FittedGraph, folder: Path) -> list[str]:
+    """The weights of a single network, for others to start from: in the graph they are folded together."""
     (folder / WEIGHTS).unlink(missing_ok=True)
-    if len(members) > 1:
+    if not isinstance(graph, ClassifierGraph) or len(graph.members) > 1:
         return []
-    state = {name: value.contiguous() for name, value in members[0].state_dict().items()}
+    state = {name: value.contiguous() for name, value in graph.members[0].state_dict().items()}
     write_atomically(folder / WEIGHTS, lambda path: save_file(state, path))
     return [WEIGHTS]
 
 
 def _name(about: ClassifierRun, config: ClassifierConfig, members: int) -> str:
     """Study, network, size; only letters that a package's name may have."""
-    words = f"{about.study.name}-{config.backbone}-{config.view.input_size}"
+    words = f"{about.study.name}-{config.called}-{config.view.input_size}"
     words += f"-x{members}" if members > 1 else ""
     plain = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in words).strip("-")
     return plain[:100] or "classifier"

@@ -8,6 +8,7 @@ from lunglens.film.parameters import Section, View
 from lunglens.study.config.study import OwnSource
 
 Range = tuple[float, float]
+Option = bool | int | float | str | tuple[int, ...] | tuple[str, ...] | dict[str, str]
 
 _RETIRED = ("positive", "negative", "split", "postprocess")
 
@@ -42,11 +43,16 @@ class Optimization(Section):
     optimizer: Literal["sgd", "adamw"] = Field("sgd", description="rule of the steps")
     learning_rate: float = Field(0.01, gt=0, description="size of the steps; onecycle's largest")
     momentum: float = Field(0.8, description="of sgd")
-    weight_decay: float = Field(1e-4, description="pull of the weights to 0")
-    schedule: Literal["steps", "onecycle"] = Field("steps", description="how the learning rate goes over the epochs")
+    betas: Range = Field((0.9, 0.999), description="of adamw")
+    weight_decay: float = Field(1e-4, description="pull of the weights to 0; adamw with 0 is Adam")
+    schedule: Literal["steps", "onecycle", "plateau"] = Field(
+        "steps", description="how the learning rate goes over the epochs; plateau lowers it when validation stalls"
+    )
     # With 25 epochs the paper's steps at 30, 60 and 90 never happen; they are kept as printed (table 5).
     steps: tuple[int, ...] = Field((30, 60, 90), description="epochs after which schedule steps lowers the rate")
-    step_factor: float = Field(0.1, description="by which each of the steps lowers it")
+    step_factor: float = Field(0.1, description="by which each of the steps lowers it, and each plateau")
+    patience: int = Field(3, ge=1, description="epochs that validation's loss may stall before plateau lowers the rate")
+    lowest_rate: float = Field(0.0, ge=0, description="plateau lowers the rate no further")
     warm_up: float = Field(0.3, gt=0, lt=1, description="share of the steps in which onecycle's rate rises")
     batch_size: int = Field(8, ge=1, description="films a step")
     epochs: int = Field(25, ge=1, description="how often every film is seen")
@@ -84,6 +90,11 @@ class LungsConfig(Section):
 class ClassifierConfig(Section):
     """How a classifier is trained on a study (tables 5 and 6 of the paper)."""
 
+    name: str = Field("", description="what runs, tables and packages call it; if nothing, its backbone or network")
+    network: str = Field(
+        "trunk", description="trunk: backbone and head; else a network of its own that `lunglens systems` names"
+    )
+    options: dict[str, Option] = Field({}, description="what a network of its own is told besides")
     backbone: str = Field("hrnet_w18", description="any network of timm")
     head: tuple[int, ...] = Field((2048, 512), description="widths of the hidden layers after pooling")
     dropout: float = Field(0.5, ge=0, lt=1, description="share of the features left out in training")
@@ -94,7 +105,9 @@ class ClassifierConfig(Section):
         "folds, or of a package",
     )
     freeze: Annotated[int, Field(ge=0)] | tuple[str, ...] = Field(
-        0, description="so many stages of the trunk, from the film on, or parameters whose names begin so, do not learn"
+        0,
+        description="what does not learn: so many stages of the trunk, from the film on, or parameters whose names begin "
+        "so (* is anything)",
     )
     trunk_rate: float = Field(1.0, gt=0, description="learning rate of the trunk as a factor of the head's")
     class_weights: Literal["none", "balanced"] | tuple[float, ...] = Field(
@@ -110,6 +123,11 @@ class ClassifierConfig(Section):
         description="draw source x class in proportion to its size to this power: 0 equally, 1 as it is",
     )
     images_per_epoch: int | None = Field(None, ge=1, description="with `balance_power`: how many draws make an epoch")
+
+    @property
+    def called(self) -> str:
+        """Its name in runs, tables and packages."""
+        return self.name or (self.backbone if self.network == "trunk" else self.network)
 
     @classmethod
     def of_run(cls, recorded: dict[str, Any]) -> "ClassifierConfig":

