@@ -106,8 +106,8 @@ class ClassifierConfig(Section):
     )
     freeze: Annotated[int, Field(ge=0)] | tuple[str, ...] = Field(
         0,
-        description="what does not learn: so many stages of the trunk, from the film on, or parameters whose names begin "
-        "so (* is anything)",
+        description="what does not learn: so many stages of the trunk, from the film on, or parameters whose "
+        "names begin so (* is anything)",
     )
     trunk_rate: float = Field(1.0, gt=0, description="learning rate of the trunk as a factor of the head's")
     class_weights: Literal["none", "balanced"] | tuple[float, ...] = Field(

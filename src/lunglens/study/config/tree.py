@@ -78,11 +78,20 @@ def load_config(name: str | Path | None, changes: Sequence[str] = (), seed: int 
     for change in [*(line for line in seeds if "study" in content or not line.startswith("study.")), *changes]:
         _change(content, change)
     try:
-        return Config.model_validate(content)
+        return _named(Config.model_validate(content), name)
     except ValidationError as error:
         problems = "; ".join(_words(problem["loc"], problem["type"], problem["msg"]) for problem in error.errors())
         places = [*([str(config_path(name))] if name is not None else []), *(f"--set {change}" for change in changes)]
         raise ConfigurationError(f"{', '.join(places)}: {problems}") from error
+
+
+def _named(config: Config, name: str | Path | None) -> Config:
+    """A system's classifier is called what its preset is, where it has no name of its own."""
+    if name is None or config.system is None or config.classifier.name:
+        return config
+    return config.model_copy(
+        update={"classifier": config.classifier.model_copy(update={"name": config_path(name).stem})}
+    )
 
 
 def _content(path: Path, extended_by: tuple[Path, ...]) -> _Tree:
