@@ -225,6 +225,30 @@ def classifier(  # noqa: PLR0913, PLR0917 - an option each
 
 
 @app.command()
+def sweep(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="TOML of systems and studies, or 'table1', which ships.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the runs and their table; run again to go on.")],
+    show: Annotated[
+        bool, typer.Option("--print", help="Only print a shell line a fold, for the task array of a cluster.")
+    ] = False,
+    jobs: Jobs = 1,
+    ray: Ray = None,
+    gpus_per_job: Gpus = 1,
+) -> None:
+    """Many classifiers on many studies, each with every input and seed: all folds of all runs in one queue."""
+    from lunglens.study.config.sweep import read_sweep
+    from lunglens.train.sweep.run import commands, run_sweep
+
+    wanted = read_sweep(file)
+    if show:
+        for line in commands(wanted, out):
+            typer.echo(line)
+        return
+    run_sweep(wanted, out, _runner(jobs, ray, gpus_per_job), console())
+    typer.echo(f"see {readable(out)}")
+
+
+@app.command()
 def explain(
     study: Study,
     uncut: Annotated[Path, typer.Option(help="Finished run trained on whole films (crossval classifier --uncut).")],
