@@ -97,15 +97,27 @@ def _legend(top: float) -> Iterator[str]:
         yield f'<text x="{left + 18}" y="{top + 4:.0f}" font-size="11" fill="#3c4956">{words}</text>'
 
 
-def main() -> None:
-    """Draw each picture once: of members that share it only the first."""
-    FOLDER.mkdir(exist_ok=True)
-    drawn = set()
+def drawn() -> dict[str, Path]:
+    """Preset -> its picture; presets that share a picture have one file, named by the system's number."""
+    files: dict[str, Path] = {}
+    of_picture: dict[object, Path] = {}
     for preset, config in shipped_systems().items():
-        facts = config.system
-        if facts is not None and facts.picture not in drawn:
-            drawn.add(facts.picture)
-            (FOLDER / f"{preset}.svg").write_text(picture(facts.picture, facts.title), encoding="utf-8")
+        assert config.system is not None  # noqa: S101
+        number = f"{config.system.number:02}"
+        known = any(path.stem == number for path in of_picture.values())
+        file = FOLDER / (f"{number}-{preset}.svg" if known else f"{number}.svg")
+        files[preset] = of_picture.setdefault(config.system.picture, file)
+    return files
+
+
+def main() -> None:
+    """Draw each picture once."""
+    FOLDER.mkdir(exist_ok=True)
+    systems = shipped_systems()
+    for preset, path in drawn().items():
+        facts = systems[preset].system
+        if facts is not None:
+            path.write_text(picture(facts.picture, facts.title), encoding="utf-8")
 
 
 if __name__ == "__main__":
