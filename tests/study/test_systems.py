@@ -73,7 +73,7 @@ def test_what_counts_ten_test_images_prints_tenths() -> None:
 def test_a_lite_variant_differs_from_its_system_in_the_trunk_alone(preset: str) -> None:
     lite = SYSTEMS[preset].classifier
     assert (lite.backbone, lite.pretrained) == ("tf_efficientnet_lite0", "imagenet")
-    same = {"backbone": None, "options": None, "freeze": None}
+    same = {"name": None, "backbone": None, "options": None, "freeze": None}
     twins = [
         name
         for name, config in SYSTEMS.items()
