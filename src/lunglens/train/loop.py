@@ -4,6 +4,7 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lunglens.errors import DataError
+from lunglens.files import write_atomically
 from lunglens.study.config.training import Optimization
 from lunglens.train.precision import fastest
 
@@ -182,6 +184,14 @@ def load_kept(module: L.LightningModule, folder: Path, settings: Optimization) -
         module.load_state_dict(_checkpoint_of(kept)["state_dict"])
     except (KeyError, RuntimeError) as error:
         raise DataError(f"{kept}: holds another network's weights; choose another --out") from error
+
+
+def lighten(folder: Path) -> None:
+    """Take out of a finished training's checkpoints what only going on needs: two thirds of them with AdamW."""
+    for path in (folder / "checkpoints").glob("*.ckpt"):
+        content = _checkpoint_of(path)
+        if "optimizer_states" in content:
+            write_atomically(path, partial(torch.save, {"state_dict": content["state_dict"]}))
 
 
 def _checkpoint_of(path: Path, *, mmap: bool = False) -> dict[str, Any]:
