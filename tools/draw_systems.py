@@ -39,7 +39,7 @@ def picture(steps: Sequence[Step], name: str) -> str:
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {high + 2 * MARGIN + 22:.0f}" '
-            f'font-family="sans-serif" role="img" aria-label="{escape(name)}: from the film on the left to the answer">',
+            f'font-family="sans-serif" role="img" aria-label="{escape(name)}, from film to answer">',
             '<defs><marker id="a" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
             '<path d="M0 0L8 4L0 8z" fill="#5b6875"/></marker></defs>',
             f'<rect width="{WIDTH}" height="{high + 2 * MARGIN + 22:.0f}" fill="#ffffff"/>',

@@ -49,6 +49,6 @@ class SystemFacts(Section):
     )
 
     def printed_of(self, preset: str, classes: int = 2) -> PrintedResult | None:
-        """The first result that is of a preset and over so many classes."""
-        fitting = (p for p in self.printed if p.classes == classes and (not p.presets or preset in p.presets))
-        return next(fitting, None)
+        """The first result that is of a preset, if there is one over so many classes."""
+        own = [result for result in self.printed if not result.presets or preset in result.presets]
+        return next((result for result in own if result.classes == classes), own[0] if own else None)

@@ -1,6 +1,5 @@
 """Classifiers: any timm backbone, HRNet's streams as they are, and the paper's fully connected head (fig. 11)."""
 
-import itertools
 import math
 from typing import Any
 
@@ -11,6 +10,8 @@ from torch.nn.functional import interpolate, logsigmoid
 
 from lunglens.errors import ConfigurationError
 from lunglens.study.config.training import ClassifierConfig
+from lunglens.train.networks import alexnet  # noqa: F401, which names it among timm's networks
+from lunglens.train.networks.layers import fully_connected, gradient_through, through
 from lunglens.train.networks.network import Network
 
 
@@ -42,22 +43,41 @@ def create_trunk(name: str, size: int | None, *, pretrained: bool = False, chann
     return net
 
 
+def _cut(net: nn.Module, last: str) -> None:
+    """Let everything pass unchanged that a network has after the block `last`, at every level of its name.
+
+    Raises:
+        ConfigurationError: the network has no such block.
+    """
+    within = net
+    for name in last.split("."):
+        names = [child for child, _ in within.named_children()]
+        if name not in names:
+            raise ConfigurationError(f"cut_after: no block {last!r}: in place of {name!r} there are {', '.join(names)}")
+        for later in names[names.index(name) + 1 :]:
+            setattr(within, later, nn.Identity())
+        within = within.get_submodule(name)
+
+
 class Streams(nn.Module):
     """A timm network as a list of last feature maps: HRNet's parallel streams, or the one map of other networks.
 
     Tokens of transformers are laid out as the map that they are; class tokens are left out. Images are standardised by
     `mean` and `std`, which change nothing (0 and 1) until weights that expect something else are loaded.
     channels: of each stream. has_maps: False where the network gives numbers without a place; then they are maps of
-    one position. size: side of the images for networks that are built for one size.
+    one position. size: side of the images for networks that are built for one size. cut_after: name of the block that
+    ends a shortened network.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, name: str, size: int | None = None) -> None:
+    def __init__(self, name: str, size: int | None = None, cut_after: str | None = None) -> None:
         super().__init__()
         self.is_hrnet = name.startswith("hrnet")
         self.net = create_trunk(name, size)
+        if cut_after is not None:
+            _cut(self.net, cut_after)
         self.register_buffer("mean", torch.zeros(()))
         self.register_buffer("std", torch.ones(()))
         self.has_maps, self.channels_last, self.grid = True, False, (0, 0)
@@ -123,7 +143,7 @@ class Classifier(Network):
         super().__init__(ClassifierConfig(backbone=backbone, head=head, dropout=dropout), outputs)
         self.streams = Streams(backbone, size)
         widths = [sum(self.streams.channels), *head, outputs]
-        self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in itertools.pairwise(widths))
+        self.layers = fully_connected(widths)
         self.dropout = nn.Dropout(dropout)
 
     @classmethod
@@ -142,10 +162,7 @@ class Classifier(Network):
 
     def logits(self, pooled: Tensor) -> Tensor:
         """(N, C) pooled features -> (N,) or (N, outputs) logits."""
-        hidden = self.dropout(pooled)
-        for layer in self.layers[:-1]:
-            hidden = self.dropout(layer(hidden).relu())
-        logits: Tensor = self.layers[-1](hidden)
+        logits = through(self.layers, pooled, self.dropout)
         return logits.squeeze(1) if logits.shape[1] == 1 else logits
 
     def answer(self, images: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
@@ -158,16 +175,9 @@ class Classifier(Network):
         return logits, heats[0] if logits.ndim == 1 else torch.stack(heats, 1), pooled
 
     def pooled_gradient(self, pooled: Tensor, output: int = 0) -> Tensor:
-        """d logit / d pooled, (N, C), in closed form: backwards through linear layers and the ReLUs that are open."""
-        open_gates: list[Tensor] = []
-        hidden = pooled
-        for layer in self.layers[:-1]:
-            hidden = layer(hidden).relu()
-            open_gates.append((hidden > 0).to(pooled.dtype))
-        gradient = self.layers[-1].weight[output].expand(pooled.shape[0], -1)  # type: ignore[index]
-        for layer, gate in zip(self.layers[-2::-1], open_gates[::-1], strict=True):
-            gradient = (gradient * gate) @ layer.weight  # type: ignore[operator]
-        return gradient
+        """d logit / d pooled, (N, C), in closed form."""
+        outward = torch.eye(self.outputs, device=pooled.device)[None, output : output + 1]
+        return gradient_through(self.layers, pooled, outward)[:, 0]
 
 
 def pool(maps: list[Tensor]) -> Tensor:
@@ -208,13 +218,13 @@ class ClassifierGraph(nn.Module):
         """(N, 1, S, S) -> (N,), (N,), (N, h, w), (N, C); of K > 2 classes (N, K), (N, K), (N, K, h, w), (N, C)."""
         answers: list[Any] = [member.answer(images) for member in self.members]  # type: ignore[operator]
         logits, heats, pooled = zip(*answers, strict=True)
-        logit = logits[0] if len(logits) == 1 else _mean_logit(torch.stack(logits))
+        logit = logits[0] if len(logits) == 1 else mean_logit(torch.stack(logits))
         probability = logit.sigmoid() if logit.ndim == 1 else logit.softmax(1)
         heat = (torch.stack(heats).mean(0),) if "heat" in self.outputs else ()
         return probability, logit, *heat, torch.cat(pooled, 1)
 
 
-def _mean_logit(logits: Tensor) -> Tensor:
+def mean_logit(logits: Tensor) -> Tensor:
     """Logits of the mean of the members' probabilities: (M, N) -> (N,), or (M, N, K) -> (N, K) logarithms.
 
     Computed from logarithms, which a probability near 0 or 1 does not round away.

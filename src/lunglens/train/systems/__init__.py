@@ -11,6 +11,14 @@ from lunglens.train.networks.network import Network
 
 NETWORKS = {
     "trunk": ("lunglens.train.networks.classifier", "Classifier"),
+    "anomaly": ("lunglens.train.systems.anomaly", "Anomaly"),
+    "anomaly-confidence": ("lunglens.train.systems.anomaly", "AnomalyConfidence"),
+    "covid-caps": ("lunglens.train.systems.covid_caps", "CovidCaps"),
+    "covid-net": ("lunglens.train.systems.covid_net", "CovidNet"),
+    "darkcovidnet": ("lunglens.train.systems.darkcovidnet", "DarkCovidNet"),
+    "detrac": ("lunglens.train.systems.detrac", "Detrac"),
+    "maghdid-cnn": ("lunglens.train.systems.maghdid", "MaghdidCnn"),
+    "truncated-inception": ("lunglens.train.systems.truncated_inception", "TruncatedInception"),
 }
 FITTED = {"texture": "lunglens.train.systems.texture"}  # has `train` and `load`, as lunglens.train.model
 
