@@ -11,7 +11,7 @@ BINS = 15
 
 @dataclass(frozen=True)
 class Calibration:
-    """ece: mean distance of what is said from what is so, 0..1. brier: mean squared error, 0..1 (more classes: 0..2)."""
+    """ece: mean distance of what is said from what is so, 0..1. brier: mean squared error, 0..1, or 0..2."""
 
     ece: float
     brier: float

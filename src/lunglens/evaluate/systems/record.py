@@ -41,8 +41,8 @@ class SweptRun(Record):
     """One run.
 
     folder: below the sweep's. study, system, shown, seed: which combination; seed None: the configuration's own.
-    label: what tables call the system. began: the weights that it started from. draws: films drawn in training, of a
-    fold. seconds: that the training of a fold took; None where it was interrupted.
+    label: what tables call it. began: the weights that it started from: none, imagenet, lite (ImageNet's of a smaller
+    network in the original's place) or file.
     """
 
     folder: str
@@ -54,8 +54,6 @@ class SweptRun(Record):
     began: str
     origin: Origin | None = None
     printed: Printed | None = None
-    draws: int | None = None
-    seconds: float | None = None
 
 
 class Swept(Record):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lunglens.errors import ConfigurationError
+from lunglens.errors import LungLensError
 from lunglens.evaluate.figures.comparison import printed_of
 from lunglens.evaluate.systems.record import SWEEP, Origin, Printed, Swept, SweptRun
 from lunglens.files import write_record
@@ -13,18 +13,18 @@ from lunglens.study.folder import load_study
 
 _LITE = "tf_efficientnet_lite"
 _OF_THE_PAPER = (
-    "The paper's {place}: ten folds by image. What it calls specificity ({specificity}) is the negative predictive value "
-    "of the proposed model and of EfficientNetB4; the baselines' figures fit one fold each."
+    "The paper's {place}: ten folds by image. What it calls specificity ({specificity}) is the negative predictive "
+    "value of the proposed model and of EfficientNetB4; the baselines' figures fit one fold each."
 )
 
 
 def write_swept(sweep: Sweep, out: Path) -> None:
-    """Write `sweep.json` into the sweep's folder; a run whose configuration is wrong is left out."""
+    """Write `sweep.json` into the sweep's folder; a run that cannot begin is left out."""
     found = []
     for run in sweep.runs():
         try:
             found.append(_described(run))
-        except ConfigurationError:
+        except LungLensError:
             continue  # said where the run is prepared
     write_record(out / SWEEP, Swept(runs=tuple(found)))
 
