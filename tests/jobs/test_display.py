@@ -121,3 +121,14 @@ def test_elsewhere_a_line_is_written_when_something_changes(job: Job, monkeypatc
         "fold 0: running",
         "fold 0: running  epoch 2/8  train_loss 0.53  validation_loss 0.5123  0:03:00 left",
     ]
+
+
+def test_of_many_jobs_only_those_at_work_and_the_failed_are_shown(tmp_path: Path) -> None:
+    jobs = [Job(f"job {n}", tmp_path / str(n), "a:b", {}) for n in range(40)]
+    for one in jobs:
+        write_job(one)
+    began(jobs[7], 3)
+    change_status(jobs[9].folder, state="failed", attempt=1, error="no room")
+    text = as_text(draw([look_at(one) for one in jobs]))
+    assert [f"job {n} " in text for n in range(40)] == [n in {7, 9} for n in range(40)]
+    assert "0 of 40 done, 1 failed" in text

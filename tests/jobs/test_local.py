@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,28 @@ def test_the_cores_are_shared_out_unless_the_user_says_otherwise(
     assert threads("ten", 10) == "1"
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
     assert threads("set", 2) == "5"
+
+
+def test_a_job_begins_after_those_that_it_needs_and_others_go_before_it(tmp_path: Path, console: Console) -> None:
+    slow = job(tmp_path / "slow", "span", seconds=0.3)
+    needy = replace(job(tmp_path / "needy", "span", seconds=0), after=(slow.folder,))
+    other = job(tmp_path / "other", "span", seconds=0)
+    (_, ended), (begun, _), (meanwhile, _) = (one.result for one in run_jobs([slow, needy, other], 2, console))
+    assert begun >= ended > meanwhile
+
+
+def test_a_job_that_needs_a_failed_one_waits_for_the_next_run(tmp_path: Path, console: Console) -> None:
+    bad, good = job(tmp_path / "bad", "divide", by=0), job(tmp_path / "good", "divide", by=1)
+    outcomes = run_jobs([bad, replace(job(tmp_path / "needy", "divide", by=2), after=(bad.folder,)), good], 1, console)
+    assert [one.state for one in outcomes] == ["failed", "failed", "done"]
+    assert str(outcomes[1].error).endswith("bad has no result")
+    assert outcomes[1].attempt == 0
+
+
+def test_a_job_begun_under_one_name_may_be_finished_under_another(tmp_path: Path, console: Console) -> None:
+    run_jobs([job(tmp_path, "divide", by=0)], 1, console)
+    (outcome,) = run_jobs([replace(job(tmp_path, "divide", by=0), name="other", epochs=3)], 1, console)
+    assert outcome.attempt == 2
 
 
 def test_two_jobs_in_one_folder_are_a_mistake(tmp_path: Path, console: Console) -> None:

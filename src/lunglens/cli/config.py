@@ -15,12 +15,23 @@ Name = Annotated[str, typer.Argument(help="A configuration that `lunglens config
 
 @app.command("list")
 def list_() -> None:
-    """List the configurations that ship, with what each is for."""
+    """List the configurations that ship, with what each is for; those of earlier systems under a heading."""
     from lunglens.study.config import shipped_configs
+    from lunglens.study.config.tree import SYSTEMS
 
-    for name, path in shipped_configs().items():
+    files = shipped_configs()
+    general = {name: path for name, path in files.items() if path.parent != SYSTEMS}
+    _say(general)
+    typer.echo("\nThe twelve earlier systems of the paper's table 1 (`lunglens systems` says more):")
+    _say({name: path for name, path in files.items() if name not in general})
+
+
+def _say(files: dict[str, Path]) -> None:
+    """A line a configuration: its name, and the first line of its file."""
+    width = max(map(len, files)) + 2
+    for name, path in files.items():
         first, *_ = path.read_text(encoding="utf-8").splitlines()
-        typer.echo(f"{name + ':':15}{first.removeprefix('# ')}")
+        typer.echo(f"{name + ':':{width}}{first.removeprefix('# ')}")
 
 
 @app.command()

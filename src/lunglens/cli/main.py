@@ -16,6 +16,7 @@ from lunglens.cli.config import app as config_app
 from lunglens.cli.films import app as films_app
 from lunglens.cli.serve import app as serve_app
 from lunglens.cli.study import app as study_app
+from lunglens.cli.systems import app as systems_app
 from lunglens.cli.train import app as train_app
 from lunglens.files import readable
 from lunglens.film.about import __version__
@@ -59,7 +60,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 _JUDGE = {"compare", "evaluate", "explain", "measure", "report"}
-for _panel, _verbs in (("Read films", films_app), ("Serve", serve_app), ("Studies", study_app), ("Train", train_app)):
+_PANELS = (
+    ("Read films", films_app),
+    ("Serve", serve_app),
+    ("Studies", study_app),
+    ("Train", systems_app),
+    ("Train", train_app),
+)
+for _panel, _verbs in _PANELS:
     _below: list[Any] = [*_verbs.registered_commands, *_verbs.registered_groups]
     for _verb in _below:
         _verb.rich_help_panel = "Judge" if (_verb.name or _verb.callback.__name__) in _JUDGE else _panel

@@ -27,6 +27,9 @@ Run = Annotated[Path, typer.Argument(metavar="RUN", help="Finished run folder of
 Package = Annotated[Path, typer.Argument(metavar="PACKAGE", help="A classifier package.")]
 Out = Annotated[Path, typer.Option("--out", help="Run folder; run again to go on.")]
 Model = Annotated[str | None, typer.Option(help="Any timm name instead of the configuration's.")]
+System = Annotated[
+    str | None, typer.Option(help="One of the earlier systems that `lunglens systems` lists, instead of --config.")
+]
 Uncut = Annotated[bool, typer.Option("--uncut", help="Show the whole film instead of the lungs.")]
 Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Folds at a time on this machine.")]
 Ray = Annotated[str | None, typer.Option("--ray", help="Address of a Ray cluster to run the folds on ('auto').")]
@@ -38,6 +41,7 @@ def fit(  # noqa: PLR0913, PLR0917 - an option each
     study: Study,
     out: Out,
     config: ConfigFile = None,
+    system: System = None,
     model: Model = None,
     uncut: Uncut = False,
     changes: Changes = None,
@@ -50,7 +54,7 @@ def fit(  # noqa: PLR0913, PLR0917 - an option each
     from lunglens.study.folder import load_study
     from lunglens.train.fit import fit_classifier
 
-    settings = load_config(config, _changes(model, uncut, changes), seed).classifier
+    settings = load_config(_one_of(config, system), _changes(model, uncut, changes), seed).classifier
     metrics = fit_classifier(load_study(study), settings, out, _runner(1, ray, gpus_per_job), console())
     _say(metrics, "validation: ", out)
 
@@ -190,6 +194,7 @@ def classifier(  # noqa: PLR0913, PLR0917 - an option each
     study: Study,
     out: Out,
     config: ConfigFile = None,
+    system: System = None,
     model: Model = None,
     uncut: Uncut = False,
     test: Annotated[
@@ -209,7 +214,7 @@ def classifier(  # noqa: PLR0913, PLR0917 - an option each
     from lunglens.study.folder import load_study
     from lunglens.train.crossval.classifier import crossval_classifier
 
-    settings = load_config(config, _changes(model, uncut, changes), seed).classifier
+    settings = load_config(_one_of(config, system), _changes(model, uncut, changes), seed).classifier
     runner = _runner(jobs, ray, gpus_per_job)
     unseen = None if test is None else load_study(test)
     metrics = crossval_classifier(load_study(study), settings, out, runner, console(), unseen, fold)
@@ -217,6 +222,30 @@ def classifier(  # noqa: PLR0913, PLR0917 - an option each
         typer.echo(f"fold {fold} is done, others are not; see {readable(out)}")
     else:
         _say(metrics, "", out)
+
+
+@app.command()
+def sweep(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="TOML of systems and studies, or 'table1', which ships.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the runs and their table; run again to go on.")],
+    show: Annotated[
+        bool, typer.Option("--print", help="Only print a shell line a fold, for the task array of a cluster.")
+    ] = False,
+    jobs: Jobs = 1,
+    ray: Ray = None,
+    gpus_per_job: Gpus = 1,
+) -> None:
+    """Many classifiers on many studies, each with every input and seed: all folds of all runs in one queue."""
+    from lunglens.study.config.sweep import read_sweep
+    from lunglens.train.sweep.run import commands, run_sweep
+
+    wanted = read_sweep(file)
+    if show:
+        for line in commands(wanted, out):
+            typer.echo(line)
+        return
+    run_sweep(wanted, out, _runner(jobs, ray, gpus_per_job), console())
+    typer.echo(f"see {readable(out)}")
 
 
 @app.command()
@@ -263,6 +292,19 @@ def compare(
         comparison = compare_runs(runs)
         write_comparison(comparison, out)
         typer.echo(markdown(comparison))
+
+
+def _one_of(config: str | None, system: str | None) -> str | None:
+    """The configuration that `--config` or `--system` names."""
+    from lunglens.study.config import shipped_systems
+
+    if system is None:
+        return config
+    if config is not None:
+        raise typer.BadParameter("--config and --system are two configurations; give one, and change it with --set")
+    if system not in shipped_systems():
+        raise typer.BadParameter(f"{system!r} is none of {', '.join(shipped_systems())}")
+    return system
 
 
 def _changes(model: str | None, uncut: bool, changes: list[str] | None) -> list[str]:

@@ -21,6 +21,7 @@ from lunglens.files import readable
 from lunglens.jobs.job import Job, Status, read_status
 
 REFRESH_S = 1.0
+_MOST_ROWS = 24  # of a usual terminal
 _COLOURS = {"waiting": "dim", "running": "cyan", "done": "green", "failed": "red"}
 
 
@@ -56,6 +57,7 @@ class Display:
         self._jobs, self._console = jobs, console
         self._live = Live(console=console, auto_refresh=False) if console.is_interactive else None
         self._shown: dict[str, str] = {}
+        self._done: dict[Path, Progress] = {}
         self._next = 0.0
 
     def __enter__(self) -> "Display":
@@ -76,7 +78,7 @@ class Display:
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + REFRESH_S
-        found = [look_at(job) for job in self._jobs]
+        found = [self._look_at(job) for job in self._jobs]
         if self._live is not None:
             self._live.update(draw(found), refresh=True)
             return
@@ -86,6 +88,15 @@ class Display:
                 self._shown[one.job.name] = line
                 left = f"  {_time(one.seconds_left)} left" if one.seconds_left else ""
                 self._console.print(f"{one.job.name}: {line}{left}", soft_wrap=True, markup=False, highlight=False)
+
+    def _look_at(self, job: Job) -> Progress:
+        """What is done is read once: of many jobs, most change no more."""
+        if job.folder not in self._done:
+            found = look_at(job)
+            if found.status.state != "done":
+                return found
+            self._done[job.folder] = found
+        return self._done[job.folder]
 
 
 def look_at(job: Job) -> Progress:
@@ -104,8 +115,11 @@ def look_at(job: Job) -> Progress:
 
 
 def draw(found: Sequence[Progress]) -> Table:
-    """The table of jobs, with the number done below."""
-    caption = f"{sum(one.status.state == 'done' for one in found)} of {len(found)} done"
+    """The table of jobs, with the number done below; of many, only those that run or have failed."""
+    done, failed = (sum(one.status.state == state for one in found) for state in ("done", "failed"))
+    caption = f"{done} of {len(found)} done" + (f", {failed} failed" if failed else "")
+    if len(found) > _MOST_ROWS:
+        found = [one for one in found if one.status.state in {"running", "failed"}]
     table = Table("job", "state", "latest", "elapsed", "left", caption=caption, expand=True)
     for one in found:
         words = readable(one.status.error or "") if one.status.state == "failed" else one.latest

@@ -26,7 +26,10 @@ class Job:
             again after an interruption, it goes on from what it has left in the folder. What it returns must be JSON.
         arguments: JSON values. They decide what the result is: name everything in them that does, the data's
             fingerprint and the seed too.
-        epochs: how many epochs the function trains, for the estimate of the time left; not part of what the job is.
+        epochs: how many epochs the function trains, for the estimate of the time left.
+        after: folders of jobs that must have their results before this one begins.
+
+    Name, epochs and order are not part of what the job is: begun in one queue, it may be gone on with in another.
     """
 
     name: str
@@ -34,6 +37,7 @@ class Job:
     target: str
     arguments: dict[str, Any]
     epochs: int | None = None
+    after: tuple[Path, ...] = ()
 
     @property
     def log(self) -> Path:
@@ -124,7 +128,7 @@ def write_job(job: Job) -> None:
     new = json.loads(json.dumps(content, allow_nan=False))  # as it will be read back: tuples become lists
     done = is_finished(job.folder)
     if done or read_status(job.folder).attempt:
-        old = _described(job.folder)
+        old = _described(job.folder) | {"name": job.name}
         if old != new:
             raise OutputError(
                 f"{job.folder}: {'finished' if done else 'begun'} with other settings ({_difference(old, new)}); "

@@ -1,12 +1,12 @@
 """Jobs on this machine, some at a time, each in a process that dies when this one does."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
-from collections import deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 
 from rich.console import Console
@@ -22,8 +22,8 @@ POLL_S = 0.1
 def run_jobs(jobs: Sequence[Job], workers: int, console: Console) -> list[JobResult]:
     """Run every job that has no result yet, `workers` at a time; killed and called again, it goes on.
 
-    A job that fails does not stop the others, and is tried again by the next call. Ctrl-C stops the processes; when
-    this process is killed, theirs die too.
+    A job that fails stops none but those that come after it, and is tried again by the next call. Ctrl-C stops the
+    processes; when this process is killed, theirs die too.
 
     Args:
         jobs: each with a folder of its own.
@@ -42,19 +42,33 @@ def run_jobs(jobs: Sequence[Job], workers: int, console: Console) -> list[JobRes
     with claimed(jobs) as waiting, Display(jobs, console) as display:
         running: list[Attempt] = []
         try:
-            while waiting or running:
-                while waiting and len(running) < workers:
-                    running.append(Attempt(waiting.popleft(), environment))
+            while running or any(map(is_ready, waiting)):
+                while len(running) < workers and (job := next(filter(is_ready, waiting), None)):
+                    waiting.remove(job)
+                    running.append(Attempt(job, environment))
                 running = [attempt for attempt in running if not attempt.has_ended()]
                 display.update()
                 time.sleep(POLL_S)
+            give_up(waiting)
         finally:
             stop(running)
     return [result_of(job) for job in jobs]
 
 
+def is_ready(job: Job) -> bool:
+    """Whether all jobs that it comes after have their results."""
+    return all(map(is_finished, job.after))
+
+
+def give_up(jobs: Iterable[Job]) -> None:
+    """Write into the status of jobs that cannot begin which job they wait for in vain."""
+    for job in jobs:
+        lacking = next(folder for folder in job.after if not is_finished(folder))
+        change_status(job.folder, state="failed", ended=now(), error=f"not begun: {lacking} has no result")
+
+
 @contextmanager
-def claimed(jobs: Sequence[Job]) -> Iterator[deque[Job]]:
+def claimed(jobs: Sequence[Job]) -> Iterator[list[Job]]:
     """Write the jobs into their folders and give those that have no result yet; other runners are kept out meanwhile.
 
     Raises:
@@ -63,12 +77,13 @@ def claimed(jobs: Sequence[Job]) -> Iterator[deque[Job]]:
     """
     if len({job.folder.resolve() for job in jobs}) < len(jobs):
         raise ValueError("two jobs have the same folder")
+    _allow_files(len(jobs))
     with ExitStack() as locks:
         for job in jobs:
             locks.enter_context(only_one(job.folder / ".runner.lock", job.folder, "run"))
             with writing(job.folder):
                 write_job(job)
-        yield deque(job for job in jobs if not is_finished(job.folder))
+        yield [job for job in jobs if not is_finished(job.folder)]
 
 
 class Attempt:
@@ -129,6 +144,14 @@ def stop(attempts: Collection[Attempt]) -> None:
     finally:
         for attempt in attempts:
             attempt.kill()
+
+
+def _allow_files(locks: int) -> None:
+    """Let this process hold so many locks, each an open file, as far as the machine allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = locks + 256
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard < 0 else min(wanted, hard), hard))
 
 
 def _why(code: int) -> str:

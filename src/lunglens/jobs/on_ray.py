@@ -14,7 +14,7 @@ from rich.console import Console
 from lunglens.errors import ConfigurationError, DataError
 from lunglens.jobs.display import Display
 from lunglens.jobs.job import Job, JobResult, change_status, now, result_of
-from lunglens.jobs.local import GRACE_S, POLL_S, Attempt, claimed, stop
+from lunglens.jobs.local import GRACE_S, POLL_S, Attempt, claimed, give_up, is_ready, stop
 
 _MOST_ATTEMPTS = 3  # of one job in one call, when machines die under it
 
@@ -47,8 +47,10 @@ def run_jobs_on_ray(
         remote = ray.remote(num_cpus=cpus_per_job, num_gpus=gpus_per_job, max_retries=0)(_work)
         pending: dict[Any, tuple[Job, int]] = {}
         try:
-            pending.update((remote.remote(_resolved(job)), (job, 1)) for job in waiting)
-            while pending:
+            while pending or any(map(is_ready, waiting)):
+                for job in list(filter(is_ready, waiting)):
+                    waiting.remove(job)
+                    pending[remote.remote(_resolved(job))] = (job, 1)
                 for ref in ray.wait(list(pending), timeout=POLL_S)[0]:
                     job, attempt = pending.pop(ref)
                     lost = _lost(ray, ref, job)
@@ -59,6 +61,7 @@ def run_jobs_on_ray(
                     elif lost is not None:
                         change_status(job.folder, state="failed", ended=now(), error=f"{lost}, {attempt} times")
                 display.update()
+            give_up(waiting)
         finally:
             _cancel(ray, list(pending))
     return [result_of(job) for job in jobs]

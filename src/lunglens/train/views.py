@@ -1,11 +1,14 @@
 """A study's films as the classifier sees them, decoded once and memory-mapped: `images.npy` and `masks.npy`."""
 
 import hashlib
+import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 from rich.progress import track
@@ -14,6 +17,8 @@ from lunglens.files import write_bytes
 from lunglens.film.parameters import View
 from lunglens.film.preprocess import Floats, Mask, classifier_view, resize, resize_mask
 from lunglens.study.folder import Study
+
+_STAMP = "views.txt"
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,9 +34,7 @@ def write_views(study: Study, image_ids: Sequence[str], view: View, out: Path) -
 
     The cut is left to training and testing, where the mask may be grown or shrunk first.
     """
-    stamp = out / "views.txt"
-    films = hashlib.sha256("\n".join(image_ids).encode()).hexdigest()
-    key = f"{study.fingerprint} {films} {view.model_copy(update={'cut': True}).model_dump_json()}"
+    stamp, key = out / _STAMP, _key(study, image_ids, view)
     if stamp.exists() and stamp.read_text() == key:
         return
     stamp.unlink(missing_ok=True)
@@ -43,6 +46,27 @@ def write_views(study: Study, image_ids: Sequence[str], view: View, out: Path) -
         images[index], masks[index] = np.rint(image * 255), shown
     del images, masks  # writes them out, before the stamp says that they are whole
     write_bytes(stamp, key.encode())
+
+
+def share_views(study: Study, image_ids: Sequence[str], view: View, store: Path, out: Path) -> None:
+    """As `write_views`, but runs with equal views share them: written once into `store`, linked from there into `out`.
+
+    A file is copied where the disk takes no links.
+    """
+    key = _key(study, image_ids, view)
+    if (out / _STAMP).exists() and (out / _STAMP).read_text() == key:
+        return
+    shared = store / hashlib.sha256(key.encode()).hexdigest()[:16]
+    shared.mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
+    with FileLock(shared / ".lock"):
+        write_views(study, image_ids, view, shared)
+    for name in ("images.npy", "masks.npy", _STAMP):
+        (out / name).unlink(missing_ok=True)
+        try:
+            os.link(shared / name, out / name)
+        except OSError:
+            shutil.copyfile(shared / name, out / name)
 
 
 def view_of(film_path: Path, mask_path: Path, view: View) -> tuple[Floats, Mask]:
@@ -59,7 +83,13 @@ def read_views(folder: Path) -> Views:
     return Views(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("images", "masks")))
 
 
+def _key(study: Study, image_ids: Sequence[str], view: View) -> str:
+    films = hashlib.sha256("\n".join(image_ids).encode()).hexdigest()
+    return f"{study.fingerprint} {films} {view.model_copy(update={'cut': False, 'blackout': False}).model_dump_json()}"
+
+
 def _memory_map(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    path.unlink(missing_ok=True)  # it may be a link to what other runs see
     return np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
 
 

@@ -8,7 +8,7 @@ from lunglens.film.parameters import Section, View
 from lunglens.study.config.study import OwnSource
 
 Range = tuple[float, float]
-Option = bool | int | float | str | tuple[str, ...]
+Option = bool | int | float | str | tuple[int, ...] | tuple[str, ...] | dict[str, str]
 
 _RETIRED = ("positive", "negative", "split", "postprocess")
 
@@ -105,7 +105,9 @@ class ClassifierConfig(Section):
         "folds, or of a package",
     )
     freeze: Annotated[int, Field(ge=0)] | tuple[str, ...] = Field(
-        0, description="so many stages of the trunk, from the film on, or parameters whose names begin so, do not learn"
+        0,
+        description="what does not learn: so many stages of the trunk, from the film on, or parameters whose "
+        "names begin so (* is anything)",
     )
     trunk_rate: float = Field(1.0, gt=0, description="learning rate of the trunk as a factor of the head's")
     class_weights: Literal["none", "balanced"] | tuple[float, ...] = Field(

@@ -16,24 +16,45 @@ from lunglens.errors import ConfigurationError
 from lunglens.film.parameters import Section
 from lunglens.study.config.schema import tables_of
 from lunglens.study.config.study import StudyConfig
+from lunglens.study.config.system import SystemFacts
 from lunglens.study.config.training import ClassifierConfig, LungsConfig
 
 SHIPPED = Path(__file__).parents[2] / "configs"
+SYSTEMS = SHIPPED / "systems"
 
 _Tree = dict[str, Any]
 
 
 class Config(Section):
-    """What is studied and how models are trained; a file need not have all three tables."""
+    """What is studied and how models are trained; a file need not have all tables."""
 
     study: StudyConfig | None = None
     lungs: LungsConfig = LungsConfig()
     classifier: ClassifierConfig = ClassifierConfig()
+    system: SystemFacts | None = None
 
 
 def shipped_configs() -> dict[str, Path]:
-    """Name -> file of every configuration that ships, such as "paper"."""
-    return {path.stem: path for path in sorted(SHIPPED.glob("*.toml"))}
+    """Name -> file of every configuration that ships, such as "paper"; the presets of earlier systems come last."""
+    return {
+        path.stem: path
+        for folder in (SHIPPED, SYSTEMS)
+        for path in sorted(folder.glob("*.toml"), key=lambda path: path.stem)
+    }
+
+
+def shipped_systems() -> dict[str, Config]:
+    """Preset -> configuration of the twelve earlier systems, in the order of the paper's table 1."""
+    found = {path.stem: load_config(path) for path in SYSTEMS.glob("*.toml")}
+    return dict(sorted(found.items(), key=_place_in_table_1))
+
+
+def _place_in_table_1(item: tuple[str, Config]) -> tuple[int, bool, bool, str]:
+    """By number; first what the first printed figure is of, last what stands in for weights that cannot be had."""
+    name, config = item
+    assert config.system is not None  # noqa: S101 - a preset says whose it is
+    first = config.system.printed[0].presets
+    return config.system.number, name.endswith("-lite"), name not in first[:1], name
 
 
 def config_path(name: str | Path) -> Path:
@@ -58,11 +79,20 @@ def load_config(name: str | Path | None, changes: Sequence[str] = (), seed: int 
     for change in [*(line for line in seeds if "study" in content or not line.startswith("study.")), *changes]:
         _change(content, change)
     try:
-        return Config.model_validate(content)
+        return _named(Config.model_validate(content), name)
     except ValidationError as error:
         problems = "; ".join(_words(problem["loc"], problem["type"], problem["msg"]) for problem in error.errors())
         places = [*([str(config_path(name))] if name is not None else []), *(f"--set {change}" for change in changes)]
         raise ConfigurationError(f"{', '.join(places)}: {problems}") from error
+
+
+def _named(config: Config, name: str | Path | None) -> Config:
+    """A system's classifier is called what its preset is, where it has no name of its own."""
+    if name is None or config.system is None or config.classifier.name:
+        return config
+    return config.model_copy(
+        update={"classifier": config.classifier.model_copy(update={"name": config_path(name).stem})}
+    )
 
 
 def _content(path: Path, extended_by: tuple[Path, ...]) -> _Tree:

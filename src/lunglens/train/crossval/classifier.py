@@ -22,6 +22,7 @@ from lunglens.study.folder import Study
 from lunglens.study.folds import fold_names, parts_of, read_folds
 from lunglens.train.crossval.run_folder import Runner, describe, gather, run_folds
 from lunglens.train.guard import assert_no_copies
+from lunglens.train.loop import lighten
 from lunglens.train.model import assert_can_train, load_model, train_model
 from lunglens.train.precision import settled
 from lunglens.train.views import read_views, write_views
@@ -62,7 +63,7 @@ def crossval_classifier(
         OutputError: the folder holds another run, or is in use.
     """
     if unseen is not None:
-        _assert_unseen(study, unseen)
+        assert_unseen(study, unseen)
     table = read_folds(study)
     folds = fold_names(table)
     if only not in (None, *folds):
@@ -74,8 +75,9 @@ def crossval_classifier(
         return None
     tables = [gather(out, run.folds)]
     if unseen is not None:
-        tables.append(_tested_on(unseen, run, out, runner, console))
-        run = run.model_copy(update={"unseen": _named(unseen)})
+        run_folds(tests_of(unseen, run, out), runner, console)
+        tables.append(gather(out / UNSEEN, run.folds))
+        run = run.model_copy(update={"unseen": named(unseen)})
     return finish(run, pd.concat(tables, ignore_index=True), out)
 
 
@@ -88,7 +90,7 @@ def begin(
     config = settled(config, out / RUN, console)
     content = {
         "model": config.called,
-        "study": _named(study).to_json(),
+        "study": named(study).to_json(),
         "classes": study.classes,
         "cut": config.view.cut,
         "config": config.model_dump(mode="json"),
@@ -121,6 +123,8 @@ def finish(run: ClassifierRun, predictions: pd.DataFrame, out: Path) -> Classifi
         config, outputs = ClassifierConfig.of_run(run.config), outputs_of(run.classes)
         run = run.model_copy(update=load_model(config, out / "folds" / run.folds[0], outputs).cost())
     write_json(out / RUN, run.to_json())
+    for fold in run.folds:
+        lighten(out / "folds" / fold)
     write_figures(out)
     table6(out)
     return metrics
@@ -175,7 +179,8 @@ def _assert_same_folds(table: pd.DataFrame, out: Path) -> None:
         raise OutputError(f"{out}: holds a run on other folds of this study; choose another --out")
 
 
-def _assert_unseen(study: Study, unseen: Study) -> None:
+def assert_unseen(study: Study, unseen: Study) -> None:
+    """Raise DataError unless the models of a study may be tested on another: of its classes, curated apart from it."""
     if set(unseen.classes) - set(study.classes):
         found, wanted = ", ".join(unseen.classes), ", ".join(study.classes)
         raise DataError(f"{unseen.folder}: its classes ({found}) are not those of {study.folder} ({wanted})")
@@ -186,20 +191,22 @@ def _assert_unseen(study: Study, unseen: Study) -> None:
         )
 
 
-def _tested_on(unseen: Study, run: ClassifierRun, out: Path, runner: Runner, console: Console) -> pd.DataFrame:
-    """What every fold's model says of every film of the unseen study."""
+def tests_of(unseen: Study, run: ClassifierRun, out: Path) -> list[Job]:
+    """A job a fold, once that is finished: every film of the unseen study through its model."""
     films = unseen.table[["image_id", "class", "source", "group_id"]].assign(fold=EXTERNAL)
     (out / UNSEEN).mkdir(exist_ok=True)
     save_csv(films, out / UNSEEN / FILMS)
     write_views(unseen, list(films["image_id"]), ClassifierConfig.of_run(run.config).view, out / UNSEEN)
     shared = {"run": str(out.resolve()), "config": run.config, "unseen": unseen.fingerprint}
     folder, target = out / UNSEEN / "folds", f"{__name__}:run_test"
-    jobs = [Job(f"test {fold}", folder / fold, target, shared | {"fold": fold}) for fold in run.folds]
-    run_folds(jobs, runner, console)
-    return gather(out / UNSEEN, run.folds)
+    return [
+        Job(f"test {fold}", folder / fold, target, shared | {"fold": fold}, after=(out / "folds" / fold,))
+        for fold in run.folds
+    ]
 
 
-def _named(study: Study) -> StudyName:
+def named(study: Study) -> StudyName:
+    """A study as the records of runs on it name it."""
     return StudyName(name=study.name, fingerprint=study.fingerprint)
 
 

@@ -1,5 +1,6 @@
 """Where a classifier's trunk begins (ImageNet, a file of weights, a run, a package), and which of it does not learn."""
 
+import fnmatch
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -64,8 +65,8 @@ def trunk_of(network: Network) -> Streams | None:
 def freeze(network: Network, what: int | Sequence[str]) -> list[str]:
     """Keep the first stages of a trunk, or the parameters whose names begin so, as they are; their names.
 
-    Of a network without a trunk the names are its own. Frozen normalisation goes on with the means and variances that
-    it has.
+    A * in a beginning stands for anything. Of a network without a trunk the names are its own. Frozen normalisation
+    goes on with the means and variances that it has.
 
     Raises:
         ConfigurationError: no parameter has such a name, or there is no trunk that has stages.
@@ -81,8 +82,9 @@ def freeze(network: Network, what: int | Sequence[str]) -> list[str]:
         stages = group_parameters(net, net.group_matcher(coarse=True))
         frozen = {name for stage in sorted(stages)[:what] for name in stages[stage]}
     else:
-        frozen = {name for name in names if name.startswith(tuple(what))}
-        if unknown := [beginning for beginning in what if not any(name.startswith(beginning) for name in names)]:
+        named = {beginning: fnmatch.filter(names, f"{beginning}*") for beginning in what}
+        frozen = {name for matching in named.values() for name in matching}
+        if unknown := [beginning for beginning, matching in named.items() if not matching]:
             raise ConfigurationError(f"freeze: no parameter begins with {', '.join(unknown)}; they are {names[0]}, ...")
     for name, parameter in net.named_parameters():
         parameter.requires_grad_(name not in frozen)

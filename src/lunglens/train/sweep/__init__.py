@@ -1,0 +1,1 @@
+"""Many runs as one queue of jobs: `lunglens sweep`."""
