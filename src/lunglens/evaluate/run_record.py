@@ -52,7 +52,8 @@ class ClassifierRun(_Run):
     """`run.json` of `crossval classifier`.
 
     cut: the films are cut to the lungs. unseen: the study that every fold's model was tested on besides.
-    parameters, gflops, cpu_ms (of one film): known once the run is finished.
+    parameters, gflops, cpu_ms (of one film): known once the run is finished. draws, train_seconds: films drawn and time
+    spent to train one fold, their mean; known of runs of a sweep.
     """
 
     kind: Literal["classifier"]
@@ -62,6 +63,8 @@ class ClassifierRun(_Run):
     parameters: int | None = None
     gflops: float | None = None
     cpu_ms: float | None = None
+    draws: int | None = None
+    train_seconds: float | None = None
     unseen: StudyName | None = None
 
     @property

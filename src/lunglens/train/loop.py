@@ -14,6 +14,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger
 from torch import Tensor
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lunglens.errors import DataError
@@ -21,7 +22,7 @@ from lunglens.files import write_atomically
 from lunglens.study.config.training import Optimization
 from lunglens.train.precision import fastest
 
-NEVER = 2**31  # epochs between lightning's own steps of a plateau; the module steps it, see there
+_NEVER = 2**31  # epochs between lightning's own steps of a plateau, see _StepPlateau
 
 
 class EpochSampler(Sampler[int]):
@@ -61,6 +62,16 @@ class _SeedEachStep(Callback):
         torch.manual_seed(_mixed(self.seed, trainer.global_step))
 
 
+class _StepPlateau(Callback):
+    """Lightning's own step of a plateau comes after the checkpoint, so that a training that goes on would lack one."""
+
+    def on_validation_end(self, trainer: L.Trainer, _: L.LightningModule) -> None:
+        """Lightning's hook."""
+        for config in trainer.lr_scheduler_configs:
+            if isinstance(config.scheduler, ReduceLROnPlateau):
+                config.scheduler.step(float(trainer.callback_metrics["validation_loss"]))
+
+
 def _mixed(seed: int, number: int) -> int:
     return (seed * 1_000_003 + number) % 2**32
 
@@ -95,10 +106,10 @@ def optimizers(
         schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, list(settings.steps), settings.step_factor)
         interval = "epoch"
     elif settings.schedule == "plateau":
-        schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        schedule = ReduceLROnPlateau(
             optimizer, factor=settings.step_factor, patience=settings.patience, min_lr=settings.lowest_rate
         )
-        by_hand = {"interval": "epoch", "frequency": NEVER, "monitor": "validation_loss"}
+        by_hand = {"interval": "epoch", "frequency": _NEVER, "monitor": "validation_loss"}
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, **by_hand}}
     else:
         schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -146,7 +157,7 @@ def _trainer(folder: Path, settings: Optimization) -> L.Trainer:
     last = ModelCheckpoint(
         checkpoints, filename="last", monitor=None, enable_version_counter=False, save_on_train_epoch_end=True
     )
-    callbacks: list[Callback] = [_SeedEachStep(settings.seed), best, last, RichProgressBar()]
+    callbacks: list[Callback] = [_SeedEachStep(settings.seed), _StepPlateau(), best, last, RichProgressBar()]
     if settings.weight_average is not None:
         callbacks.append(EMAWeightAveraging(decay=settings.weight_average, update_every_n_steps=5))
     return L.Trainer(

@@ -146,7 +146,7 @@ def _remarks(comparison: Comparison) -> list[str]:
 
 def _beside_the_paper(comparison: Comparison) -> list[str]:
     """Our means over the folds beside the printed figures of the same models, where the task is the paper's."""
-    found = [(entry, row) for entry in comparison.entries if (row := _printed(entry.run.model)) is not None]
+    found = [(entry, row) for entry in comparison.entries if (row := printed_of(entry.run.model)) is not None]
     if len(comparison.classes) != 2 or "covid" not in comparison.classes[0].lower() or not found:
         return []
     shown = ("accuracy", "sensitivity", "specificity", "npv")
@@ -164,7 +164,8 @@ def _beside_the_paper(comparison: Comparison) -> list[str]:
     ]
 
 
-def _printed(model: str) -> tuple[str, ...] | None:
+def printed_of(model: str) -> tuple[str, ...] | None:
+    """What the paper prints of a timm model: place, accuracy, sensitivity, "specificity" in %; None of others."""
     return PRINTED.get("hrnet" if model.startswith("hrnet") else model.split(".", maxsplit=1)[0])
 
 

@@ -17,6 +17,7 @@ from lunglens.study.folds import fold_names, read_folds
 from lunglens.train.crossval.classifier import UNSEEN, assert_unseen, begin, jobs_of, named, tests_of
 from lunglens.train.crossval.run_folder import FoldsFailedError, Runner
 from lunglens.train.sweep.finish import finish_job
+from lunglens.train.sweep.record import write_swept
 from lunglens.train.views import share_views
 
 _VIEWS = "views"
@@ -35,6 +36,7 @@ def run_sweep(sweep: Sweep, out: Path, runner: Runner, console: Console) -> None
         FoldsFailedError: some runs could not begin or are not finished; all others are.
         OutputError: a folder cannot be written, or another runner is at work in it.
     """
+    write_swept(sweep, out)
     queue: list[Job] = []
     problems: list[str] = []
     for run in sweep.runs():
