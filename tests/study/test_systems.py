@@ -1,5 +1,7 @@
 """Presets of the twelve earlier systems: what was published of each, and where a printed figure belongs."""
 
+from pathlib import Path
+
 import pytest
 
 from lunglens.study.config import Config, load_config, shipped_systems
@@ -88,3 +90,12 @@ def test_a_lite_variant_differs_from_its_system_in_the_trunk_alone(preset: str) 
 def test_a_preset_shows_the_whole_film_as_its_original_did(preset: str) -> None:
     view = SYSTEMS[preset].classifier.view
     assert facts_of(SYSTEMS[preset]).number == 2 or not (view.cut or view.crop)
+
+
+def test_the_page_of_the_systems_says_what_the_presets_say() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "systems.md").read_text(encoding="utf-8")
+    for preset, config in SYSTEMS.items():
+        facts = facts_of(config)
+        said = [f"`{preset}`", facts.idea, facts.quoted, facts.misquote, facts.lesson, *facts.flaws, *facts.readings]
+        said += [result.meaning for result in facts.printed]
+        assert [text for text in said if text not in page] == [], "write it again: python tools/write_systems.py"
