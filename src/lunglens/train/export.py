@@ -83,7 +83,7 @@ def export_package(
     if isinstance(graph, nn.Module):
         graph = graph.eval().to(memory_format=torch.contiguous_format)
     example = torch.from_numpy(golden_input(input_size))
-    content = _onnx_bytes(graph, example) if isinstance(graph, nn.Module) else graph.onnx_bytes(example)
+    content = onnx_bytes(graph, example) if isinstance(graph, nn.Module) else graph.onnx_bytes(example)
     write_bytes(folder / GRAPH, content)
     description = {
         "format_version": FORMAT_VERSION,
@@ -114,7 +114,7 @@ def _assert_agreement(graph: Graph, example: Tensor, found: Mapping[str, NDArray
             raise ModelPackageError(f"{folder}: ONNX and torch differ by {worst:.2g} in {output} (at most {AGREEMENT})")
 
 
-def _onnx_bytes(graph: nn.Module, example: Tensor) -> bytes:
+def onnx_bytes(graph: nn.Module, example: Tensor) -> bytes:
     """The ONNX graph with a free batch size, in one piece."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's notes on its own internals
