@@ -12,7 +12,7 @@ from lunglens.study.config import shipped_systems
 
 FOLDER = Path(__file__).parents[1] / "docs" / "systems"
 WIDTH, MARGIN, GAP, LINE, SPACE = 960, 16, 20, 14, 8
-FILM, FROZEN, LEARNS, ANSWER = "#eef1f5", "#dbe8f6", "#f6e6d2", "#dcebdd"  # as in house.svg
+PLAIN, FIXED, LEARNS, ANSWER = "#eef1f5", "#dbe8f6", "#f6e6d2", "#dcebdd"  # as in house.svg
 LETTER = 6.2  # mean width of a letter of 11 px
 
 Step = Sequence[str]
@@ -51,7 +51,7 @@ def picture(steps: Sequence[Step], name: str) -> str:
 
 
 def _lines(text: str, wide: float) -> tuple[list[str], list[str]]:
-    title, _, details = text.partition(": ")
+    title, _, details = text.removeprefix("= ").removeprefix("- ").partition(": ")
     letters = int((wide - 12) / LETTER)
     return textwrap.wrap(title, letters), textwrap.wrap(details, letters)
 
@@ -61,9 +61,11 @@ def _height(lines: tuple[list[str], list[str]]) -> int:
 
 
 def _colour(text: str, place: int, steps: int) -> str:
-    if place in {0, steps - 1}:
-        return ANSWER if place else FILM
-    return FROZEN if "frozen" in text else LEARNS
+    if place == steps - 1:
+        return ANSWER
+    if place == 0 or text.startswith("- "):
+        return PLAIN
+    return FIXED if text.startswith("= ") else LEARNS
 
 
 def _block(
@@ -92,20 +94,33 @@ def _arrow(x: float, y: float, to_x: float, to_y: float) -> str:
 
 
 def _legend(top: float) -> Iterator[str]:
-    for left, fill, words in ((MARGIN, FROZEN, "frozen"), (MARGIN + 90, LEARNS, "learns, or is fitted in the fold")):
+    kinds = ((FIXED, "fixed or frozen"), (LEARNS, "learns, or is fitted in the fold"), (PLAIN, "has no parameters"))
+    for left, (fill, words) in zip((MARGIN, MARGIN + 130, MARGIN + 340), kinds, strict=True):
         yield f'<rect x="{left}" y="{top - 6:.0f}" width="12" height="12" rx="2" fill="{fill}" stroke="#8a96a3"/>'
         yield f'<text x="{left + 18}" y="{top + 4:.0f}" font-size="11" fill="#3c4956">{words}</text>'
 
 
-def main() -> None:
-    """Draw each picture once: of members that share it only the first."""
-    FOLDER.mkdir(exist_ok=True)
-    drawn = set()
+def drawn() -> dict[str, Path]:
+    """Preset -> its picture; presets that share a picture have one file, named by the system's number."""
+    files: dict[str, Path] = {}
+    of_picture: dict[object, Path] = {}
     for preset, config in shipped_systems().items():
-        facts = config.system
-        if facts is not None and facts.picture not in drawn:
-            drawn.add(facts.picture)
-            (FOLDER / f"{preset}.svg").write_text(picture(facts.picture, facts.title), encoding="utf-8")
+        assert config.system is not None  # noqa: S101
+        number = f"{config.system.number:02}"
+        known = any(path.stem == number for path in of_picture.values())
+        file = FOLDER / (f"{number}-{preset}.svg" if known else f"{number}.svg")
+        files[preset] = of_picture.setdefault(config.system.picture, file)
+    return files
+
+
+def main() -> None:
+    """Draw each picture once."""
+    FOLDER.mkdir(exist_ok=True)
+    systems = shipped_systems()
+    for preset, path in drawn().items():
+        facts = systems[preset].system
+        if facts is not None:
+            path.write_text(picture(facts.picture, facts.title), encoding="utf-8")
 
 
 if __name__ == "__main__":

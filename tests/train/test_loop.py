@@ -53,7 +53,13 @@ def equal(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"weight_average": 0.9}, {"optimizer": "sgd", "schedule": "steps", "steps": (2,)}]
+    "changes",
+    [
+        {},
+        {"weight_average": 0.9},
+        {"optimizer": "sgd", "schedule": "steps", "steps": (2,)},
+        {"schedule": "plateau", "patience": 1, "learning_rate": 3.0, "lowest_rate": 0.5},  # too fast, so that it stalls
+    ],
 )
 def test_a_killed_training_ends_like_an_undisturbed_one(tmp_path: Path, changes: dict[str, object]) -> None:
     settings = SETTINGS.model_copy(update=changes)
@@ -62,6 +68,21 @@ def test_a_killed_training_ends_like_an_undisturbed_one(tmp_path: Path, changes:
         train(tmp_path / "killed", settings, dies_in_epoch=2)
     assert equal(train(tmp_path / "killed", settings), whole)
     assert len(list((tmp_path / "killed" / "log").glob("start-*"))) == 2
+
+
+def test_a_plateau_lowers_the_rate_and_a_finished_training_keeps_its_weights_alone(tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"schedule": "plateau", "patience": 1, "learning_rate": 3.0, "epochs": 9})
+    weights = train(tmp_path, settings)
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    (group,) = torch.load(last, weights_only=True)["optimizer_states"][0]["param_groups"]
+    assert group["lr"] < 3
+    size = last.stat().st_size
+    training.lighten(tmp_path)
+    training.lighten(tmp_path)
+    assert last.stat().st_size < size
+    kept = Tiny(settings)
+    load_kept(kept, tmp_path, settings)
+    assert equal(kept.state_dict(), weights)
 
 
 def test_one_seed_gives_one_result_and_another_seed_another(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import max_pool2d
-from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from lunglens.errors import ConfigurationError
@@ -75,12 +74,6 @@ class ClassifierTraining(L.LightningModule):
         loss, logits = self.classifier.loss(images, batch[2], self.class_weights)
         self.log("validation_loss", loss, batch_size=len(logits))
         self.log("validation_accuracy", _accuracy(logits, batch[2]), prog_bar=True, batch_size=len(logits))
-
-    def on_validation_end(self) -> None:
-        """Lightning's own step of a plateau comes after the checkpoint, so that a resumed run would lack one."""
-        schedule = self.lr_schedulers()
-        if isinstance(schedule, ReduceLROnPlateau):
-            schedule.step(float(self.trainer.callback_metrics["validation_loss"]))
 
     def predict_step(self, batch: Item, _: int) -> Tensor:
         """(N,) probabilities of the positive class, or (N, classes)."""

@@ -4,6 +4,7 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,15 @@ import torch
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger
 from torch import Tensor
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lunglens.errors import DataError
+from lunglens.files import write_atomically
 from lunglens.study.config.training import Optimization
 from lunglens.train.precision import fastest
 
-NEVER = 2**31  # epochs between lightning's own steps of a plateau; the module steps it, see there
+_NEVER = 2**31  # epochs between lightning's own steps of a plateau, see _StepPlateau
 
 
 class EpochSampler(Sampler[int]):
@@ -59,6 +62,16 @@ class _SeedEachStep(Callback):
         torch.manual_seed(_mixed(self.seed, trainer.global_step))
 
 
+class _StepPlateau(Callback):
+    """Lightning's own step of a plateau comes after the checkpoint, so that a training that goes on would lack one."""
+
+    def on_validation_end(self, trainer: L.Trainer, _: L.LightningModule) -> None:
+        """Lightning's hook."""
+        for config in trainer.lr_scheduler_configs:
+            if isinstance(config.scheduler, ReduceLROnPlateau):
+                config.scheduler.step(float(trainer.callback_metrics["validation_loss"]))
+
+
 def _mixed(seed: int, number: int) -> int:
     return (seed * 1_000_003 + number) % 2**32
 
@@ -93,10 +106,10 @@ def optimizers(
         schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, list(settings.steps), settings.step_factor)
         interval = "epoch"
     elif settings.schedule == "plateau":
-        schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        schedule = ReduceLROnPlateau(
             optimizer, factor=settings.step_factor, patience=settings.patience, min_lr=settings.lowest_rate
         )
-        by_hand = {"interval": "epoch", "frequency": NEVER, "monitor": "validation_loss"}
+        by_hand = {"interval": "epoch", "frequency": _NEVER, "monitor": "validation_loss"}
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, **by_hand}}
     else:
         schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -144,7 +157,7 @@ def _trainer(folder: Path, settings: Optimization) -> L.Trainer:
     last = ModelCheckpoint(
         checkpoints, filename="last", monitor=None, enable_version_counter=False, save_on_train_epoch_end=True
     )
-    callbacks: list[Callback] = [_SeedEachStep(settings.seed), best, last, RichProgressBar()]
+    callbacks: list[Callback] = [_SeedEachStep(settings.seed), _StepPlateau(), best, last, RichProgressBar()]
     if settings.weight_average is not None:
         callbacks.append(EMAWeightAveraging(decay=settings.weight_average, update_every_n_steps=5))
     return L.Trainer(
@@ -182,6 +195,14 @@ def load_kept(module: L.LightningModule, folder: Path, settings: Optimization) -
         module.load_state_dict(_checkpoint_of(kept)["state_dict"])
     except (KeyError, RuntimeError) as error:
         raise DataError(f"{kept}: holds another network's weights; choose another --out") from error
+
+
+def lighten(folder: Path) -> None:
+    """Take out of a finished training's checkpoints what only going on needs: two thirds of them with AdamW."""
+    for path in (folder / "checkpoints").glob("*.ckpt"):
+        content = _checkpoint_of(path)
+        if "optimizer_states" in content:
+            write_atomically(path, partial(torch.save, {"state_dict": content["state_dict"]}))
 
 
 def _checkpoint_of(path: Path, *, mmap: bool = False) -> dict[str, Any]:

@@ -45,7 +45,9 @@ class SystemFacts(Section):
     flaws: tuple[str, ...] = Field(min_length=1, description="why the printed figures cannot be held against ours")
     lesson: str = Field(min_length=1, description="what to learn from it")
     picture: tuple[tuple[str, ...], ...] = Field(
-        min_length=2, description="the network from left to right; blocks of one step stand side by side: name: detail"
+        min_length=2,
+        description="steps from the film to the answer, each of blocks side by side, `name: detail`; = before what is "
+        "fixed, - before what has no parameters",
     )
 
     def printed_of(self, preset: str, classes: int = 2) -> PrintedResult | None:

@@ -49,11 +49,12 @@ def shipped_systems() -> dict[str, Config]:
     return dict(sorted(found.items(), key=_place_in_table_1))
 
 
-def _place_in_table_1(item: tuple[str, Config]) -> tuple[int, bool, str]:
-    """By number; what stands in for original weights comes after what does not."""
+def _place_in_table_1(item: tuple[str, Config]) -> tuple[int, bool, bool, str]:
+    """By number; first what the first printed figure is of, last what stands in for weights that cannot be had."""
     name, config = item
     assert config.system is not None  # noqa: S101 - a preset says whose it is
-    return config.system.number, name.endswith("-lite"), name
+    first = config.system.printed[0].presets
+    return config.system.number, name.endswith("-lite"), name not in first[:1], name
 
 
 def config_path(name: str | Path) -> Path:

@@ -22,6 +22,7 @@ from lunglens.study.folder import Study
 from lunglens.study.folds import fold_names, parts_of, read_folds
 from lunglens.train.crossval.run_folder import Runner, describe, gather, run_folds
 from lunglens.train.guard import assert_no_copies
+from lunglens.train.loop import lighten
 from lunglens.train.model import assert_can_train, load_model, train_model
 from lunglens.train.precision import settled
 from lunglens.train.views import read_views, write_views
@@ -122,6 +123,8 @@ def finish(run: ClassifierRun, predictions: pd.DataFrame, out: Path) -> Classifi
         config, outputs = ClassifierConfig.of_run(run.config), outputs_of(run.classes)
         run = run.model_copy(update=load_model(config, out / "folds" / run.folds[0], outputs).cost())
     write_json(out / RUN, run.to_json())
+    for fold in run.folds:
+        lighten(out / "folds" / fold)
     write_figures(out)
     table6(out)
     return metrics

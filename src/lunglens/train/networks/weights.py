@@ -65,8 +65,8 @@ def trunk_of(network: Network) -> Streams | None:
 def freeze(network: Network, what: int | Sequence[str]) -> list[str]:
     """Keep the first stages of a trunk, or the parameters whose names begin so, as they are; their names.
 
-    A * in a beginning stands for anything. Of a network without a trunk the names are its own. Frozen normalisation goes on with the means and variances that
-    it has.
+    A * in a beginning stands for anything. Of a network without a trunk the names are its own. Frozen normalisation
+    goes on with the means and variances that it has.
 
     Raises:
         ConfigurationError: no parameter has such a name, or there is no trunk that has stages.

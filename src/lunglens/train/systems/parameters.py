@@ -4,7 +4,7 @@ import torch
 
 from lunglens.study.config.training import ClassifierConfig
 from lunglens.train.networks.weights import freeze
-from lunglens.train.systems import FITTED, network_of
+from lunglens.train.systems import NETWORKS, network_of
 
 
 def parameters_of(config: ClassifierConfig, outputs: int = 1) -> tuple[int, int] | None:
@@ -14,7 +14,7 @@ def parameters_of(config: ClassifierConfig, outputs: int = 1) -> tuple[int, int]
         config: what is built; its weights are neither made nor loaded.
         outputs: 1 for two classes, else their number.
     """
-    if config.network in FITTED:
+    if config.network not in NETWORKS:
         return None
     with torch.device("meta"):
         network = network_of(config, outputs)
