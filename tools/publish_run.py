@@ -2,7 +2,8 @@
 
     python tools/publish_run.py RUN results/crossval/NAME
 
-For runs of `crossval`, folders of `lunglens compare` and of `lunglens explain`.
+For runs of `crossval`, folders of `lunglens compare` and of `lunglens explain`, and for a whole `lunglens sweep`, whose
+table `lunglens compare --systems` makes of the copy too.
 """
 
 import argparse
@@ -10,7 +11,7 @@ import shutil
 from pathlib import Path
 
 TABLES = ("run.json", "metrics.json", "predictions.csv", "heat.json", "heat.csv")
-TABLES += ("comparison.json", "comparison.md", "table7.csv", "pairs.csv")
+TABLES += ("comparison.json", "comparison.md", "table7.csv", "pairs.csv", "sweep.json")
 SHOWN = ("heat.svg",)  # in the docs
 
 
@@ -25,6 +26,8 @@ def publish(run: Path, to: Path) -> list[Path]:
         if str(run.resolve().parents[1]) in source.read_text(encoding="utf-8"):
             raise SystemExit(f"{source}: names a folder of this machine; not published")
         copied.append(Path(shutil.copyfile(source, to / name)))
+    for measured in run.glob("*/*/metrics.json") if (run / "sweep.json").exists() else ():
+        copied += publish(measured.parent, to / measured.parent.relative_to(run))
     return copied
 
 

@@ -244,8 +244,8 @@ def sweep(
         for line in commands(wanted, out):
             typer.echo(line)
         return
-    run_sweep(wanted, out, _runner(jobs, ray, gpus_per_job), console())
-    typer.echo(f"see {readable(out)}")
+    said = run_sweep(wanted, out, _runner(jobs, ray, gpus_per_job), console())
+    typer.echo(f"{said}; see {readable(out / 'systems.html')}")
 
 
 @app.command()
@@ -278,16 +278,26 @@ def compare(
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for tables and figures.")] = None,
     paper: Annotated[bool, typer.Option("--paper", help="Show the paper's printed figures, recomputed.")] = False,
+    systems: Annotated[
+        Path | None, typer.Option(metavar="SWEEP", help="A folder of sweep instead of RUN...: every run in it.")
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(help="With --systems: hold all against this one, or a folder of measure; else against the first."),
+    ] = None,
 ) -> None:
-    """Table 7: models side by side on the same folds, with paired intervals and tests."""
+    """Table 7: models side by side on the same folds, with paired intervals and tests; table 1 with --systems."""
     from lunglens.evaluate.compare import compare as compare_runs
     from lunglens.evaluate.figures.comparison import markdown, write_comparison
     from lunglens.evaluate.printed_tables_report import paper_report
+    from lunglens.study.report.systems.page import write_systems_report
 
-    if not paper and not (runs and out):
-        raise typer.BadParameter("give run folders and --out, or --paper")
+    if not paper and not ((runs or systems) and out):
+        raise typer.BadParameter("give run folders or --systems, and --out; or --paper")
     if paper:
         typer.echo(paper_report())
+    if systems and out:
+        typer.echo(f"{write_systems_report(systems, out, against)}; see {readable(out / 'systems.html')}")
     if runs and out:
         comparison = compare_runs(runs)
         write_comparison(comparison, out)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from lunglens.evaluate.compare import COSTS, Comparison, Difference, Entry, Pair
 from lunglens.evaluate.figures.comparison_figures import confusion_figure, measures_figure
-from lunglens.evaluate.figures.style import percent, percents, save_svg
+from lunglens.evaluate.figures.style import p_value, percent, percents, save_svg
 from lunglens.evaluate.run_record import Measures
 from lunglens.files import markdown_table, read_json, save_csv, write_bytes, write_json
 
@@ -190,8 +190,8 @@ def _pair(pair: Pair) -> list[str]:
         *_difference(pair.accuracy),
         *_difference(pair.auroc),
         f"{pair.only_first} : {pair.only_second}",
-        _p(pair.p),
-        _p(pair.p_holm),
+        p_value(pair.p),
+        p_value(pair.p_holm),
     ]
 
 
@@ -203,7 +203,3 @@ def _difference(found: Difference) -> list[str]:
         f"{100 * found.value:+.2f}{between}",
         "-" if found.reversed_share is None else f"{100 * found.reversed_share:.1f} %",
     ]
-
-
-def _p(value: float) -> str:
-    return "< 0.0001" if value < 0.0001 else f"{value:.4f}"

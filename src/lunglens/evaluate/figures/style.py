@@ -42,13 +42,22 @@ def save_svg(path: Path, draw: Callable[..., Figure | None], *what: Any) -> list
     Returns:
         the file, or nothing where there is nothing to draw; a figure of an earlier time is then removed.
     """
+    nothing = {"Date": None, "Creator": None}  # the same bytes for the same numbers
+    return _save(path, draw, what, format="svg", metadata=nothing)
+
+
+def save_png(path: Path, draw: Callable[..., Figure | None], *what: Any) -> list[Path]:
+    """As `save_svg`, as pixels, for where SVG is not shown."""
+    return _save(path, draw, what, format="png", dpi=160, facecolor="white")
+
+
+def _save(path: Path, draw: Callable[..., Figure | None], what: tuple[Any, ...], **how: Any) -> list[Path]:
     with mpl.rc_context(STYLE):
         figure = draw(*what)
         if figure is None:
             path.unlink(missing_ok=True)
             return []
-        nothing = {"Date": None, "Creator": None}  # the same bytes for the same numbers
-        write_atomically(path, lambda temporary: figure.savefig(temporary, format="svg", metadata=nothing))
+        write_atomically(path, lambda temporary: figure.savefig(temporary, **how))
     return [path]
 
 
@@ -69,6 +78,11 @@ def percents(found: Measures, measure: str, digits: int = 2) -> str:
     ends = found.interval(measure)
     between = f" ({percent(ends[0], digits)} to {percent(ends[1], digits)})" if ends else ""
     return percent(found.value(measure), digits) + between
+
+
+def p_value(value: float) -> str:
+    """Of a test, with four decimals: "0.0123"; a small one as "< 0.0001"."""
+    return "< 0.0001" if value < 0.0001 else f"{value:.4f}"
 
 
 def unit_square(axes: Axes, x: str, y: str) -> None:

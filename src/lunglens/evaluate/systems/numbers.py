@@ -47,7 +47,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Systems:
-    """The table. reference: the system, or folder, that rows are held against. planned: how many runs there will be."""
+    """The table. reference: label of the system, or folder, that rows are held against. planned: runs there will be."""
 
     reference: str
     planned: int
@@ -77,7 +77,8 @@ def systems_of(sweep: Path, against: str | None = None) -> Systems:
         Row(one, run, {each.words: _part(each, answers.of(one, each)) for each in parts})
         for one, run, parts in zip(done, records, films, strict=True)
     ]
-    return Systems(name, len(swept.runs), _corrected(rows))
+    label = next((one.label for one in swept.runs if one.system == name), name)
+    return Systems(label, len(swept.runs), _corrected(rows))
 
 
 class _Answers:

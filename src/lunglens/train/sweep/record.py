@@ -13,8 +13,7 @@ from lunglens.study.folder import load_study
 
 _LITE = "tf_efficientnet_lite"
 _OF_THE_PAPER = (
-    "The paper's {place}: ten folds by image. What it calls specificity ({specificity}) is the negative predictive "
-    "value of the proposed model and of EfficientNetB4; the baselines' figures fit one fold each."
+    "Ten folds by image; what its column specificity ({specificity}) holds is told by lunglens compare --paper."
 )
 
 
@@ -63,6 +62,6 @@ def _in_the_paper(backbone: str) -> Printed | None:
     if found is None:
         return None
     place, accuracy, sensitivity, specificity = found
-    meaning = _OF_THE_PAPER.format(place=place, specificity=specificity)
+    meaning = _OF_THE_PAPER.format(specificity=specificity)
     shares = {"accuracy": float(accuracy) / 100, "sensitivity": float(sensitivity) / 100}
     return Printed(setting=place, meaning=meaning, **shares)

@@ -7,13 +7,14 @@ from pathlib import Path
 from rich.console import Console
 
 from lunglens.errors import LungLensError
-from lunglens.evaluate.run_record import ClassifierRun
+from lunglens.evaluate.run_record import METRICS, ClassifierRun
 from lunglens.files import readable
 from lunglens.jobs import Job, JobResult, is_finished
 from lunglens.study.config.sweep import Sweep, SweepRun
 from lunglens.study.config.training import ClassifierConfig
 from lunglens.study.folder import Study, load_study
 from lunglens.study.folds import fold_names, read_folds
+from lunglens.study.report.systems.page import write_systems_report
 from lunglens.train.crossval.classifier import UNSEEN, assert_unseen, begin, jobs_of, named, tests_of
 from lunglens.train.crossval.run_folder import FoldsFailedError, Runner
 from lunglens.train.sweep.finish import finish_job
@@ -23,14 +24,18 @@ from lunglens.train.views import share_views
 _VIEWS = "views"
 
 
-def run_sweep(sweep: Sweep, out: Path, runner: Runner, console: Console) -> None:
+def run_sweep(sweep: Sweep, out: Path, runner: Runner, console: Console) -> str:
     """Do every run of a sweep; what is finished is not done again, and what fails stops nothing else.
 
     Args:
         sweep: what to do.
-        out: gets a run folder `<study>/<system>-<input>` a combination, `-s<seed>` behind it where seeds are given.
+        out: gets a run folder `<study>/<system>-<input>` a combination, `-s<seed>` behind it where seeds are given, and
+            the table of what is finished (`systems.html` and others).
         runner: runs the jobs of all runs, those of the first run first.
         console: for progress.
+
+    Returns:
+        how many runs the table has, in words.
 
     Raises:
         FoldsFailedError: some runs could not begin or are not finished; all others are.
@@ -47,8 +52,10 @@ def run_sweep(sweep: Sweep, out: Path, runner: Runner, console: Console) -> None
             problems.append(f"{run.folder}: {error}")
             console.print(readable(problems[-1]), soft_wrap=True, markup=False, highlight=False)
     problems += _problems(runner(queue, console))
+    said = write_systems_report(out, out) if any(out.glob(f"*/*/{METRICS}")) else ""
     if problems:
         raise FoldsFailedError(f"{len(problems)} jobs failed: {'; '.join(problems)}. Run the same command again")
+    return said
 
 
 def commands(sweep: Sweep, out: Path) -> Iterator[str]:

@@ -1,0 +1,1 @@
+"""The page over the runs of a sweep."""
