@@ -115,6 +115,7 @@ def test_another_model_s_answers_can_be_the_reference(sweep: Path, tmp_path: Pat
     table = predictions(120, TWO, folds=3, external=80, seed=9)
     table[table["fold"] == "external"].to_csv(tmp_path / "predictions.csv", index=False)
     found = systems_of(sweep, str(tmp_path))
+    assert found.reference == tmp_path.name
     parts = row_of(found, "paper/first-film").parts
     assert parts["elsewhere"].against is not None
     assert parts["in folds"].against is None  # it has not answered for these

@@ -77,7 +77,7 @@ def systems_of(sweep: Path, against: str | None = None) -> Systems:
         Row(one, run, {each.words: _part(each, answers.of(one, each)) for each in parts})
         for one, run, parts in zip(done, records, films, strict=True)
     ]
-    label = next((one.label for one in swept.runs if one.system == name), name)
+    label = next((one.label for one in swept.runs if one.system == name), Path(name).name)
     return Systems(label, len(swept.runs), _corrected(rows))
 
 

@@ -122,8 +122,8 @@ def _at_half(study: str, rows: list[Row]) -> Grid:
 def _collections(study: str, rows: list[Row]) -> Grid:
     words = _words(rows, WITHIN, PAIR)
     caption = (
-        "AUROC within one collection, and between the positives of one collection and the negatives of another; both "
-        "not trained on where they are not of the study itself."
+        "AUROC within one collection, and between the positives of one collection and the negatives of another. "
+        "Only collections of the study itself were trained on."
     )
     return _by_input(
         f"{study}: AUROC by collection", caption, words, rows, lambda row: (_area(row, each) for each in words)
@@ -133,8 +133,9 @@ def _collections(study: str, rows: list[Row]) -> Grid:
 def _against(study: str, rows: list[Row], reference: str) -> Grid:
     words = [name for name in _words(rows) if any(_difference(row.parts.get(name)) != "-" for row in rows)]
     caption = (
-        f"AUROC less that of {reference} with the same input on the same films, in points of 100, with 95 % interval "
-        "and p (DeLong's test by patient), in brackets after Holm's correction over the column. *: that is below 0.05."
+        f"AUROC less that of {reference} on the same films (with the same input, where it is a system of the sweep), in "
+        "points of 100, with 95 % interval and p (DeLong's test by patient), in brackets after Holm's correction over "
+        "the column. *: that is below 0.05."
     )
     return _by_input(
         f"{study}: against {reference}",
