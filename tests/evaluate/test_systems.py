@@ -1,6 +1,7 @@
 """The table of a sweep, from made-up runs: what is measured where, against whom, and every file of it."""
 
 import json
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -55,6 +56,13 @@ def finished(folder: Path, table: pd.DataFrame, classes: tuple[str, ...]) -> Non
     (folder / "metrics.json").write_text(json.dumps(classification.metrics_of(table, classes).to_json()))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def few_draws() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(classification, "bootstrap_draws", partial(bootstrap_draws, repeats=20))
+        yield
+
+
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two systems with two inputs on one study, one on a control of three classes, and a run that is not finished."""
@@ -64,12 +72,10 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     runs.append(swept("control", "second"))
     write_record(out / "sweep.json", Swept(runs=tuple(runs)))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(classification, "bootstrap_draws", partial(bootstrap_draws, repeats=20))
-        for number, one in enumerate(runs[:5]):
-            table = predictions(120, TWO, folds=3, external=80, seed=number, sharp=2.5 - 0.4 * number)
-            finished(out / one.folder, table, TWO)
-        finished(out / runs[-1].folder, predictions(240, THREE, folds=3).assign(source="one place"), THREE)
+    for number, one in enumerate(runs[:5]):
+        table = predictions(120, TWO, folds=3, external=80, seed=number, sharp=2.5 - 0.4 * number)
+        finished(out / one.folder, table, TWO)
+    finished(out / runs[-1].folder, predictions(240, THREE, folds=3).assign(source="one place"), THREE)
     return out
 
 
