@@ -134,8 +134,8 @@ def _against(study: str, rows: list[Row], reference: str) -> Grid:
     words = [name for name in _words(rows) if any(_difference(row.parts.get(name)) != "-" for row in rows)]
     caption = (
         f"AUROC less that of {reference} on the same films (with the same input, where it is a system of the sweep), "
-        "in points of 100, with 95 % interval and p (DeLong's test by patient), in brackets after Holm's correction over "
-        "the column. *: that is below 0.05."
+        "in points of 100, with 95 % interval and p (DeLong's test by patient), in brackets after Holm's correction "
+        "over the column. *: that is below 0.05."
     )
     return _by_input(
         f"{study}: against {reference}",
