@@ -32,7 +32,7 @@ from tests.support.runs import run_here
 from tests.support.study_folder import study_folder
 
 CONSOLE = Console(quiet=True)
-OPTIONS = {"descriptors": ["lbp", "bsif"], "estimator": "forest", "resampling": "smote"}
+OPTIONS = {"descriptors": ["ldn", "bsif"], "estimator": "forest", "resampling": "smote"}
 
 
 def config_with(**options: object) -> ClassifierConfig:
@@ -107,7 +107,7 @@ def test_the_package_answers_as_its_folds_do(run: Path, package: Path) -> None:
     answer = found.run(shown)
     assert np.allclose(answer["probability"], expected, atol=1e-4)
     assert np.allclose(1 / (1 + np.exp(-answer["logit"])), answer["probability"], atol=1e-5)
-    assert answer["features"].shape == (5, 59 + 256)
+    assert answer["features"].shape == (5, 56 + 256)
     assert "heat" not in answer
 
 

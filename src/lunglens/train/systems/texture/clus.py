@@ -53,11 +53,12 @@ class Hierarchy:
 
     def walk(self, probabilities: NDArray[np.floating]) -> NDArray[np.int64]:
         """(N, classes) -> (N,) classes, going from the top to the most probable node below, as Clus' users decide."""
-        nodes = probabilities @ self.members.T
+        nodes, above = probabilities @ self.members.T, np.array(self.above)
+        has_more = np.isin(np.arange(-1, len(above)), above)  # from the top, -1, on
         at = np.full(len(nodes), -1)
-        while (below := np.array([one in self.above for one in range(-1, len(self.above))])[at + 1]).any():
-            children = np.array(self.above) == at[:, None]
-            at = np.where(below, np.where(children, nodes, -1).argmax(1), at)
+        while has_more[at + 1].any():
+            best = np.where(above == at[:, None], nodes, -1).argmax(1)
+            at = np.where(has_more[at + 1], best, at)
         return at
 
 
