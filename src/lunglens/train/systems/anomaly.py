@@ -109,7 +109,7 @@ class AnomalyConfidence(_TwoScores):
         usual = torch.ones(1, 1, 1, device=images.device)
         heats = [
             class_activation([found], gradient_through(module.layers, pool([found]), outward)[:, 0])
-            for module, found, outward in zip(self._modules_, maps, (usual / self.deviations[1], -usual), strict=True)
+            for module, found, outward in zip(self._both, maps, (usual / self.deviations[1], -usual), strict=True)
         ]
         larger = _larger(deviation, confidence)
         heat = torch.where((larger > -confidence)[:, None, None], heats[0], heats[1])
@@ -124,7 +124,7 @@ class AnomalyConfidence(_TwoScores):
         return _weighted(each, targets, class_weights), _larger(deviation, confidence)
 
     @property
-    def _modules_(self) -> "tuple[_Module, _Module]":
+    def _both(self) -> "tuple[_Module, _Module]":
         return self.anomaly, self.confidence
 
     def _maps(self, images: Tensor) -> list[Tensor]:
@@ -135,7 +135,7 @@ class AnomalyConfidence(_TwoScores):
         """Deviation of the anomaly score, and logit of the confidence."""
         score, confidence = (
             through(module.layers, pool([found]), dropout)[:, 0].float()
-            for module, found in zip(self._modules_, maps, strict=True)
+            for module, found in zip(self._both, maps, strict=True)
         )
         return self._deviation(score), confidence
 
