@@ -2,16 +2,17 @@
 
     python tools/publish_run.py RUN results/crossval/NAME
 
-For runs of `crossval`, folders of `lunglens compare` and of `lunglens explain`, and for a whole `lunglens sweep`, whose
-table `lunglens compare --systems` makes of the copy too.
+For runs of `crossval`, folders of `lunglens compare` and of `lunglens explain`, and for a whole `lunglens sweep`.
 """
 
 import argparse
 import shutil
+import tarfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 TABLES = ("run.json", "metrics.json", "predictions.csv", "heat.json", "heat.csv")
-TABLES += ("comparison.json", "comparison.md", "table7.csv", "pairs.csv", "sweep.json")
+TABLES += ("comparison.json", "comparison.md", "table7.csv", "pairs.csv")
 SHOWN = ("heat.svg",)  # in the docs
 
 
@@ -26,9 +27,29 @@ def publish(run: Path, to: Path) -> list[Path]:
         if str(run.resolve().parents[1]) in source.read_text(encoding="utf-8"):
             raise SystemExit(f"{source}: names a folder of this machine; not published")
         copied.append(Path(shutil.copyfile(source, to / name)))
-    for measured in run.glob("*/*/metrics.json") if (run / "sweep.json").exists() else ():
-        copied += publish(measured.parent, to / measured.parent.relative_to(run))
     return copied
+
+
+def publish_sweep(sweep: Path, to: Path) -> list[Path]:
+    """The table as it is, and of every finished run its numbers, packed: a hundred runs are 400,000 lines.
+
+    `tar xf runs.tar.xz` beside `sweep.json` gives `lunglens compare --systems` what it needs.
+    """
+    to.mkdir(parents=True, exist_ok=True)
+    copied = [Path(shutil.copyfile(file, to / file.name)) for file in sorted(sweep.glob("s*.*")) if file.is_file()]
+    with tarfile.open(to / "runs.tar.xz", "w:xz") as archive, TemporaryDirectory() as scratch:
+        for measured in sorted(sweep.glob("*/*/metrics.json")):
+            place = measured.parent.relative_to(sweep)
+            for file in publish(measured.parent, Path(scratch) / place):
+                archive.add(file, place / file.name, filter=_of_nobody)
+    return [*copied, to / "runs.tar.xz"]
+
+
+def _of_nobody(file: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Equal contents make equal archives, whoever packs them when."""
+    file.uid = file.gid = file.mtime = 0
+    file.uname = file.gname = ""
+    return file
 
 
 def main() -> None:
@@ -36,7 +57,8 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("to", type=Path)
     arguments = parser.parse_args()
-    print("\n".join(map(str, publish(arguments.run, arguments.to))))
+    is_sweep = (arguments.run / "sweep.json").exists()
+    print("\n".join(map(str, (publish_sweep if is_sweep else publish)(arguments.run, arguments.to))))
 
 
 if __name__ == "__main__":
