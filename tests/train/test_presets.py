@@ -1,18 +1,15 @@
 """Presets of the twelve earlier systems as networks: they build, freeze what they should, and count what was published."""
 
 import json
-import socket
 
 import pytest
 import torch
 from typer.testing import CliRunner
 
 from lunglens.cli.main import app
-from lunglens.study.config import load_config, shipped_systems
-from lunglens.train.classifier import assert_can_begin
-from lunglens.train.networks.weights import LITE, freeze, start_from, trunk_of
+from lunglens.study.config import shipped_systems
+from lunglens.train.networks.weights import freeze, trunk_of
 from lunglens.train.systems import FITTED, network_of
-from lunglens.train.systems.parameters import parameters_of
 
 PRESETS = {name: config.classifier for name, config in shipped_systems().items() if name != "brixia"}
 TWO_CLASSES_ONLY = {"anomaly", "anomaly-confidence"}
