@@ -231,6 +231,83 @@ Films of one lung that is opaque or collapsed, of children, and hearts in the mi
 """)
 
 
+def severity_table(found: dict[str, Any], names: dict[str, str]) -> str:
+    measures = ("pearson", "zone_kappa_quadratic", "zone_kappa_linear", "sum_kappa_quadratic", "zone_mae", "sum_mae")
+    head = "| sum: correlation | zones: quadratic kappa | linear kappa | sum: quadratic kappa | zones: mean error | sum: mean error"
+    # A radiologists' mean is no grade: a kappa with it would rest on how halves are rounded.
+    cells = (
+        [words, *("-" if "kappa" in m and name == "consensus" else interval(found[name], m) for m in measures)]
+        for name, words in names.items()
+    )
+    return table(head, cells)
+
+
+def write_severity_card() -> None:
+    found, elsewhere = results("crossval/severity/metrics"), results("severity-elsewhere")
+    package = json.loads((MODELS / "severity" / "package.json").read_text())
+    names = {
+        "consensus": "model, both radiologists' mean",
+        "senior": "model, senior radiologist",
+        "junior": "model, junior radiologist",
+        "readers": "senior, junior radiologist",
+    }
+    ways = (
+        [
+            name,
+            f"{v['pearson']:.3f} ({v['pearson_sd']:.3f})",
+            *(f"{v[m]:.3f}" for m in ("spearman", "zone_mae", "sum_mae")),
+        ]
+        for name, v in found["ways"].items()
+    )
+    sums = (
+        [name, v["n"], interval(v, "mean"), " to ".join(map(str, v["quartiles"][::2]))]
+        for name, v in elsewhere["sums"].items()
+    )
+    settings = found["settings"]
+    (
+        MODELS / "severity" / "README.md"
+    ).write_text(f"""# {package["name"]} {package["version"]}: how much of the lungs a COVID-19 pneumonia covers (Brixia score)
+
+EfficientNet-Lite0 (ImageNet weights as published, not trained further) to its fifth stage, on the lungs' box at {package["input_size"]} px; its 112 maps are averaged in
+six zones, each of our own lungs' masks in three equal heights, and one ridge regression gives each zone 0 to 3 from its own means and those of the whole
+film. {package["provenance"]["films"]} films of {package["provenance"]["groups"]} patients, the mean of two radiologists as the target. Made {package["created"]}; data fingerprint `{package["provenance"]["data_fingerprint"]}`.
+Commands: `lunglens crossval severity`, `lunglens train severity`.
+
+## Intended use
+Research on how such scores behave. **Not a medical device, not for diagnosis or triage.** It is shown beside the answer of the classifier of COVID-19 alone, whatever
+that answer is, and means: if this is a COVID-19 pneumonia, two radiologists would have given about this score. For another disease, or for none, it means nothing.
+
+## Training data
+Films of covid-chestxray-dataset with the public Brixia scores of a senior (22 years) and a junior (2 years) radiologist. Mostly COVID-19, some of other pneumonia.
+
+## Licence
+Weights: research use, non-commercial, as the data demand:
+{licences({"covid-chestxray-dataset": 0})}
+- Brixia scores (Signoroni et al. 2021): CC BY-NC-SA 4.0
+- EfficientNet-Lite0's ImageNet weights: Apache-2.0
+
+## Measured
+Out of fold: {settings["folds"]} folds by patient, copies of a film and films of one case kept together; the ridge's penalty chosen inside each training part. Intervals are 95 % bootstrap
+by patient; rounded to whole grades for kappa.
+
+{severity_table(found, names)}
+
+The interval that is shown with a sum is the sum and {found["within"]:.1f} to either side: 95 % of the films lay in it, out of fold.
+
+Ways that were tried on the same folds, drawn {settings["repeats"]} times (in brackets the standard deviation over the draws):
+
+{table("way | sum: correlation | rank correlation | zones: mean error | sum: mean error", ways)}
+
+Films of other collections, which nobody has scored, at most {max(v["n"] for v in elsewhere["sums"].values())} of each (`lunglens evaluate severity`, {elsewhere["date"]}):
+
+{table("films | n | mean sum (95 %) | half of them", sums)}
+
+## Limits
+Learned from few films of one collection, mostly pictures from journals. What the lungs' mask leaves out is not seen, so that wholly opaque zones are judged by what is left of
+them. Rounded zones are nearer to the middle than radiologists' grades are.
+""")
+
+
 def write_classifier_card() -> None:
     held_out = results("classifier-held-out")
     write_measured()
@@ -535,4 +612,5 @@ if __name__ == "__main__":
     write_readme_numbers()
     write_lungs_card()
     write_orientation_card()
+    write_severity_card()
     write_classifier_card()

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from lunglens.errors import DataError
-from lunglens.evaluate.brixia import ZONES, brixia_zones, read_brixia, zone_agreement, zone_heat
+from lunglens.evaluate.brixia import read_brixia, zone_agreement, zone_heat
 from lunglens.evaluate.heat import (
     inside,
     inside_difference,
@@ -20,6 +20,7 @@ from lunglens.evaluate.heat import (
     ssim,
     weight_dependence,
 )
+from lunglens.film.severity import ZONES, brixia_zones
 
 HEADER = "\ufefffilename," + ",".join(f"{r}-{z}" for r in "SJ" for z in [*ZONES, "Global"])
 

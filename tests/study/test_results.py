@@ -12,11 +12,11 @@ import torch
 from rich.console import Console
 
 from lunglens.errors import DataError
-from lunglens.evaluate.brixia import ZONES
 from lunglens.evaluate.compare import compare
 from lunglens.evaluate.figures.comparison import write_comparison
 from lunglens.evaluate.figures.style import spread
 from lunglens.film.parameters import View
+from lunglens.film.severity import ZONES
 from lunglens.study.config import load_config
 from lunglens.study.folder import load_study
 from lunglens.study.folds import FoldSettings, write_folds

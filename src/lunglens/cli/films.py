@@ -96,7 +96,7 @@ def verify(
     from lunglens.film.model_package.package import load_package, shipped_models, verify_package
 
     bad = False
-    for folder in packages or [shipped_models() / name for name in ("lungs", "classifier", "orientation")]:
+    for folder in packages or [shipped_models() / name for name in ("lungs", "classifier", "orientation", "severity")]:
         try:
             package = load_package(folder)
             problems = verify_package(package)

@@ -122,6 +122,19 @@ def train_orientation(
     learn_orientation(data, out, without, console())
 
 
+@train_app.command("severity")
+def train_severity(
+    data: Data,
+    run: Annotated[Path, typer.Option(help="Finished run of crossval severity: its errors are the package's.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the package.")],
+) -> None:
+    """Learn the Brixia score from every scored film, and make the package that shows it."""
+    from lunglens.train.severity.package import export_severity
+
+    measured = export_severity(data, run, out, console())
+    typer.echo(f"out of fold the sum's correlation was {measured['pearson']}; see {readable(out)}")
+
+
 @evaluate_app.command("covid-lungs")
 def evaluate_covid_lungs(data: Data, out: Out, lungs: Lungs = None) -> None:
     """Hold predicted lungs against the COVID masks (which include the heart), before and after post-processing."""
@@ -143,6 +156,16 @@ def evaluate_gate(
     from lunglens.train.gate.run import measure_gate
 
     measure_gate(data, lungs or shipped_models() / "lungs", out, per_source, console())
+
+
+@evaluate_app.command("severity")
+def evaluate_severity(
+    data: Data, out: Out, per_source: Annotated[int, typer.Option(help="Films of each label of a source.")] = 50
+) -> None:
+    """Score films of collections that were not learned from: normals should get little."""
+    from lunglens.train.severity.elsewhere import measure_elsewhere
+
+    console().print_json(data=measure_elsewhere(data, out, per_source, console())["sums"])
 
 
 @evaluate_app.command("orientation")
@@ -246,6 +269,32 @@ def sweep(
         return
     said = run_sweep(wanted, out, _runner(jobs, ray, gpus_per_job), console())
     typer.echo(f"{said}; see {readable(out / 'systems.html')}")
+
+
+@crossval_app.command("severity")
+def severity(  # noqa: PLR0913, PLR0917 - an option each
+    data: Data,
+    out: Out,
+    system: Annotated[
+        Literal["zones", "bsnet"], typer.Option(help="ImageNet features of the six zones, or system 2's network.")
+    ] = "zones",
+    folds: Annotated[int, typer.Option(min=2, help="How many.")] = 5,
+    repeats: Annotated[int, typer.Option(min=1, help="How often the folds are drawn anew.")] = 1,
+    epochs: Annotated[int, typer.Option(min=1, help="Of bsnet.")] = 12,
+    seed: Annotated[int, typer.Option(help="Of the first folds.")] = 0,
+    jobs: Jobs = 1,
+) -> None:
+    """Brixia score: out-of-fold zone scores of every scored film, beside how well two radiologists agree."""
+    from lunglens.train.severity.bsnet_fold import BsnetSettings
+    from lunglens.train.severity.crossval import SeveritySettings, crossval_severity
+
+    settings = SeveritySettings(system, folds, repeats, seed, BsnetSettings(epochs=epochs))
+    metrics = crossval_severity(data, settings, out, _runner(jobs, None, 1), console())
+    ours, readers = metrics["consensus"], metrics["readers"]
+    typer.echo(
+        f"sum of the zones: correlation {ours['pearson']} with two radiologists' mean (they with one another "
+        f"{readers['pearson']}), zone error {ours['zone_mae']} ({readers['zone_mae']}); see {readable(out)}"
+    )
 
 
 @app.command()

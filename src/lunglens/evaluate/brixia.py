@@ -1,14 +1,9 @@
 """Heat-maps against the Brixia score: six zones of the lungs, scored by two radiologists.
 
 The score (Borghesi and Maroldi 2020, doi:10.1007/s11547-020-01200-3; public annotations of Signoroni et al. 2021,
-doi:10.1016/j.media.2021.102046) gives each zone 0 (no abnormality), 1 (interstitial), 2 (interstitial and alveolar,
-interstitial dominant) or 3 (alveolar dominant). A, B, C are the upper, middle and lower zone of the patient's right
-lung, which lies on the film's left, and D, E, F those of the left. The radiologists' borders are the aortic arch and
-the right inferior pulmonary vein; each lung in three equal heights, as here, is what the score allows where these
-cannot be told.
+doi:10.1016/j.media.2021.102046); `lunglens.film.severity` says what it is.
 """
 
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +13,10 @@ from numpy.typing import NDArray
 
 from lunglens.errors import DataError
 from lunglens.evaluate.heat import mean_with_interval, rank_correlation
-from lunglens.film.lungs.sides import lung_sides
 from lunglens.film.preprocess import Floats, Mask, resize
+from lunglens.film.severity import ZONES
 
-ZONES = ("A", "B", "C", "D", "E", "F")
-_READERS = ("S", "J")  # columns S-A ... S-F of the senior and J-A ... J-F of the junior radiologist
+READERS = ("S", "J")  # columns S-A ... S-F of the senior and J-A ... J-F of the junior radiologist
 
 
 def read_brixia(path: Path) -> pd.DataFrame:
@@ -31,7 +25,17 @@ def read_brixia(path: Path) -> pd.DataFrame:
     Raises:
         DataError: the file is missing, or is not in its published layout.
     """
-    columns = [f"{reader}-{zone}" for reader in _READERS for zone in ZONES]
+    table = read_readers(path)
+    return pd.DataFrame({zone: table[[f"{reader}-{zone}" for reader in READERS]].mean(axis=1) for zone in ZONES})
+
+
+def read_readers(path: Path) -> pd.DataFrame:
+    """Each radiologist's scores, 0, 1, 2 or 3: a row a film, indexed by file name, columns S-A ... S-F, J-A ... J-F.
+
+    Raises:
+        DataError: the file is missing, or is not in its published layout.
+    """
+    columns = [f"{reader}-{zone}" for reader in READERS for zone in ZONES]
     try:
         table = pd.read_csv(path, encoding="utf-8-sig", index_col="filename")[columns].astype(float)
     except FileNotFoundError as error:
@@ -43,24 +47,7 @@ def read_brixia(path: Path) -> pd.DataFrame:
     wrong = table.index[~table.isin([0, 1, 2, 3]).all(axis=1) | table.index.duplicated()]
     if len(wrong):
         raise DataError(f"{path}: {wrong[0]}: two rows, or a score that is not 0, 1, 2 or 3")
-    return pd.DataFrame({zone: table[[f"{reader}-{zone}" for reader in _READERS]].mean(axis=1) for zone in ZONES})
-
-
-def brixia_zones(lungs: Mask) -> list[Mask] | None:
-    """The six zones, in the order of `ZONES`, of lung fields (H, W): each lung in three equal heights.
-
-    None unless both lungs are there and at least three rows high.
-    """
-    left, right = lung_sides(lungs)
-    found: list[Mask] = []
-    for lung in (right, left):
-        rows = np.flatnonzero(lung.any(axis=1))
-        if not len(rows):
-            return None
-        borders = np.linspace(rows[0], rows[-1] + 1, 4).round().astype(int)
-        row = np.arange(lung.shape[0])[:, None]
-        found += [lung & (row >= top) & (row < bottom) for top, bottom in pairwise(borders)]
-    return found if all(zone.any() for zone in found) else None
+    return table
 
 
 def zone_heat(heat: Floats, zones: list[Mask]) -> NDArray[np.float64]:

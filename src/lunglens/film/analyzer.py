@@ -17,10 +17,17 @@ from lunglens.film.heatmap import heat_on_film, heat_share
 from lunglens.film.inputs import Film, is_several, to_radiograph
 from lunglens.film.lungs.postprocess import lung_mask
 from lunglens.film.model_package.package import ModelPackage, load_package, shipped_models
-from lunglens.film.model_package.record import ClassifierParameters, LungsParameters, OrientationParameters
+from lunglens.film.model_package.record import (
+    COVID,
+    ClassifierParameters,
+    LungsParameters,
+    OrientationParameters,
+    SeverityParameters,
+)
 from lunglens.film.orientation import AS_STORED
 from lunglens.film.preprocess import Floats, Mask, classifier_view, film_square, resize_mask, seen
 from lunglens.film.radiograph import Radiograph
+from lunglens.film.severity import ZONES, Severity, lungs_box, zone_scores
 
 # Montgomery's 138 films, whose pixels are known to be 0.0875 mm: masks of 149 to 599 cm2, both lungs, at the detector.
 _PLAUSIBLE_CM2 = (100, 800)
@@ -42,19 +49,23 @@ class Analyzer:
     lungs: ModelPackage[LungsParameters]
     classifier: ModelPackage[ClassifierParameters]
     orientation: ModelPackage[OrientationParameters]
+    severity: ModelPackage[SeverityParameters] | None = None
 
     @classmethod
     def load(cls, lungs: str | Path | None = None, classifier: str | Path | None = None) -> "Analyzer":
-        """Load packages from their folders; `None` is the one that ships.
+        """Load packages from their folders; `None` is the one that ships. Severity comes with a COVID classifier alone.
 
         Raises:
             ModelPackageError: a package is missing, damaged or for another task.
         """
         models = shipped_models()
+        found = load_package(classifier or models / "classifier", "classification")
+        tells_covid = any(entry.name == COVID for entry in found.parameters.answer.classes)
         return cls(
             load_package(lungs or models / "lungs", "lungs"),
-            load_package(classifier or models / "classifier", "classification"),
+            found,
             load_package(models / "orientation", "orientation"),
+            load_package(models / "severity", "severity") if tells_covid else None,
         )
 
     def prepare(self) -> None:
@@ -69,7 +80,8 @@ class Analyzer:
     @property
     def packages(self) -> dict[str, ModelPackage[Any]]:
         """By part."""
-        return {"lungs": self.lungs, "classifier": self.classifier, "orientation": self.orientation}
+        always = {"lungs": self.lungs, "classifier": self.classifier, "orientation": self.orientation}
+        return always if self.severity is None else always | {"severity": self.severity}
 
     @property
     def fingerprints(self) -> list[str]:
@@ -129,6 +141,9 @@ class Analyzer:
             return Refused(reason=look.gate.reason, reason_code=look.gate.reason_code or "other", **vars(of_all))
         found = self._classify(look, of_all)
         clock.lap("classifier")
+        if self.severity is not None:
+            found = replace(found, severity=_severity(look, self.severity))
+            clock.lap("severity")
         return replace(found, warnings=(*found.warnings, *self._doubts(look, found)))
 
     def _doubts(self, look: Look, found: Analyzed) -> Iterator[str]:
@@ -199,6 +214,19 @@ def analyze(film: Any, *, spacing_mm: Spacing | None = None) -> Any:
     ['refused', 'refused']
     """
     return _shipped().analyze(film, spacing_mm=spacing_mm)
+
+
+def _severity(look: Look, package: ModelPackage[SeverityParameters]) -> Severity | None:
+    """Of a film seen mirrored the sides are exchanged, as those of the lungs are; None where there are no six zones."""
+    fields = look.segmentation.mask.fields
+    box = lungs_box(film_square(look.pixels, len(fields)), fields, package.input_size)
+    if box is None:
+        return None
+    maps = package.run(box.image[None, None])["maps"][0]
+    scores = zone_scores(maps, box, np.array(package.parameters.offsets))
+    if look.mirrored:
+        scores = np.roll(scores, len(ZONES) // 2)
+    return Severity(dict(zip(ZONES, scores.tolist(), strict=True)), package.parameters.within)
 
 
 def _heat_of(outputs: dict[str, Floats], answer: Answer) -> Floats | None:

@@ -15,12 +15,14 @@ from lunglens.film.finding_record import (
     LungRecord,
     LungsRecord,
     OrientationRecord,
+    SeverityRecord,
 )
 from lunglens.film.lungs.sides import lung_sides
 from lunglens.film.model_package.record import COVID, AnswerClass, AnswerSettings
 from lunglens.film.orientation import AS_STORED, Orientation
 from lunglens.film.preprocess import Floats, Mask
 from lunglens.film.radiograph import Radiograph
+from lunglens.film.severity import Severity
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,7 @@ class Analyzed(Finding):
     heat_share_in_lungs: share of the heat that lies in the classifier's lung region, 0..1, None where there is no heat.
     region_share: share of the classifier's image which that region covers: what an even spread of heat would give.
     classifier_view: (S, S) float32, 0..1, what the classifier saw, in the usual display.
+    severity: how much of the lungs a COVID-19 pneumonia covers; None from a classifier that does not tell it.
     view_box: (top, left, bottom, right) of that view on the displayed film, as shares 0..1 of its height and width.
     """
 
@@ -158,6 +161,7 @@ class Analyzed(Finding):
     region_share: float
     classifier_view: Floats
     view_box: tuple[float, float, float, float]
+    severity: Severity | None = None
 
     @property
     def probabilities(self) -> dict[str, float]:
@@ -186,8 +190,10 @@ class Analyzed(Finding):
         return self.to_display.undo(left), self.to_display.undo(right)
 
     def _answer_record(self) -> dict[str, Any]:
+        severity = {} if self.severity is None else {"severity": _severity_record(self.severity)}
         return {
             "reason": None,
+            **severity,
             "probabilities": {name: _rounded(value) for name, value in self.probabilities.items()},
             "threshold": self.answer.threshold,
             "decision": self.decision,
@@ -225,6 +231,12 @@ def _rounded(value: float | None) -> float | None:
 def _lung_record(lung: Lung) -> LungRecord:
     area = None if lung.area_cm2 is None else round(lung.area_cm2, 2)
     return LungRecord(share_of_film=round(lung.share, 4), area_px=lung.area_px, area_cm2=area)
+
+
+def _severity_record(severity: Severity) -> SeverityRecord:
+    zones = {zone: round(score, 2) for zone, score in severity.zones.items()}
+    low, high = severity.interval
+    return SeverityRecord(zones=zones, sum=round(severity.total, 2), sum_95_interval=(round(low, 2), round(high, 2)))
 
 
 def _film_record(film: Radiograph) -> FilmRecord:

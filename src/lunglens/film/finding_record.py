@@ -34,6 +34,14 @@ class LungsRecord(_Part):
     plane: str | None = None
 
 
+class SeverityRecord(_Part):
+    """An estimate of the Brixia score: zones A ... F, 0..3 each, their sum 0..18, and the sum's 95 % interval."""
+
+    zones: dict[str, float]
+    sum: float
+    sum_95_interval: tuple[float, float]
+
+
 class GateRecord(_Part):
     """Whether the film was taken for a frontal chest radiograph; frontal_score: 0..1."""
 
@@ -74,7 +82,8 @@ class FindingRecord(_Part):
     """A finding without its pixels.
 
     path: of the film, as it was given; only where a batch wrote it. probabilities: 0..1 by class, in the package's
-    order; None if the film was refused. covid_probability: only where there is a class "covid".
+    order; None if the film was refused. covid_probability: only where there is a class "covid";
+    severity: only where it was estimated.
     """
 
     path: str | None = None
@@ -86,6 +95,7 @@ class FindingRecord(_Part):
     probabilities: dict[str, float] | None
     threshold: float | None
     decision: str | None
+    severity: SeverityRecord | None = None
     lungs: LungsRecord
     heat_share_in_lungs: float | None
     lung_region_share_of_view: float | None

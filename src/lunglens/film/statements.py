@@ -6,8 +6,14 @@ from lunglens.film.about import NOTICE
 from lunglens.film.finding import Analyzed, Lung, Refused
 from lunglens.film.picture.drawing import plain
 from lunglens.film.radiograph import Radiograph
+from lunglens.film.severity import ZONE_WORDS, Severity
 
 BALANCE = "The probability holds for the balance of classes in training, not for your patients; see the model card."
+
+SEVERITY_LIMITS = (
+    "An estimate of the Brixia score, as two radiologists would give it to a COVID-19 pneumonia; it means nothing for "
+    "another disease. The interval holds for films like those it was learned from; see the model card."
+)
 
 
 class Line(NamedTuple):
@@ -25,6 +31,8 @@ def panel_lines(finding: Analyzed | Refused) -> list[Line]:
         lines += [Line("refusal", "Refused", finding.reason), Line("fact", "Status", "refused by the gate")]
     else:
         lines += [*_answer(finding), Line("fact", "Status", "analyzed")]
+        if finding.severity is not None:
+            lines.append(Line("fact", "Severity", _severity(finding.severity)))
         lines += [Line("fact", "Lungs", _lungs(finding)), Line("fact", "Heat", _heat(finding))]
     polarity = "; polarity inverted, corrected" if finding.inverted else ""
     lines.append(Line("fact", "Gate", f"frontal chest film score {finding.gate_score:.3f} of 1{polarity}"))
@@ -67,6 +75,15 @@ def _answer(finding: Analyzed) -> list[Line]:
         side = "at or above" if probability >= answer.threshold else "below"
         why = f"{side} the documented threshold of {percent(answer.threshold)}"
     return [*lines, Line("decision", "Decision", answer.decision), Line("decision", "", why)]
+
+
+def _severity(severity: Severity) -> str:
+    low, high = severity.interval
+    zones = ", ".join(f"{ZONE_WORDS[zone]} {score:.1f}" for zone, score in severity.zones.items())
+    return (
+        f"Brixia score if it is COVID-19, estimated: {severity.total:.0f} of 18 (95 %: {low:.0f} to {high:.0f}); "
+        f"0 to 3 a zone: {zones}"
+    )
 
 
 def _lungs(finding: Analyzed) -> str:

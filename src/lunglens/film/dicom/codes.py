@@ -11,6 +11,7 @@ from pydicom.sr.coding import Code
 
 from lunglens.film.dicom.text import description
 from lunglens.film.model_package.record import COVID, AnswerClass
+from lunglens.film.severity import ZONE_WORDS
 
 SCHEME, SCHEME_VERSION = "99LUNGLENS", "2"
 
@@ -27,6 +28,12 @@ _MEANINGS = {
     "threshold": "Threshold of the decision",
     "most-probable": "Most probable class",
     "heat-in-lungs": "Share of the heat inside the lung region",
+    "brixia-sum": "Brixia score, estimated: sum of six zones, 0 to 18",
+    "brixia-low": "Brixia score, estimated: lower end of 95 % interval of sum",
+    "brixia-high": "Brixia score, estimated: upper end of 95 % interval of sum",
+    **{
+        f"brixia-{zone.lower()}": f"Brixia score, estimated: {words} zone, 0 to 3" for zone, words in ZONE_WORDS.items()
+    },
     "result-lungs": "Segmentation of the lungs made from this film",
     "result-heat": "Heat-map of the classifier made from this film",
     "result-panel": "Panel of all results made from this film",

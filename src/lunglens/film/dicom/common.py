@@ -20,7 +20,7 @@ SERIAL = "none"  # a program has none; the attribute may not be empty
 # Tracking identifiers; those of the lungs with their code.
 LEFT = ("left lung", Code("44029006", "SCT", "Left lung structure"))
 RIGHT = ("right lung", Code("3341006", "SCT", "Right lung structure"))
-CLASSIFIER, FILM = "classifier", "film"
+CLASSIFIER, FILM, SEVERITY = "classifier", "film", "severity"
 NUMBERS = {"lungs": 9101, "heat": 9102, "report": 9103, "panel": 9104}  # series numbers, above what devices use
 _TIMES = (
     ("AcquisitionDate", "AcquisitionTime"),

@@ -1,4 +1,4 @@
-"""The measurement groups of the report: the film (TID 1501), the classifier's answer (1501), each lung (1410)."""
+"""The report's measurement groups: film, classifier's answer and severity (TID 1501), each lung (TID 1410)."""
 
 from typing import Any
 
@@ -23,11 +23,12 @@ from pydicom.sr.coding import Code
 
 from lunglens.film.about import NOTICE
 from lunglens.film.dicom.codes import class_code, private, probability_code, refusal
-from lunglens.film.dicom.common import CLASSIFIER, FILM, LEFT, RIGHT, Stem, algorithm
+from lunglens.film.dicom.common import CLASSIFIER, FILM, LEFT, RIGHT, SEVERITY, Stem, algorithm
 from lunglens.film.dicom.text import printable
 from lunglens.film.dicom.tidy import Source
 from lunglens.film.finding import Analyzed, Lung, Refused
-from lunglens.film.statements import BALANCE
+from lunglens.film.severity import ZONES, Severity
+from lunglens.film.statements import BALANCE, SEVERITY_LIMITS
 
 Group = MeasurementsAndQualitativeEvaluations | PlanarROIMeasurementsAndQualitativeEvaluations
 
@@ -42,6 +43,8 @@ def groups(source: Source, finding: Analyzed | Refused, stem: Stem, results: dic
     if isinstance(finding, Refused):
         return [film]
     found: list[Group] = [film, _classifier(source, finding, stem, results.get("heat.seg"))]
+    if finding.severity is not None:
+        found.append(_severity(source, finding, finding.severity, stem))
     for lung, what, site in ((finding.left, *LEFT), (finding.right, *RIGHT)):
         segment = _segment_of(results["lungs.seg"], site, source)
         if segment is not None:
@@ -104,6 +107,32 @@ def _classifier(source: Source, finding: Analyzed, stem: Stem, heat: Dataset | N
         )
         group[0].ContentSequence.append(explained)
     _say(group, [("limits", BALANCE), ("intended-use", NOTICE)])
+    return group
+
+
+def _severity(source: Source, finding: Analyzed, severity: Severity, stem: Stem) -> Group:
+    """Six zones, each with the lung it lies in, their sum, and the sum's interval."""
+    sites = [site for _, site in (RIGHT, LEFT) for _ in range(len(ZONES) // 2)]
+    numbers = [
+        Measurement(
+            private(f"brixia-{zone.lower()}"),
+            round(score, 2),
+            codes.UCUM.NoUnits,
+            finding_sites=[FindingSite(site)],
+        )
+        for (zone, score), site in zip(severity.zones.items(), sites, strict=True)
+    ]
+    low, high = severity.interval
+    for name, value in (("sum", severity.total), ("low", low), ("high", high)):
+        numbers.append(Measurement(private(f"brixia-{name}"), round(value, 2), codes.UCUM.NoUnits))
+    group = MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=TrackingIdentifier(**stem.tracking(SEVERITY)),
+        algorithm_id=AlgorithmIdentification(**algorithm(finding, "severity")),
+        finding_sites=[FindingSite(codes.SCT.Lung)],
+        measurements=numbers,
+        source_images=[SourceImageForMeasurementGroup(source.SOPClassUID, source.SOPInstanceUID)],
+    )
+    _say(group, [("limits", SEVERITY_LIMITS), ("intended-use", NOTICE)])
     return group
 
 

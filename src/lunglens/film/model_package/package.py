@@ -28,6 +28,7 @@ from lunglens.film.model_package.record import (
     OrientationParameters,
     P,
     Record,
+    SeverityParameters,
     Task,
     read_record,
 )
@@ -136,6 +137,8 @@ def load_package(folder: str | Path, task: Literal["lungs"]) -> ModelPackage[Lun
 def load_package(folder: str | Path, task: Literal["classification"]) -> ModelPackage[ClassifierParameters]: ...
 @overload
 def load_package(folder: str | Path, task: Literal["orientation"]) -> ModelPackage[OrientationParameters]: ...
+@overload
+def load_package(folder: str | Path, task: Literal["severity"]) -> ModelPackage[SeverityParameters]: ...
 def load_package(folder: str | Path, task: Task | None = None) -> ModelPackage[Any]:
     """Read a package's description and hold its files against their checksums.
 

@@ -27,7 +27,7 @@ FORMAT_VERSION = 2
 DESCRIPTION = "package.json"
 GRAPH = "model.onnx"
 COVID = "covid"
-Task = Literal["lungs", "classification", "orientation"]
+Task = Literal["lungs", "classification", "orientation", "severity"]
 
 # What a class is called and coded as where the package does not say.
 _KNOWN_CLASSES: dict[str, dict[str, Any]] = {
@@ -169,6 +169,17 @@ class OrientationParameters(Parameters):
     turned_above: FiniteFloat
 
 
+class SeverityParameters(Parameters):
+    """Of the network that estimates the Brixia score (`lunglens.film.severity`).
+
+    offsets: of the six zones. within: see `Severity`.
+    """
+
+    task = "severity"
+    offsets: Annotated[list[FiniteFloat], Field(min_length=6, max_length=6)]
+    within: Annotated[FiniteFloat, Field(gt=0, le=18)]
+
+
 class MeasuredRow(_Part):
     """Sensitivity and specificity of the decision (of two classes) on some films."""
 
@@ -230,7 +241,8 @@ class Record(_Part, Generic[P]):
         """The outputs that the graph must have, each with its number of dimensions."""
         if isinstance(self.parameters, ClassifierParameters):
             return {"probability": 1 if self.parameters.answer.is_binary else 2}
-        return {"probability": 4, "features": 2} if self.task == "lungs" else {"score": 1}
+        by_task = {"lungs": {"probability": 4, "features": 2}, "orientation": {"score": 1}, "severity": {"maps": 4}}
+        return by_task[self.task]
 
     @property
     def optional_outputs(self) -> dict[str, int]:
@@ -244,6 +256,7 @@ _RECORDS: dict[Task, type[Record[Any]]] = {
     "lungs": Record[LungsParameters],
     "classification": Record[ClassifierParameters],
     "orientation": Record[OrientationParameters],
+    "severity": Record[SeverityParameters],
 }
 
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import track
 
 from lunglens.errors import DataError
-from lunglens.evaluate.brixia import brixia_zones, read_brixia, zone_agreement, zone_heat
+from lunglens.evaluate.brixia import read_brixia, zone_agreement, zone_heat
 from lunglens.evaluate.figures.heat_cases import HeatCase, write_heat_figure
 from lunglens.evaluate.figures.heat_shares import shares_figure
 from lunglens.evaluate.figures.style import save_svg
@@ -30,6 +30,7 @@ from lunglens.evaluate.heat import (
 from lunglens.evaluate.predictions import groups_of
 from lunglens.files import save_csv, write_json
 from lunglens.film.preprocess import Floats, Mask, resize_mask
+from lunglens.film.severity import brixia_zones
 from lunglens.study.folder import Study
 from lunglens.train.crossval.oof_heatmaps import (
     RANDOMISED,

@@ -1,0 +1,1 @@
+"""The Brixia score from a film: who was scored, two ways to learn it, cross-validation, and the package that ships."""
