@@ -179,9 +179,11 @@ def test_a_graph_that_does_not_agree_with_torch_is_not_exported(
     other = Tiny()
     with torch.no_grad():
         other.conv.bias.add_(0.01)
-    monkeypatch.setattr(export, "_onnx_bytes", lambda *_: (exported / "model.onnx").read_bytes())
+    monkeypatch.setattr(export, "onnx_bytes", lambda *_: (exported / "model.onnx").read_bytes())
     with pytest.raises(ModelPackageError, match="ONNX and torch differ"):
         export_package(other, tmp_path / "p", name="p", input_size=SIZE, parameters=PARAMETERS, provenance={})
+    with pytest.raises(ModelPackageError):
+        load_package(tmp_path / "p")
 
 
 @pytest.mark.parametrize("part", ["lungs", "classifier", "orientation"])

@@ -15,10 +15,12 @@ from lunglens.errors import ModelPackageError
 from lunglens.files import sha256_of, write_bytes
 from lunglens.film.about import __version__
 from lunglens.film.model_package.package import golden_input, golden_summary, load_package, write_description
-from lunglens.film.model_package.record import FORMAT_VERSION, GRAPH, Parameters
+from lunglens.film.model_package.record import DESCRIPTION, FORMAT_VERSION, GRAPH, Parameters
 from lunglens.train.networks.unet import UNet
 
 AGREEMENT = 1e-4
+# A picture, in no sum: deep networks' gradients are themselves only so near to their values in double precision.
+_HEAT_AGREEMENT = 1e-3
 CARD = "README.md"
 
 
@@ -76,8 +78,9 @@ def export_package(
         more: other parts of `record.Record`, such as `origin` and `measured`.
 
     Raises:
-        ModelPackageError: the ONNX graph does not agree with torch to 1e-4 (of an output's largest value, if that is
-            above 1) on the golden case, or the name or the parameters are none that a package may have.
+        ModelPackageError: the ONNX graph does not agree with torch to 1e-4 (the heat to 1e-3; of an output's largest
+            value, if that is above 1) on the golden case, or the name or the parameters are none that a package may
+            have.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if isinstance(graph, nn.Module):
@@ -110,8 +113,10 @@ def _assert_agreement(graph: Graph, example: Tensor, found: Mapping[str, NDArray
     for output, tensor in expected.items():
         largest = max(1.0, float(tensor.abs().max()))  # what has no limits is compared with its own size
         worst = float(np.abs(found[output] - tensor.numpy()).max()) / largest
-        if worst > AGREEMENT:
-            raise ModelPackageError(f"{folder}: ONNX and torch differ by {worst:.2g} in {output} (at most {AGREEMENT})")
+        most = _HEAT_AGREEMENT if output == "heat" else AGREEMENT
+        if worst > most:
+            (folder / DESCRIPTION).unlink()  # it is no package that anybody should answer with
+            raise ModelPackageError(f"{folder}: ONNX and torch differ by {worst:.2g} in {output} (at most {most})")
 
 
 def onnx_bytes(graph: nn.Module, example: Tensor) -> bytes:
