@@ -303,7 +303,7 @@ Films of other collections, which nobody has scored, at most {max(v["n"] for v i
 {table("films | n | mean sum (95 %) | half of them", sums)}
 
 ## Limits
-Learned from few films of one collection, mostly pictures from journals. What the lungs' mask leaves out is not seen, so that wholly opaque zones are judged by what is left of
+Films of normal lungs get up to {max(v["mean"] for k, v in elsewhere["sums"].items() if k.endswith(" normal")):.0f} on average, by collection (above): a low sum is no sign of disease. Learned from few films of one collection, mostly pictures from journals. What the lungs' mask leaves out is not seen, so that wholly opaque zones are judged by what is left of
 them. Rounded zones are nearer to the middle than radiologists' grades are.
 """)
 

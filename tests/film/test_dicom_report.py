@@ -238,5 +238,5 @@ def test_it_is_read_as_tid_1500(film: Path, negative: Analyzed, tmp_path: Path) 
     (tmp_path / "sr.dcm").write_bytes(dicom_results(read_source(film), negative).files()["report.sr.dcm"])
     content = hd.sr.srread(tmp_path / "sr.dcm").content
     assert isinstance(content, hd.sr.MeasurementReport)
-    assert len(content.get_image_measurement_groups()) == 2
+    assert len(content.get_image_measurement_groups()) == 3
     assert len(content.get_observer_contexts()) == 1

@@ -37,10 +37,9 @@ def measures(first: Scores, second: Scores) -> dict[str, float]:
         the sums, `zone_pearson`; NaN where one is not defined.
     """
     sums, difference = (first.sum(axis=1), second.sum(axis=1)), first - second
-    grades = {"zone": (_rounded(first), _rounded(second), GRADES), "sum": (*map(_rounded, sums), _SUMS)}
     kappas = {
-        f"{what}_kappa_{name}": weighted_kappa(*pair, power)
-        for what, pair in grades.items()
+        f"{what}_kappa_{name}": weighted_kappa(_rounded(a), _rounded(b), grades, power)
+        for what, a, b, grades in (("zone", first, second, GRADES), ("sum", *sums, _SUMS))
         for name, power in (("linear", 1), ("quadratic", 2))
     }
     return kappas | {

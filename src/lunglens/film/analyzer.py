@@ -80,8 +80,9 @@ class Analyzer:
     @property
     def packages(self) -> dict[str, ModelPackage[Any]]:
         """By part."""
-        always = {"lungs": self.lungs, "classifier": self.classifier, "orientation": self.orientation}
-        return always if self.severity is None else always | {"severity": self.severity}
+        found: dict[str, ModelPackage[Any]] = {"lungs": self.lungs, "classifier": self.classifier}
+        found["orientation"] = self.orientation
+        return found if self.severity is None else found | {"severity": self.severity}
 
     @property
     def fingerprints(self) -> list[str]:

@@ -6,7 +6,7 @@ from lunglens.film.about import NOTICE
 from lunglens.film.finding import Analyzed, Lung, Refused
 from lunglens.film.picture.drawing import plain
 from lunglens.film.radiograph import Radiograph
-from lunglens.film.severity import ZONE_WORDS, Severity
+from lunglens.film.severity import Severity
 
 BALANCE = "The probability holds for the balance of classes in training, not for your patients; see the model card."
 
@@ -79,10 +79,10 @@ def _answer(finding: Analyzed) -> list[Line]:
 
 def _severity(severity: Severity) -> str:
     low, high = severity.interval
-    zones = ", ".join(f"{ZONE_WORDS[zone]} {score:.1f}" for zone, score in severity.zones.items())
+    scores = [f"{score:.1f}" for score in severity.zones.values()]
     return (
-        f"Brixia score if it is COVID-19, estimated: {severity.total:.0f} of 18 (95 %: {low:.0f} to {high:.0f}); "
-        f"0 to 3 a zone: {zones}"
+        f"Brixia score, if it is COVID-19, about {severity.total:.0f} of 18 (95 %: {low:.0f} to {high:.0f}); "
+        f"from above, 0 to 3: right {', '.join(scores[:3])}, left {', '.join(scores[3:])}"
     )
 
 

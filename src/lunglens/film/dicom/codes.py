@@ -28,6 +28,7 @@ _MEANINGS = {
     "threshold": "Threshold of the decision",
     "most-probable": "Most probable class",
     "heat-in-lungs": "Share of the heat inside the lung region",
+    "brixia-limits": "Limits of the estimated Brixia score",
     "brixia-sum": "Brixia score, estimated: sum of six zones, 0 to 18",
     "brixia-low": "Brixia score, estimated: lower end of 95 % interval of sum",
     "brixia-high": "Brixia score, estimated: upper end of 95 % interval of sum",

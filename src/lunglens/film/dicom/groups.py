@@ -132,7 +132,7 @@ def _severity(source: Source, finding: Analyzed, severity: Severity, stem: Stem)
         measurements=numbers,
         source_images=[SourceImageForMeasurementGroup(source.SOPClassUID, source.SOPInstanceUID)],
     )
-    _say(group, [("limits", SEVERITY_LIMITS), ("intended-use", NOTICE)])
+    _say(group, [("brixia-limits", SEVERITY_LIMITS), ("intended-use", NOTICE)])
     return group
 
 

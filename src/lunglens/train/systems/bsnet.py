@@ -7,6 +7,7 @@ find zones; 176 public films cannot train it to the printed level (zone error 0.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import timm
 import torch
@@ -51,7 +52,7 @@ class _Encoder(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        net = timm.create_model("resnet18", in_chans=1, num_classes=0)
+        net: Any = timm.create_model("resnet18", in_chans=1, num_classes=0)
         self.stem = nn.Sequential(net.conv1, net.bn1, net.act1, net.maxpool)
         self.steps = nn.ModuleList(
             nn.Sequential(*blocks)
