@@ -13,7 +13,7 @@ from lunglens.train.systems.texture.options import Fusion
 Span = tuple[int, int]
 FEATURES, PROBABILITIES = "features", "probabilities"
 _LEAST = 1e-6  # a product must not die of one estimator that is wholly sure
-_SURE = 1e-7  # 1 less this is a float32 of its own, so that logits have an end
+SURE = 1e-3  # logits end here: nearer to 0 and 1 the rounding of probabilities would be most of them
 
 
 def multiplied(model: Any, matrix: NDArray[np.floating]) -> Any:
@@ -66,7 +66,7 @@ def answering(descriptors: Any, estimators: Any, classes: int) -> Any:
     if classes == 2:
         answer = graph.node("Gather", [answer, graph.constant(np.int64(0))], axis=1)
     graph.node("Identity", [answer], "probability")
-    ends = [graph.constant(np.float32(end)) for end in (_SURE, 1 - _SURE)]
+    ends = [graph.constant(np.float32(end)) for end in (SURE, 1 - SURE)]
     inside = graph.node("Clip", [answer, *ends])
     log = graph.node("Log", [inside], *(["logit"] if classes > 2 else []))
     if classes == 2:

@@ -24,7 +24,7 @@ from lunglens.train.guard import assert_made_of_training
 from lunglens.train.systems.texture.clus import Hierarchy
 from lunglens.train.systems.texture.estimators import fit_estimator
 from lunglens.train.systems.texture.features import Features, Texture, features_of
-from lunglens.train.systems.texture.joining import FEATURES, PROBABILITIES, answering, joined
+from lunglens.train.systems.texture.joining import FEATURES, PROBABILITIES, SURE, answering, joined
 from lunglens.train.systems.texture.options import options_of
 from lunglens.train.views import Views
 
@@ -95,7 +95,7 @@ class TextureGraph:
         features = self._whole.texture(images)
         found = torch.from_numpy(self._whole.probabilities(features.numpy()))
         found = found[:, 0] if self._whole.classes == 2 else found
-        inside = found.clamp(1e-7, 1 - 1e-7)
+        inside = found.clamp(SURE, 1 - SURE)
         return found, inside.logit() if found.ndim == 1 else inside.log(), features
 
     def onnx_bytes(self, example: Tensor) -> bytes:
