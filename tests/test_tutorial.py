@@ -28,7 +28,7 @@ from tests.support.serving import server
 
 TUTORIAL = Path(__file__).parents[1] / "docs" / "tutorial.md"
 SMALL = (
-    "--config quick --set classifier.backbone=resnet18 --set classifier.optimization.epochs=1 "
+    "--config quick --set classifier.backbone=test_resnet --set classifier.optimization.epochs=1 "
     "--set classifier.view.film_size=512 --seed 1 --jobs 2"
 )
 TEXTS = {".json", ".csv", ".md", ".txt", ".html", ".svg", ".toml", ".jsonl", ".yaml"}
