@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,21 @@ def test_fifty_results_survive_kill_9_and_a_dead_receiver(results: dict[str, byt
         assert second.wait(30) == 0
     # Exactly once each: none was lost, none was sent twice.
     assert sorted(str(dataset.SOPInstanceUID) for dataset in receiver.kept) == sorted(wanted)
+
+
+def test_counting_what_is_to_be_sent_minds_nobody_who_sends_it(results: dict[str, bytes], tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    for _ in range(60):
+        put_results(spool, {"report.sr.dcm": results["report.sr.dcm"]})
+    assert spool.count_undelivered() == len(spool.undelivered()) == 60
+    sender = threading.Thread(target=lambda: [spool.delivered(file) for file in spool.undelivered()])
+    sender.start()
+    counts = [60]
+    while counts[-1]:
+        counts.append(spool.count_undelivered())
+        assert len(spool.undelivered()) <= counts[-1]
+    sender.join()
+    assert counts == sorted(counts, reverse=True)
 
 
 def test_killed_with_a_film_at_hand_it_goes_on(film: Path, tmp_path: Path) -> None:

@@ -207,7 +207,7 @@ class Node:
             "time": _now(),
             "ready": self.is_ready,
             "waiting": self.spool.count(),
-            "undelivered": sum(1 for _ in self.spool.outgoing.glob("*/*.dcm")),
+            "undelivered": self.spool.count_undelivered(),
             "quarantined": self.spool.quarantined(),
             "films": dict(self._outcomes),
             "delivered": self._sender.sent,

@@ -122,11 +122,15 @@ class Spool:
                     results.append(path)
                 elif path.name not in (FILM, FACTS):
                     self.put_aside(path, _STRAY)
-            if not any(folder.glob("*.dcm")):  # killed between the last file and its folder
+            if not _results(folder):  # killed between the last file and its folder
                 with suppress(OSError):
                     self.forget(folder)
             files += results
         return files
+
+    def count_undelivered(self) -> int:
+        """How many files are to be sent, while others may be sending them."""
+        return sum(len(_results(folder)) for folder in _entries(self.outgoing))
 
     def content(self, result: Path) -> bytes:
         """The bytes of a result, as they were written.
@@ -154,7 +158,7 @@ class Spool:
         """Forget a file that the receiver has taken, and with the last one its film."""
         try:
             file.unlink()
-            if not any(file.parent.glob("*.dcm")):
+            if not _results(file.parent):
                 self.forget(file.parent)
         except OSError as error:
             self._leave(file, f"a delivered result cannot be deleted: {error.strerror}")
@@ -226,6 +230,10 @@ def _entries(folder: Path) -> list[Path]:
         return list(folder.iterdir())
     except OSError:
         return []
+
+
+def _results(folder: Path) -> list[Path]:
+    return [path for path in _entries(folder) if path.suffix == ".dcm"]
 
 
 def _is_file(path: Path) -> bool:
