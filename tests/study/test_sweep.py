@@ -45,6 +45,12 @@ def test_every_system_meets_every_study_input_and_seed(tmp_path: Path) -> None:
     assert [run.label for run in runs[3:5]] == ["quick", "Other"]
 
 
+def test_a_study_limits_the_inputs(tmp_path: Path) -> None:
+    text = TEXT.replace('folder = "studies/tb"', 'folder = "studies/tb"\ninputs = ["lungs"]')
+    control = [run for run in read_sweep(written(tmp_path, text)).runs() if run.study == "control"]
+    assert {(run.system, run.shown) for run in control} == {("quick", "lungs")}
+
+
 def test_the_nearer_change_counts(tmp_path: Path) -> None:
     runs = {run.folder: run for run in read_sweep(written(tmp_path, TEXT)).runs()}
     quick, other = (runs[name].load().classifier for name in ("control/quick-lungs-s2", "control/other-film-s1"))
@@ -92,4 +98,5 @@ def test_a_missing_file_says_what_ships() -> None:
 def test_the_shipped_sweep_has_the_paper_s_network_first() -> None:
     sweep = read_sweep("table1")
     assert sweep.systems[0].name == "hrnet"
-    assert set(sweep.studies) == {"paper", "tuberculosis"}
+    assert set(sweep.studies) == {"paper", "three-classes", "tuberculosis"}
+    assert {run.shown for run in sweep.runs() if run.study == "three-classes"} == {"film"}

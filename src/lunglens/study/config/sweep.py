@@ -24,10 +24,11 @@ _Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
 
 
 class _SweepStudy(Section):
-    """A study that the systems are trained on; folders as from the current one."""
+    """A study that the systems are trained on; folders as from the current one. `inputs`: those asked for on it."""
 
     folder: Path
     test: Path | None = Field(None, description="a study curated apart from it, that every model is tested on")
+    inputs: tuple[Shown, ...] = ("film", "lungs", "surroundings")
     set: tuple[str, ...] = Field((), description="changes to the configuration of every system on this study")
 
 
@@ -112,7 +113,8 @@ class Sweep(Section):
             for system in self.systems:
                 if system.studies is not None and name not in system.studies:
                     continue
-                for shown in self.inputs if system.inputs is None else system.inputs:
+                inputs = self.inputs if system.inputs is None else system.inputs
+                for shown in (shown for shown in inputs if shown in study.inputs):
                     for seed in self.seeds or (None,):
                         yield SweepRun(
                             study=name,
