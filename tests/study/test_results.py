@@ -101,7 +101,9 @@ def test_the_report_of_the_study_puts_all_results_on_one_page(
     folders: tuple[Path, Path, Path], phantom_root: Path, tmp_path: Path
 ) -> None:
     study, uncut, cut = folders
-    explain(load_study(study), uncut, cut, tmp_path / "heat", ExplainSettings(cases=1), CONSOLE)
+    (tmp_path / "boxes.csv").write_text("patientId,x,y,width,height\n000,9,9,9,9\n")
+    settings = ExplainSettings(cases=1, boxes=tmp_path / "boxes.csv")
+    explain(load_study(study), uncut, cut, tmp_path / "heat", settings, CONSOLE)
     write_comparison(compare([uncut, cut]), tmp_path / "compared")
     crossval_lungs(phantom_root, LUNGS, FoldSettings(folds=2), tmp_path / "lungs", run_here, CONSOLE)
     page = write_results_report(
@@ -118,6 +120,7 @@ def test_the_report_of_the_study_puts_all_results_on_one_page(
     assert changed["classifier: view.cut"] == ("yes", "no", "uncut")
     assert changed["classifier: backbone"] == ("hrnet_w18", QUICK.backbone, "")
     assert changed["Films"][1] == "6 covid + 6 other"
+    assert "hottest pixel in a box" in text
     # One file: nothing is fetched, and a study's own words are no code.
     assert not re.search(r"(src|href)=\"(?!data:|#)", text)
     assert HOSTILE not in text
