@@ -19,6 +19,7 @@ from lunglens.study.config import load_config
 from lunglens.study.folder import load_study
 from lunglens.study.folds import FoldSettings, parts_of, read_folds, write_folds
 from lunglens.train import StudyDataset, crossval_classifier, export_run, fit_classifier, measure_package
+from tests.support.published import text
 from tests.support.runs import run_here
 from tests.support.study_folder import study_folder
 
@@ -164,15 +165,38 @@ def test_a_run_of_version_0_1_0_makes_a_package_too(fitted: Path, tmp_path: Path
     assert "resnet18" in (tmp_path / "package" / "README.md").read_text()
 
 
-def test_measuring_the_package_gives_what_the_run_predicted(study: Path, fitted: Path, package: Path) -> None:
-    out = fitted.parent / "measured"
-    result = CliRunner().invoke(app, ["measure", str(package), str(study), "--out", str(out)])
+def test_measuring_the_package_gives_what_the_run_predicted(
+    study: Path, fitted: Path, package: Path, tmp_path: Path
+) -> None:
+    lines = ("000.png,0,0,1024,1024", "001.png,0,0,1,1", "far.png,0,0,9,9")
+    table = text(tmp_path / "boxes.csv", "Image Index,x,y,width,height", *lines)
+    out = tmp_path / "measured"
+    arguments = ["measure", str(package), str(study), "--out", str(out), "--boxes", str(table)]
+    result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     again, before = probabilities(out), probabilities(fitted)
     assert np.allclose(again[before.index], before, atol=1e-4)
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["external"]["all"]["n"] == 24
-    assert metrics["at_threshold"]["rows"][0]["films"] == "all"
+    at, boxes = metrics["at_threshold"], metrics["boxes"]
+    assert at["rows"][0]["films"] == "all"
+    healthy = pd.read_csv(out / "predictions.csv").query("`class` == 'other'")["p_covid"]
+    assert at["false_alarms"]["all"]["called"] == (healthy >= at["threshold"]).sum()
+    assert boxes["all"]["n"] + boxes["all"]["without_heat"] == 2
+    assert boxes["all"]["area_share"] == (
+        0.5 if boxes["all"]["n"] == 2 else None
+    )  # one film's lungs, none of another's
+    called = (again[["here-000", "there-001"]] >= at["threshold"]).sum()
+    assert boxes["called"]["n"] + boxes["called"]["without_heat"] == called
+
+
+def test_boxes_on_no_film_of_the_study_are_refused_before_any_is_predicted(
+    study: Path, package: Path, tmp_path: Path
+) -> None:
+    table = text(tmp_path / "boxes.csv", "Image Index,x,y,width,height", "far.png,0,0,9,9")
+    with pytest.raises(DataError, match=f"none of its films is in the study {study}"):
+        measure_package(load_package(package, "classification"), load_study(study), tmp_path, CONSOLE, table)
+    assert list(tmp_path.iterdir()) == [table]
 
 
 def test_a_package_of_other_classes_is_not_measured_on_a_study(package: Path, study: Path, tmp_path: Path) -> None:
