@@ -54,7 +54,9 @@ def test_lungs_stage_measures_held_out_patients_only(lungs_run: Path) -> None:
     assert metrics["test"].keys() == {"fields", "region"}
     for rule, found in metrics["test"].items():
         films = measured[measured["mask_rule"] == rule]
-        assert found["all"]["dice"]["n"] == len(films) == (table.loc[table["part"] == "test", "mask_rule"] == rule).sum()
+        assert (
+            found["all"]["dice"]["n"] == len(films) == (table.loc[table["part"] == "test", "mask_rule"] == rule).sum()
+        )
         assert found["all"]["dice"]["mean"] == pytest.approx(films["dice"].mean(), abs=1e-4)
     assert len(metrics["data_fingerprint"]) == 64
 

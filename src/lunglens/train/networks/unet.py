@@ -50,10 +50,11 @@ class _TrunkEncoder(nn.Module):
         settings = network_settings(name)
         self.name, self.mean, self.std = name, sum(settings.mean) / 3, sum(settings.std) / 3
         self.fine = _double_convolution(1, base, batch_norm)
-        self.net: Any = timm.create_model(name, in_chans=1, features_only=True)
-        if self.net.feature_info.reduction() != _REDUCTIONS:
+        self.net = timm.create_model(name, in_chans=1, features_only=True)
+        levels: Any = self.net.feature_info
+        if levels.reduction() != _REDUCTIONS:
             raise ConfigurationError(f"encoder {name}: has no levels of 1/2, 1/4, 1/8, 1/16 and 1/32 of the side")
-        self.channels = [base, *self.net.feature_info.channels()]
+        self.channels = [base, *levels.channels()]
 
     def forward(self, images: Tensor) -> list[Tensor]:
         return [self.fine(images), *self.net((images - self.mean) / self.std)]
