@@ -12,7 +12,7 @@ from sklearn import metrics
 from lunglens.errors import DataError
 from lunglens.evaluate.classification import auc
 from lunglens.evaluate.intervals import bootstrap
-from lunglens.evaluate.operating_point import chosen_threshold, operating_points, youden_threshold
+from lunglens.evaluate.operating_point import chosen_threshold, false_alarms, operating_points, youden_threshold
 from lunglens.evaluate.segmentation import summary_by_group
 from lunglens.evaluate.surface_distance import dice, share_inside
 
@@ -132,6 +132,15 @@ def test_an_operating_point_counts_and_brackets_its_shares() -> None:
     for name in ("sensitivity", "specificity"):
         low, high = row[f"{name}_95_ci"]
         assert 0 <= low < row[name] < high <= 1
+
+
+def test_false_alarms_are_shares_of_the_second_class_films_by_patient() -> None:
+    table = answers(np.array([0.9, 0.6, 0.4, 0.1, 0.9, 0.9]), np.array([0, 0, 0, 0, 1, 1]))
+    tables = {"all": table, "one patient": table[:2], "sick": table[4:]}
+    found = false_alarms(tables, ["a", "b"], 0.6)
+    assert found["all"] == {"n": 4, "called": 2, "share": 0.5, "share_95_ci": [0.0, 1.0]}
+    assert found["one patient"] == {"n": 2, "called": 2, "share": 1.0, "share_95_ci": None}
+    assert "sick" not in found
 
 
 def test_a_threshold_is_chosen_with_every_source_weighing_the_same() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,15 @@ from lunglens.film.lungs.published_masks import MaskPart, mask_files, masks_of, 
 from lunglens.film.radiograph import read_radiograph
 from lunglens.study.config.training import Split
 from lunglens.study.manifest import Row, manifest, split_by_group
-from lunglens.study.sources.lung_masks import general_blockchain, v7, with_masks
+from lunglens.study.sources.lung_masks import (
+    GENERAL_BLOCKCHAIN,
+    V7,
+    WITHOUT_RULE,
+    general_blockchain,
+    v7,
+    with_masks,
+    with_masks_beside,
+)
 from lunglens.study.sources.registry import Problems
 from tests.support.published import files, mask_of, said, written
 
@@ -110,8 +119,32 @@ def covid_rows(*names: str) -> list[Row]:
 def test_pictures_named_as_the_films_become_their_masks(tmp_path: Path) -> None:
     files(tmp_path / "Covid-A.png", tmp_path / "unknown.png")
     with_one, without = with_masks(covid_rows("covid-a.jpeg", "covid-b.jpg"), tmp_path)
-    assert (mask_of(with_one), with_one.mask_rule) == (str(tmp_path / "Covid-A.png"), "lungs and heart")
+    assert (mask_of(with_one), with_one.mask_rule) == (str(tmp_path / "Covid-A.png"), "region")
     assert (mask_of(without), without.mask_rule) == (None, None)
+
+
+def test_masks_beside_a_data_set_are_its_films_and_v7_s_count_where_both_drew(tmp_path: Path) -> None:
+    home = tmp_path / "covid-chestxray-dataset"
+    files(*(home / GENERAL_BLOCKCHAIN / f"{name}.png" for name in ("a", "b", "covid-19-pneumonia-12")))
+    files(tmp_path / V7 / "B.png", tmp_path / V7 / "covid-19-pneumonia-12.png")
+    rows = list(with_masks_beside(covid_rows("a.png", "b.png", "c.png", "covid-19-pneumonia-12.jpg"), home, []))
+    assert [row.masks and Path(row.masks[0].path).parent.name for row in rows] == [GENERAL_BLOCKCHAIN, V7, (), V7]
+    assert [row.mask_rule for row in rows] == ["region", "region", None, "region"]
+
+
+def test_masks_of_general_blockchain_that_follow_no_rule_are_left_out(tmp_path: Path) -> None:
+    files(*(tmp_path / GENERAL_BLOCKCHAIN / f"{name}.png" for name in ("a", "ARDS", *WITHOUT_RULE)))
+    rows = with_masks(covid_rows("a.png", *(f"{name}.jpg" for name in WITHOUT_RULE)), tmp_path / GENERAL_BLOCKCHAIN)
+    assert [Path(row.path).stem for row in rows if row.masks] == ["a"]
+
+
+def test_rows_get_no_masks_but_the_folder_s(tmp_path: Path) -> None:
+    files(tmp_path / "b.png")
+    rows = [replace(row, masks=(MaskPart("other.png"),), mask_rule="fields") for row in covid_rows("a.png", "b.png")]
+    assert [(mask_of(row), row.mask_rule) for row in with_masks(rows, tmp_path)] == [
+        (None, None),
+        (str(tmp_path / "b.png"), "region"),
+    ]
 
 
 def test_a_folder_without_masks_is_an_error(tmp_path: Path) -> None:
@@ -174,7 +207,7 @@ def test_general_blockchain_s_pieces_are_put_in_their_place(tmp_path: Path) -> N
     expected[10:80, 120:190] = True
     expected[40:100, 5:75] = True  # a piece that reaches over the edge is cut there
     assert (lungs == expected).all()
-    assert row.mask_rule == "lungs and heart"
+    assert row.mask_rule == "region"
     assert problems == []
 
 
@@ -233,7 +266,7 @@ def test_the_masks_at_hand_belong_to_films(real_data: Path) -> None:
         name: sum(bool(row.masks) for row in with_masks(rows, folder / name))
         for name in ("lung-masks-v7", "lung-masks-generalblockchain")
     }
-    assert counts == {"lung-masks-v7": 426, "lung-masks-generalblockchain": 95}
+    assert counts == {"lung-masks-v7": 426, "lung-masks-generalblockchain": 91}
 
 
 def test_parts_of_a_mask_come_back_from_a_table_s_cell_and_old_cells_are_read(tmp_path: Path) -> None:

@@ -28,7 +28,8 @@ from lunglens.study.config.study import StudyConfig
 from lunglens.study.folder import COLUMNS, fingerprint, load_study
 from lunglens.study.folds import FoldSettings, write_folds
 from lunglens.study.prepare import border_width
-from tests.support.phantom import data_root
+from tests.support.phantom import chest, data_root, save_png
+from tests.support.published import text
 
 CONFIG = """
 [study]
@@ -230,6 +231,41 @@ def test_data_of_one_s_own_takes_part(root: Path, lungs: ModelPackage, tmp_path:
     assert list(found["group_id"]) == ["clinic-a", "clinic-c"]
     assert list(found.columns) == [*COLUMNS, "scanner"]
     assert list(found["scanner"]) == ["007", "8"]
+
+
+def films_before_2019(root: Path) -> Path:
+    """Three films of NIH, one of a child and one read again; one of OpenIST; one of Kermany's children."""
+    nih = [f"{number:08d}_000" for number in range(3)]
+    names = [f"nih-chestxray14/images/{name}.png" for name in nih]
+    names += ["openist/images/1-10-500-500-100.png", "kermany-v7/images/person1_virus_6.png"]
+    names.append("kermany-v7/masks/person1_virus_6.png")
+    for seed, name in enumerate(names):
+        save_png(chest(seed, 96)[0], root / name)
+    header = "Image Index,Finding Labels,Patient ID,Patient Age,Patient Gender,View Position"
+    text(
+        root / "nih-chestxray14" / "Data_Entry_2017_v2020.csv",
+        header,
+        *(f"{name}.png,Pneumonia,{name[:8]},{age},F,AP" for name, age in zip(nih, (50, 60, 7), strict=True)),
+    )
+    text(root / "nih-chestxray14" / "rsna-classes.csv", "Image Index,rsna class", f"{nih[0]}.png,Normal")
+    return root
+
+
+def test_films_before_2019_are_one_class_with_nih_read_again_and_children_apart(
+    lungs: ModelPackage, tmp_path: Path
+) -> None:
+    root = films_before_2019(tmp_path / "data")
+    config = load_config("before-2019").study
+    assert config is not None
+    apart = [criterion for criterion in config.criteria if criterion.kind != "duplicates"]  # phantoms are alike
+    out = build_of(root, config.model_copy(update={"criteria": tuple(apart)}), tmp_path / "study", lungs)
+    found = load_study(out).table
+    assert set(found["class"]) == {"not covid"}
+    told = found.loc[found["source"] == "nih-chestxray14", ["diagnosis", "mined_diagnosis"]].astype(object).fillna("")
+    assert told.to_numpy().tolist() == [["Normal", "Pneumonia"], ["Pneumonia", ""]]
+    assert dict(found["source"].value_counts()) == {"nih-chestxray14": 2, "openist": 1, "kermany-v7": 1}
+    dropped = pd.read_csv(out / "dropped.csv")
+    assert dropped[["source", "reason"]].to_numpy().tolist() == [["nih-chestxray14", "age 7"]]
 
 
 def test_a_rule_that_fits_no_film_is_one_sentence_with_what_there_is(

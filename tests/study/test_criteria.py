@@ -45,10 +45,10 @@ def test_modality_and_view_drop_what_is_not_allowed_and_what_is_unknown() -> Non
 
 
 def test_age_drops_the_young_and_keeps_the_unknown_with_a_count() -> None:
-    table = films(age_years=[17.9, 18, None, 60])
+    table = films(age_years=[17.9, 18, None, 60], exclude=[None] * 4)
     assert reasons("age", table) == (["age 17.9", "", "", ""], 1)
     assert reasons("age", table, keep_unknown=False) == (["age 17.9", "", "age unknown", ""], 0)
-    assert reasons("age", films(age_years=[None, None]))[1] == 2
+    assert reasons("age", films(age_years=[None, None], exclude=[None, None]))[1] == 2
 
 
 def test_equipment_drops_films_that_upstream_says_show_devices() -> None:

@@ -21,6 +21,7 @@ from lunglens.study.config import load_config
 from lunglens.study.folder import load_study
 from lunglens.study.folds import FoldSettings, write_folds
 from lunglens.study.report.results import Inputs, write_results_report
+from lunglens.study.sources.rsna_readings import MAPPING
 from lunglens.train.crossval.classifier import crossval_classifier
 from lunglens.train.crossval.compare_heatmaps import ExplainSettings, explain
 from lunglens.train.crossval.lungs import crossval_lungs
@@ -56,7 +57,9 @@ def test_every_film_is_explained_once_by_the_model_that_tested_it(
     )
     scores.insert(0, "filename", ["000.png", "001.jpeg", "elsewhere.png"])
     scores.to_csv(tmp_path / "brixia.csv", index=False)
-    settings = ExplainSettings(cases=1, brixia=tmp_path / "brixia.csv")
+    (tmp_path / "boxes.csv").write_text("patientId,x,y,width,height\nx-1,0,0,1024,512\n000,9,9,9,9\n")
+    (tmp_path / MAPPING).write_text('[{"subset_img_id": "x-1", "img_id": "001.png"}]')
+    settings = ExplainSettings(cases=1, brixia=tmp_path / "brixia.csv", boxes=tmp_path / "boxes.csv")
     found = explain(load_study(study), uncut, cut, tmp_path / "out", settings, CONSOLE)
     table = pd.read_csv(tmp_path / "out" / "heat.csv").set_index("image_id")
     for side, run in (("uncut", uncut), ("cut", cut)):
@@ -73,6 +76,8 @@ def test_every_film_is_explained_once_by_the_model_that_tested_it(
             "other film",
         }
         assert found["brixia"][side]["in_study"] == 2
+        boxes = found["boxes"][side]["all"]
+        assert boxes["n"] + boxes["without_heat"] == 2  # a film by RSNA's name, one by NIH's
     assert len(table) == 12
     assert json.loads((tmp_path / "out" / "heat.json").read_text()) == found
     assert (tmp_path / "out" / "cases.png").stat().st_size > 10_000

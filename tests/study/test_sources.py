@@ -284,6 +284,13 @@ def test_every_source_that_is_there_is_read(phantom_root: Path) -> None:
     found = manifest(read_sources(phantom_root))
     assert set(found["source"]) == {"covid-chestxray-dataset", "nih-chestxray14", "montgomery", "shenzhen"}
     assert found["path"].is_unique
+    assert (found["masks"].notna() == found["mask_rule"].notna()).all()
+    rules = found.dropna(subset="mask_rule").groupby("source")["mask_rule"].unique().map(list)
+    assert dict(rules) == {
+        "montgomery": ["fields"],
+        "shenzhen": ["fields"],
+        "covid-chestxray-dataset": ["region"],
+    }
     assert all(Path(path).is_file() for path in found["path"])
 
 

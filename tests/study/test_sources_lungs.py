@@ -36,7 +36,7 @@ def test_both_lungs_files_are_one_mask(tmp_path: Path) -> None:
     [row] = montgomery(tmp_path, [])
     sides = [tmp_path / "ManualMask" / side / "MCUCXR_0001_0.png" for side in ("leftMask", "rightMask")]
     assert mask_of(row) == f"{sides[0]}|{sides[1]}"
-    assert row.mask_rule == "lungs"
+    assert row.mask_rule == "fields"
 
 
 def test_a_film_with_one_lung_s_mask_has_none_and_the_folder_is_named(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_shenzhen_s_masks_end_in_mask_or_not_and_some_are_missing(tmp_path: Path
         "CHNCXR_0002_0.png",
         None,
     ]
-    assert [row.mask_rule for row in found.values()] == ["lungs", "lungs", None]
+    assert [row.mask_rule for row in found.values()] == ["fields", "fields", None]
 
 
 def test_shenzhen_as_nlm_gives_it_has_no_masks_but_is_read(tmp_path: Path) -> None:

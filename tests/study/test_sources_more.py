@@ -1,7 +1,8 @@
 """Readers of CheXpert and RSNA, on made-up trees of their published layouts."""
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,15 @@ import pytest
 
 from lunglens.errors import DataError
 from lunglens.study.sources.chexpert import COLUMNS, FINDINGS, chexpert
+from lunglens.study.sources.nih import nih
 from lunglens.study.sources.registry import Problem, Problems
-from lunglens.study.sources.rsna import MAPPING, rsna
+from lunglens.study.sources.rsna import rsna
+from lunglens.study.sources.rsna_readings import CLASSES, MAPPING, MATCHED, MINED, relabelled
 from tests.support.dicom_files import dataset_of, encoded
 from tests.support.published import by_stem, files, said, text
 
 HEADER = ",".join(COLUMNS)
-CLASSES, TARGETS = "stage_2_detailed_class_info.csv", "stage_2_train_labels.csv"
+TARGETS = "stage_2_train_labels.csv"
 
 
 def places(problems: Sequence[Problem]) -> list[tuple[str, int | None, str | None]]:
@@ -288,6 +291,84 @@ def test_films_that_are_damaged_converted_or_of_an_odd_age_do_not_stop_rsna(tmp_
     }
     assert f"{images / 'broken.dcm'}: is not a DICOM file; left out" in said(problems)
     assert f"{images / 'old.dcm'}: column 'PatientAge': '148' is not an age; taken as unknown" in said(problems)
+
+
+# --- what RSNA's radiologists said of NIH's films
+
+NIH_FILMS = {
+    "00000001_000": "No Finding",
+    "00000001_001": "Pneumonia|Edema",
+    "00000002_000": "Pneumonia",
+    "00000003_000": "Pneumonia",
+    "00000004_000": "Pneumonia",
+}
+READ = {"00000001_000": "Lung Opacity", "00000001_001": "Normal", "00000002_000": "No Lung Opacity / Not Normal"}
+
+
+def nih_tree(folder: Path) -> Path:
+    files(*(folder / "images" / f"{name}.png" for name in NIH_FILMS))
+    header = "Image Index,Finding Labels,Patient ID,Patient Age,Patient Gender,View Position"
+    lines = [f"{name}.png,{finding},{int(name[:8])},40,F,PA" for name, finding in NIH_FILMS.items()]
+    text(folder / "Data_Entry_2017_v2020.csv", header, *lines)
+    return folder
+
+
+def matched(folder: Path, place: Path) -> None:
+    """The classes by NIH's names."""
+    text(folder / MATCHED, "Image Index,rsna class", *(f"{name}.PNG,{said_of}" for name, said_of in READ.items()))
+
+
+def as_published(folder: Path, place: Path) -> None:
+    """RSNA's own table and mapping, which name further films."""
+    codes = {f"A-{number}": name for number, name in enumerate(READ)}
+    text(place / CLASSES, "patientId,class", *(f"{code},{READ[name]}" for code, name in codes.items()), "b-1,Normal")
+    films = [{"subset_img_id": code.lower(), "img_id": f"{name}.png"} for code, name in codes.items()]
+    (place / MAPPING).write_text(json.dumps(films))
+
+
+@pytest.mark.parametrize(
+    ("readings", "place"), [(matched, ""), (as_published, "nih-chestxray14"), (as_published, "rsna-pneumonia")]
+)
+def test_what_radiologists_said_stands_beside_the_mined_label_and_takes_its_place_where_asked(
+    tmp_path: Path, readings: Callable[[Path, Path], None], place: str
+) -> None:
+    folder = nih_tree(tmp_path / "nih-chestxray14")
+    readings(folder, tmp_path / place)
+    problems: Problems = []
+    rows = by_stem(nih(folder, problems))
+    assert {name: row.radiologists for name, row in rows.items()} == {name: READ.get(name) for name in NIH_FILMS}
+    assert {name: row.diagnosis for name, row in rows.items()} == NIH_FILMS
+    again = {name: relabelled(row) for name, row in rows.items()}
+    assert {name: (row.label, row.diagnosis, dict(row.extra)) for name, row in again.items()} == {
+        "00000001_000": ("pneumonia", "Lung Opacity", {MINED: "No Finding"}),
+        "00000001_001": ("normal", "Normal", {MINED: "Pneumonia|Edema"}),
+        "00000002_000": ("other", "No Lung Opacity / Not Normal", {MINED: "Pneumonia"}),
+        "00000003_000": ("pneumonia", "Pneumonia", {}),
+        "00000004_000": ("pneumonia", "Pneumonia", {}),
+    }
+    assert problems == []
+
+
+def test_a_class_that_radiologists_did_not_have_is_noted_and_unknown(tmp_path: Path) -> None:
+    folder = nih_tree(tmp_path)
+    text(folder / MATCHED, "Image Index,rsna class", "00000001_000.png,Opaque", "00000001_001.png,NORMAL")
+    problems: Problems = []
+    rows = by_stem(nih(folder, problems))
+    assert (rows["00000001_000"].radiologists, relabelled(rows["00000001_001"]).label) == (None, "normal")
+    assert places(problems) == [(MATCHED, 2, "rsna class")]
+
+
+@pytest.mark.data
+def test_the_classes_at_hand_correct_what_was_mined(real_data: Path) -> None:
+    read = [row for row in nih(real_data / "nih-chestxray14", []) if row.radiologists]
+    assert Counter((row.label, relabelled(row).label) for row in read) == {
+        ("pneumonia", "pneumonia"): 124,
+        ("pneumonia", "other"): 106,
+        ("pneumonia", "normal"): 57,
+        ("normal", "normal"): 19,
+        ("normal", "other"): 29,
+        ("normal", "pneumonia"): 5,
+    }
 
 
 @pytest.mark.parametrize(

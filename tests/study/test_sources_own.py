@@ -125,6 +125,7 @@ def test_masks_are_found_and_missing_or_equal_ones_are_noted(tmp_path: Path) -> 
     table = text(tmp_path / "t.csv", "File,Mask", *lines)
     problems: Problems = []
     found = by_name(column_map("mine", "t.csv", {"image": "File", "mask": "Mask"})(tmp_path, problems))
+    assert {row.mask_rule for row in found.values() if row.masks} == {"fields"}
     assert {name: mask_of(row) for name, row in found.items()} == {
         "a.png": str(tmp_path / "masks" / "a.png"),
         "b.png": None,

@@ -48,7 +48,7 @@ def test_the_fifth_version_has_images_masks_and_origins(tmp_path: Path) -> None:
     }
     row = found["COVID-1.png"]
     assert row.path == str(home / "COVID" / "images" / "COVID-1.png")
-    assert (mask_of(row), row.mask_rule) == (str(home / "COVID" / "masks" / "COVID-1.png"), "lungs")
+    assert (mask_of(row), row.mask_rule) == (str(home / "COVID" / "masks" / "COVID-1.png"), "fields")
     assert (row.patient_id, row.group_id, row.view, row.acquisition) == (None, "", None, RSNA)
     assert problems == []
 

@@ -172,7 +172,26 @@ def test_measuring_the_package_gives_what_the_run_predicted(study: Path, fitted:
     assert np.allclose(again[before.index], before, atol=1e-4)
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["external"]["all"]["n"] == 24
-    assert metrics["at_threshold"]["rows"][0]["films"] == "all"
+    at = metrics["at_threshold"]
+    assert at["rows"][0]["films"] == "all"
+    table = pd.read_csv(out / "predictions.csv").query("`class` == 'other'")
+    assert at["false_alarms"]["all"]["called"] == (table["p_covid"] >= at["threshold"]).sum()
+
+
+def test_the_package_s_heat_is_held_against_boxes(study: Path, package: Path, tmp_path: Path) -> None:
+    found = load_study(study)
+    table = tmp_path / "rsna-boxes.csv"
+    table.write_text("Image Index,x,y,width,height\n000.png,0,0,1024,1024\n001.png,0,0,1,1\nfar.png,0,0,9,9\n")
+    metrics = measure_package(load_package(package, "classification"), found, tmp_path, CONSOLE, table)
+    boxes = metrics["boxes"]["all"]
+    assert boxes["n"] + boxes["without_heat"] == 2
+    assert boxes["area_share"] == (0.5 if boxes["n"] == 2 else None)  # all of one film's lungs, none of the other's
+    called = pd.read_csv(tmp_path / "predictions.csv").set_index("image_id")["p_covid"][["here-000", "there-001"]]
+    of_called = metrics["boxes"]["called"]
+    assert of_called["n"] + of_called["without_heat"] == (called >= metrics["at_threshold"]["threshold"]).sum()
+    table.write_text("Image Index,x,y,width,height\nfar.png,0,0,9,9\n")
+    with pytest.raises(DataError, match=f"none of its films is in the study {study}"):
+        measure_package(load_package(package, "classification"), found, tmp_path, CONSOLE, table)
 
 
 def test_a_package_of_other_classes_is_not_measured_on_a_study(package: Path, study: Path, tmp_path: Path) -> None:

@@ -34,6 +34,12 @@ Uncut = Annotated[bool, typer.Option("--uncut", help="Show the whole film instea
 Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Folds at a time on this machine.")]
 Ray = Annotated[str | None, typer.Option("--ray", help="Address of a Ray cluster to run the folds on ('auto').")]
 Gpus = Annotated[float, typer.Option("--gpus-per-job", min=0, help="On Ray: GPUs a fold; a fraction shares one.")]
+RsnaBoxes = Annotated[
+    Path | None,
+    typer.Option(
+        "--boxes", metavar="TABLE", help="RSNA's boxes round opacities of NIH's films: does the heat lie in them?"
+    ),
+]
 
 
 @app.command()
@@ -80,14 +86,17 @@ def measure(
     package: Package,
     study: Study,
     out: Annotated[Path, typer.Option("--out", help="Folder for predictions.csv and metrics.json.")],
+    boxes: RsnaBoxes = None,
 ) -> None:
     """What a package answers on every film of a study that it was not trained on, and how good that is by source."""
     from lunglens.film.model_package.package import load_package
     from lunglens.study.folder import load_study
     from lunglens.train.measure import measure_package
 
-    metrics = measure_package(load_package(package, "classification"), load_study(study), out, console())
+    metrics = measure_package(load_package(package, "classification"), load_study(study), out, console(), boxes)
     everything = metrics["external"]["all"]
+    for films, alarms in metrics.get("at_threshold", {}).get("false_alarms", {}).items():
+        typer.echo(f"{films}: {alarms['called']} false alarms in {alarms['n']} films")
     typer.echo(f"AUROC {everything['auroc']} over {everything['n']} films; see {readable(out)}")
 
 
@@ -313,13 +322,14 @@ def explain(
     brixia: Annotated[
         Path | None, typer.Option(help="Public Brixia annotations: do the maps point at the radiologists' zones?")
     ] = None,
+    boxes: RsnaBoxes = None,
 ) -> None:
     """Figures 9 and 12: out-of-fold heat-maps with and without cutting, and how much of the heat is in the lungs."""
     from lunglens.study.folder import load_study
     from lunglens.train.crossval.compare_heatmaps import ExplainSettings
     from lunglens.train.crossval.compare_heatmaps import explain as explain_runs
 
-    found = explain_runs(load_study(study), uncut, cut, out, ExplainSettings(cases, brixia), console())
+    found = explain_runs(load_study(study), uncut, cut, out, ExplainSettings(cases, brixia, boxes), console())
     for side, words in (("uncut", "whole films"), ("cut", "cut films")):
         heat, area = found["all"][side]["heat_share"], found["all"][side]["area_share"]
         typer.echo(f"trained on {words}: {heat} of the heat in the lungs, which cover {area} of the film")

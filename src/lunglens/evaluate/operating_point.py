@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lunglens.errors import DataError
+from lunglens.evaluate.heat import mean_with_interval
 from lunglens.evaluate.intervals import bootstrap_draws, interval
 from lunglens.evaluate.predictions import groups_of
 
@@ -52,6 +53,30 @@ def operating_points(
                 row |= {name: round(share, _DIGITS), f"{name}_95_ci": between}
             rows.append(row)
     return rows
+
+
+def false_alarms(
+    tables: Mapping[str, pd.DataFrame], classes: Sequence[str], threshold: float, seed: int = 0
+) -> dict[str, dict[str, Any]]:
+    """How often films of the second class are called the first, with 95 % intervals by group.
+
+    Args:
+        tables: words for the films -> rows of predictions; those without a film of the second class are left out.
+        classes: the two; the first is the one called.
+        threshold: of its probability.
+        seed: of the bootstrap.
+
+    Returns:
+        words -> n, called (films), share and share_95_ci (None for a single patient).
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for films, table in tables.items():
+        healthy = table[table["class"] == classes[1]]
+        if len(healthy):
+            called = healthy[f"p_{classes[0]}"].to_numpy(float) >= threshold
+            share, bounds = mean_with_interval(called.astype(float), groups_of(healthy), seed)
+            found[films] = {"n": len(healthy), "called": int(called.sum()), "share": share, "share_95_ci": bounds}
+    return found
 
 
 def youden_threshold(target: NDArray[Any], score: NDArray[Any], weight: NDArray[np.float64]) -> float:

@@ -38,6 +38,7 @@ from lunglens.study.manifest import FIELDS, manifest
 from lunglens.study.prepare import JOURNAL, write_cut
 from lunglens.study.sources import SOURCES, Problems, read_sources
 from lunglens.study.sources.own import own_readers
+from lunglens.study.sources.rsna_readings import relabelled
 
 JUDGES: dict[str, Judge] = BY_METADATA | {"duplicates": by_copies, "lungs": by_lungs}
 SCRATCH = (JOURNAL, "begun.json", DESCRIPTORS)
@@ -134,7 +135,8 @@ def _begin(partial: Path, begun: Begun) -> None:
 
 def _read(order: Order, console: Console) -> Flow:
     config, problems = order.config, Problems()
-    table = manifest(read_sources(order.data, tuple(config.source_names), problems, own_readers(config.own)))
+    rows = read_sources(order.data, tuple(config.source_names), problems, own_readers(config.own))
+    table = manifest(map(relabelled, rows) if config.radiologists else rows)
     table["image"] = table["path"].map(lambda path: Path(path).relative_to(order.data).as_posix())
     table["image_id"] = [_image_id(*names) for names in zip(table["source"], table["image"], strict=True)]
     table["class"] = assign_classes(table, config.classes)

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from lunglens.errors import ConfigurationError
 from lunglens.film.model_package.package import ModelPackage
+from lunglens.film.reading.facts import ADULT_YEARS, UNDER_AGE
 from lunglens.study.config.study import (
     AgeCriterion,
     CapCriterion,
@@ -121,10 +122,13 @@ def _by_view(table: pd.DataFrame, criterion: ViewCriterion, _: Context) -> Verdi
 
 
 def _by_age(table: pd.DataFrame, criterion: AgeCriterion, _: Context) -> Verdict:
-    """Drops films of patients younger than `min_years`."""
+    """Drops films of patients younger than `min_years`, and those whose collection is of children as a whole."""
     age = table["age_years"].astype(float)
     reasons = age.map(lambda years: f"age {years:g}").astype(object).where(age < criterion.min_years, "")
-    return _with_unknown(reasons, age.isna(), criterion.keep_unknown, "age", f"age at least {criterion.min_years:g}")
+    child = age.isna() & (table["exclude"] == UNDER_AGE) & (criterion.min_years >= ADULT_YEARS)
+    reasons[child] = UNDER_AGE
+    unknown = age.isna() & ~child
+    return _with_unknown(reasons, unknown, criterion.keep_unknown, "age", f"age at least {criterion.min_years:g}")
 
 
 def _by_diagnosis(table: pd.DataFrame, _: DiagnosisCriterion, __: Context) -> Verdict:

@@ -10,6 +10,7 @@ import pandas as pd
 from lunglens.errors import DataError
 from lunglens.film.lungs.published_masks import MaskPart, masks_text
 from lunglens.film.reading.facts import FILM_ENDINGS
+from lunglens.study.config.study import MaskRule
 from lunglens.study.config.training import Split
 
 
@@ -33,10 +34,11 @@ class Row:
     sex: str | None = None  # F or M
     diagnosis: str | None = None  # several joined by "|"
     uncertain: str | None = None  # diagnoses that upstream calls uncertain, joined by "|"
+    radiologists: str | None = None  # what they called the film itself, where upstream mined reports for its diagnosis
     label: str | None = None
     equipment: bool | None = None  # medical devices in the picture
     masks: tuple[MaskPart, ...] = ()  # their union is the lung mask
-    mask_rule: str | None = None  # "lungs", or "lungs and heart" where the heart's shadow is part of the mask
+    mask_rule: MaskRule | None = None  # None where there is no mask
     case_url: str | None = None  # the published case that the film belongs to
     original_width_px: int | None = None  # before the publisher scaled it
     original_height_px: int | None = None

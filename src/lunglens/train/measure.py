@@ -4,23 +4,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from rich.console import Console
 from rich.progress import track
 
 from lunglens.errors import DataError
 from lunglens.evaluate.classification import external_tables, metrics_of
-from lunglens.evaluate.operating_point import operating_points
+from lunglens.evaluate.operating_point import false_alarms, operating_points
 from lunglens.evaluate.predictions import EXTERNAL
 from lunglens.files import save_csv, write_json
+from lunglens.film.finding import Answer
 from lunglens.film.model_package.package import ModelPackage
 from lunglens.film.model_package.record import ClassifierParameters
-from lunglens.film.preprocess import seen
+from lunglens.film.preprocess import Floats, Mask, resize_mask, seen
 from lunglens.study.folder import Study
-from lunglens.train.views import view_of
+from lunglens.train.boxes import boxes_of, heat_in_boxes
+from lunglens.train.crossval.oof_heatmaps import on_whole_film
+from lunglens.train.views import read_gray, view_of
+
+Package = ModelPackage[ClassifierParameters]
 
 
 def measure_package(
-    package: ModelPackage[ClassifierParameters], study: Study, out: Path, console: Console
+    package: Package, study: Study, out: Path, console: Console, boxes: Path | None = None
 ) -> dict[str, Any]:
     """Predict every film of a study and measure the answers, all of them as "external", by source.
 
@@ -29,31 +35,66 @@ def measure_package(
         study: films that the package was not trained on: nobody checks that here.
         out: gets `predictions.csv` and `metrics.json`.
         console: for progress.
+        boxes: table of the boxes that RSNA's radiologists drew on some of the films (`train.boxes`).
 
     Returns:
-        the content of `metrics.json`: as a run's, and `at_threshold`, what the package's own threshold does.
+        the content of `metrics.json`: as a run's; `at_threshold`, what the package's own threshold does, its false
+        alarms too; and, with boxes, `boxes`, how far its heat lies in them, where `called` are the films decided for
+        any class but the last.
 
     Raises:
-        DataError: the study has a class that the package does not know.
+        DataError: the study has a class that the package does not know, or no film with a box.
     """
-    view, answer = package.parameters.view, package.parameters.answer
+    answer = package.parameters.answer
     names = [entry.name for entry in answer.classes]
     if unknown := set(study.classes) - set(names):
         other = ", ".join(sorted(unknown))
         raise DataError(f"{study.folder}: has the class {other}; {package.name} answers {', '.join(names)}")
-    scores = []
-    paths = list(zip(study.table["film"], study.table["mask"], strict=True))
-    for film, mask in track(paths, "predicting", console=console):
-        image, lungs = view_of(study.folder / film, study.folder / mask, view)
-        shown = seen(image, lungs, view)
-        first = package.run(shown[None, None])["probability"][0]
+    boxed = boxes_of(study, boxes) if boxes is not None else {}
+    scores, maps, regions, called = [], dict[str, Floats](), dict[str, Mask](), []
+    columns = [study.table[name] for name in ("image_id", "film", "mask")]
+    for image_id, film, mask in track(list(zip(*columns, strict=True)), "predicting", console=console):
+        outputs = _run(package, study.folder / film, study.folder / mask)
+        first = outputs["probability"][0]
         scores.append(np.array([first, 1 - first]) if answer.is_binary else first)
+        decision = Answer.of(answer, first).decision
+        called.append(decision != names[-1])
+        if image_id in boxed:
+            regions[image_id] = _region(package, study.folder / mask)
+            maps[image_id] = _heat(package, outputs, names.index(decision), regions[image_id])
     table = study.table[["image_id", "class", "source", "group_id"]].assign(fold=EXTERNAL)
     table = table.assign(**{f"p_{name}": column for name, column in zip(names, np.array(scores).T, strict=True)})
     save_csv(table, out / "predictions.csv")
     metrics = metrics_of(table, names).to_json() | {"package": package.name, "study": study.fingerprint}
     if answer.threshold is not None:
-        rows = operating_points(external_tables(table, names), names, answer.threshold)
-        metrics["at_threshold"] = {"threshold": answer.threshold, "rows": rows}
+        metrics["at_threshold"] = _at_threshold(table, names, answer.threshold)
+    if boxed:
+        metrics["boxes"] = heat_in_boxes(table.assign(called=called), maps, regions, boxed)
     write_json(out / "metrics.json", metrics)
     return metrics
+
+
+def _run(package: Package, film: Path, mask: Path) -> dict[str, Floats]:
+    view = package.parameters.view
+    image, lungs = view_of(film, mask, view)
+    return package.run(seen(image, lungs, view)[None, None])
+
+
+def _region(package: Package, mask: Path) -> Mask:
+    """The study's lung region at the size of the package's squashed film."""
+    size = package.parameters.view.film_size
+    return resize_mask(read_gray(mask) > 0, size, size)
+
+
+def _heat(package: Package, outputs: dict[str, Floats], decision: int, region: Mask) -> Floats:
+    """The heat (h, w), >= 0, of the whole film: of two classes for the first, else for the one decided for."""
+    if "heat" not in outputs:
+        raise DataError(f"{package.name}: its network has no heat-map to hold against boxes")
+    heat = outputs["heat"][0] if package.parameters.answer.is_binary else outputs["heat"][0][decision]
+    return on_whole_film(np.asarray(heat, np.float32), region, package.parameters.view)
+
+
+def _at_threshold(table: pd.DataFrame, names: list[str], threshold: float) -> dict[str, Any]:
+    rows = operating_points(external_tables(table, names), names, threshold)
+    films = {"all": table} | {str(source): rows for source, rows in table.groupby("source", sort=True)}
+    return {"threshold": threshold, "rows": rows, "false_alarms": false_alarms(films, names, threshold)}

@@ -9,6 +9,10 @@ from lunglens.film.parameters import Section
 
 FRONTAL = ("PA", "AP", "AP Supine", "AP Erect", "Frontal")
 
+# What a lung mask covers: the air-filled lung without the heart, or the whole lung, opaque parts and those behind the
+# heart too.
+MaskRule = Literal["fields", "region"]
+
 # What version 0.1.0 called them.
 _OLD_KINDS = {"finding": "diagnosis", "doubt": "unfit", "exclusion list": "exclusion-list"}
 
@@ -49,6 +53,11 @@ class OwnSource(Section):
         None,
         description="columns that go into the manifest beside the known ones; if not given, all but those that may say "
         "who a patient is",
+    )
+    mask_rule: MaskRule = Field(
+        "fields",
+        description="what the table's masks cover: the air-filled lung without the heart, or the whole lung, opaque "
+        "parts and those behind the heart too",
     )
 
     @model_validator(mode="after")
@@ -195,6 +204,11 @@ class StudyConfig(Section):
 
     name: str = Field(min_length=1, description="of the study")
     seed: int = Field(0, description="of random choices of films")
+    radiologists: bool = Field(
+        False,
+        description="diagnosis and label of a film are what radiologists said who read it for RSNA's challenge, where "
+        "some did, not what was mined from its report; that goes into a column of its own",
+    )
     own: tuple[OwnSource, ...] = ()
     classes: tuple[ClassRule, ...] = Field(min_length=1)
     criteria: tuple[Annotated[Criterion, BeforeValidator(_new_kind)], ...] = ()

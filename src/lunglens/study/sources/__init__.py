@@ -15,9 +15,11 @@ from lunglens.study.sources.covidnet import actualmed, figure1
 from lunglens.study.sources.hannover import hannover
 from lunglens.study.sources.index import with_index
 from lunglens.study.sources.jsrt import jsrt
+from lunglens.study.sources.kermany import kermany, kermany_v7
 from lunglens.study.sources.lung_masks import general_blockchain, v7
 from lunglens.study.sources.nih import nih
 from lunglens.study.sources.nlm import montgomery, shenzhen
+from lunglens.study.sources.openist import openist
 from lunglens.study.sources.radiography import radiography
 from lunglens.study.sources.registry import Problem, Problems, Reader, Source
 from lunglens.study.sources.rsna import rsna
@@ -32,6 +34,9 @@ _READERS: dict[str, Reader] = {
     "montgomery": montgomery,
     "shenzhen": shenzhen,
     "jsrt": jsrt,
+    "openist": openist,
+    "kermany": kermany,
+    "kermany-v7": kermany_v7,
     "hannover": hannover,
     "covid-cxnet": covid_cxnet,
     "covid19-radiography": radiography,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lunglens.study.config.study import FRONTAL
 from lunglens.study.manifest import Row, find_images
+from lunglens.study.sources.lung_masks import with_masks_beside
 from lunglens.study.sources.registry import Problems, unfit
 from lunglens.study.sources.table import group, listed, read_table
 
@@ -18,7 +19,14 @@ CAUSE_NOT_NAMED = {"ards"}  # a syndrome that COVID-19 causes too: neither class
 
 
 def covid_chestxray(folder: Path, problems: Problems) -> Iterator[Row]:
-    """A row for every line of `metadata.csv` whose image is there (it lists some that are not published)."""
+    """A row for every line of `metadata.csv` whose image is there (it lists some that are not published).
+
+    Masks are V7's and General Blockchain's, where these lie in the folder or beside it.
+    """
+    return with_masks_beside(_rows(folder, problems), folder, problems)
+
+
+def _rows(folder: Path, problems: Problems) -> Iterator[Row]:
     lines = read_table(folder / "metadata.csv", COLUMNS, problems)
     for line, path in listed(lines, "filename", find_images(folder / "images")):
         patient, years = line.text("patientid"), line.age("age")

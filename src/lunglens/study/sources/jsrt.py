@@ -48,7 +48,7 @@ def jsrt(folder: Path, problems: Problems) -> Iterator[Row]:
             diagnosis=_finding(stem, line),
             label="normal" if stem.startswith("jpcnn") else "other",
             masks=mask,
-            mask_rule="lungs" if mask else None,
+            mask_rule="fields" if mask else None,
             original_width_px=2048,
             original_height_px=2048,
             exclude=unfit("PA", "X-ray", years),

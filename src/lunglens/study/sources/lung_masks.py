@@ -1,7 +1,8 @@
-"""Lung masks that others drew on covid-chestxray-dataset: V7 Labs and General Blockchain, and rows that take them.
+"""Lung masks that others drew on public films, V7 Labs and General Blockchain, and rows that take them.
 
-Both sets include most of the heart: on the 60 films that both drew, V7's masks cover 94 % of General Blockchain's and
-are covered by them to 98 %, although General Blockchain draws the heart once more as a class of its own.
+Both sets draw the whole lung, behind the heart too: on the 60 films that both drew, V7's masks cover 94 % of General
+Blockchain's and are covered by them to 98 %, although General Blockchain draws the heart once more as a class of its
+own. Four of General Blockchain's 95 follow no rule and are left out.
 """
 
 import json
@@ -16,18 +17,25 @@ from lunglens.study.manifest import Row, find_images
 from lunglens.study.sources.registry import Problem, Problems
 from lunglens.study.sources.table import Line, files_below, read_table, stem_of
 
-RULE = "lungs and heart"
+V7, GENERAL_BLOCKCHAIN = "lung-masks-v7", "lung-masks-generalblockchain"
 COLUMNS = ["Class", "Filename", "Mask", "Resolution", "Top", "Left"]
 LUNGS = {"covid-19 left lung", "covid-19 right lung"}
+# General Blockchain's masks of one lung only, and those whose left lung ends at the heart, as seen on each of the 95.
+WITHOUT_RULE = {
+    "acute-respiratory-distress-syndrome-ards-1",
+    "covid-19-pneumonia-12",
+    "sars-10.1148rg.242035193-g04mr34g0-fig8c-day10",
+    "x-ray_of_cyst_in_pneumocystis_pneumonia_1",
+}
 
 Masks = dict[str, tuple[MaskPart, ...]]
 
 
 def with_masks(rows: Iterable[Row], folder: Path, problems: Problems | None = None) -> Iterator[Row]:
-    """Rows with the masks that `folder` holds for them; a row without one stays as it is.
+    """Rows with the masks that `folder` holds for them, and no others.
 
     Args:
-        rows: of covid-chestxray-dataset; a mask belongs to the film of the same stem.
+        rows: of one data set; a mask belongs to the film of the same stem.
         folder: General Blockchain's repository (`structure.csv`, `masks/`), V7's (Darwin JSON annotations, with
             `all-images-semantic-masks/` or without), or a folder of pictures named as the films.
         problems: what could not be taken is appended here.
@@ -36,18 +44,43 @@ def with_masks(rows: Iterable[Row], folder: Path, problems: Problems | None = No
         DataError: the folder is missing, or holds no masks.
     """
     noted: Problems = [] if problems is None else problems
-    masks = _masks(folder, noted)
+    return _given(rows, _masks(folder, noted), folder, noted)
+
+
+def with_masks_beside(rows: Iterable[Row], folder: Path, problems: Problems) -> Iterator[Row]:
+    """Rows of the data set in `folder` with V7's and General Blockchain's masks, where these lie in it or beside it.
+
+    Of a film that both drew V7's counts: it follows a rule that is written down.
+
+    Raises:
+        DataError: there is a folder of either, and it holds no masks.
+    """
+    places = [home / name for name in (GENERAL_BLOCKCHAIN, V7) for home in (folder, folder.parent)]
+    masks: Masks = {}
+    for place in filter(Path.is_dir, places):
+        masks |= _masks(place, problems)
+    return _given(rows, masks, folder, problems)
+
+
+def _given(rows: Iterable[Row], masks: Masks, folder: Path, problems: Problems) -> Iterator[Row]:
     used = False
     for row in rows:
-        mask = masks.get(Path(row.path).stem.lower())
-        used |= mask is not None
-        yield replace(row, masks=mask, mask_rule=RULE) if mask else row
+        mask = masks.get(Path(row.path).stem.lower(), ())
+        used |= bool(mask)
+        yield replace(row, masks=mask, mask_rule="region" if mask else None)
     if masks and not used:
         text = f"none of its {len(masks)} masks is named as a film; V7's numbers need its annotations (all-images.zip)"
-        noted.append(Problem(str(folder), None, None, text))
+        problems.append(Problem(str(folder), None, None, text))
 
 
 def _masks(folder: Path, problems: Problems) -> Masks:
+    found = _all_masks(folder, problems)
+    if folder.name == GENERAL_BLOCKCHAIN or (folder / "structure.csv").is_file():
+        return {stem: mask for stem, mask in found.items() if stem not in WITHOUT_RULE}
+    return found
+
+
+def _all_masks(folder: Path, problems: Problems) -> Masks:
     if (folder / "structure.csv").is_file():
         return _general_blockchain(folder, problems)
     annotations = [Path(path) for path in files_below(folder) if path.lower().endswith(".json")]
@@ -118,9 +151,9 @@ def _films(folder: Path, source: str, problems: Problems) -> Iterator[Row]:
 
 def v7(folder: Path, problems: Problems) -> Iterator[Row]:
     """The films of a Darwin pull (`images/`, `releases/*/annotations/*.json`); patients stay unknown."""
-    return _films(folder, "lung-masks-v7", problems)
+    return _films(folder, V7, problems)
 
 
 def general_blockchain(folder: Path, problems: Problems) -> Iterator[Row]:
     """The 100 films of the repository (`images/`); patients stay unknown."""
-    return _films(folder, "lung-masks-generalblockchain", problems)
+    return _films(folder, GENERAL_BLOCKCHAIN, problems)

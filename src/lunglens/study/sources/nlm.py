@@ -62,7 +62,7 @@ def _rows(folder: Path, source: str, problems: Problems) -> Iterator[Row]:
             diagnosis=(reading and reading.finding) or label,
             label=label,
             masks=mask,
-            mask_rule="lungs" if mask else None,
+            mask_rule="fields" if mask else None,
             exclude=unfit("PA", "X-ray", years),
         )
 

@@ -164,7 +164,7 @@ class _Table:
         """What the line says of the film; `find` finds its mask."""
         diagnosis, label = self._text(line, "diagnosis"), self._text(line, "label")
         words = label or diagnosis or ""
-        mask = _mask(line, self.columns["mask"], find) if find and "mask" in self.columns else None
+        mask = mask_files(_mask(line, self.columns["mask"], find) if find and "mask" in self.columns else None)
         patient = self._text(line, "patient_id")
         return Row(
             path=str(path),
@@ -177,7 +177,8 @@ class _Table:
             sex=line.sex(self.columns["sex"]) if "sex" in self.columns else None,
             diagnosis=diagnosis,
             label=LABELS.get(words.casefold(), label),
-            masks=mask_files(mask),
+            masks=mask,
+            mask_rule=self.source.mask_rule if mask else None,
             case_url=self._text(line, "case_url"),
             extra={name: line[name] for name in self.carried},
         )

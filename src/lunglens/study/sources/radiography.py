@@ -53,7 +53,7 @@ def radiography(folder: Path, problems: Problems) -> Iterator[Row]:
                 diagnosis=kind.title,
                 label=LABELS[kind.name],
                 masks=mask_files(mask),
-                mask_rule="lungs" if mask else None,
+                mask_rule="fields" if mask else None,
                 acquisition=origin,
                 exclude=UNDER_AGE if origin and CHILDREN in origin else None,
             )

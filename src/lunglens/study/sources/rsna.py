@@ -3,21 +3,18 @@
 https://www.rsna.org/rsnai/ai-image-challenge/rsna-pneumonia-detection-challenge-2018
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from lunglens.errors import DataError
 from lunglens.study.manifest import Row, find_images
 from lunglens.study.sources.dicom_header import FilmHeader, read_film_header
 from lunglens.study.sources.nih import NAME as NIH
 from lunglens.study.sources.registry import Problem, Problems
-from lunglens.study.sources.table import Line, group, listed, read_table
+from lunglens.study.sources.rsna_readings import CLASSES, MAPPING, first_of_each, label_of, names_at_nih
+from lunglens.study.sources.table import Line, group, listed
 
 NAME = "rsna-pneumonia"
-LABELS = {"normal": "normal", "lung opacity": "pneumonia", "no lung opacity / not normal": "other"}
 TARGETS = {"1": True, "1.0": True, "0": False, "0.0": False}
-MAPPING = "pneumonia-challenge-dataset-mappings_2018.json"
 
 
 def rsna(folder: Path, problems: Problems) -> Iterator[Row]:
@@ -27,8 +24,8 @@ def rsna(folder: Path, problems: Problems) -> Iterator[Row]:
     patient is NIH's, from RSNA's mapping file beside the tables, so that no split parts his films from each other or
     from NIH ChestX-ray14. Without that file patients are unknown (a problem is noted), which no split accepts.
     """
-    classes = _films(folder / "stage_2_detailed_class_info.csv", "class", problems)
-    targets = _films(folder / "stage_2_train_labels.csv", "Target", problems)
+    classes = first_of_each(folder / CLASSES, "patientId", "class", problems)
+    targets = first_of_each(folder / "stage_2_train_labels.csv", "patientId", "Target", problems)
     patients = _nih_patients(folder / MAPPING, problems)
     _compare(classes, targets, patients)
     images = find_images(folder / "stage_2_train_images")
@@ -56,21 +53,10 @@ def rsna(folder: Path, problems: Problems) -> Iterator[Row]:
         )
 
 
-def _films(table: Path, column: str, problems: Problems) -> dict[str, Line]:
-    """patientId in lower case -> its first line; a later one that says otherwise in `column` is noted."""
-    films: dict[str, Line] = {}
-    for line in read_table(table, ["patientId", column], problems):
-        first = films.setdefault(line["patientId"].lower(), line)
-        if first[column].casefold() != line[column].casefold():
-            line.problem(column, f"{line[column]!r}, but {first[column]!r} in row {first.row}; the first is kept")
-    return films
-
-
 def _label(line: Line, target: Line | None) -> tuple[str | None, str | None]:
     """The label, and why the film is not to be used where the two tables disagree."""
-    label = LABELS.get(line["class"].casefold())
+    label = label_of(line, "class")
     if label is None:
-        line.problem("class", f"{line['class']!r} is none of Normal, Lung Opacity, No Lung Opacity / Not Normal")
         return None, None
     stated = TARGETS.get(target["Target"]) if target is not None else None
     if target is not None and stated is None:
@@ -97,8 +83,4 @@ def _nih_patients(path: Path, problems: Problems) -> Mapping[str, str]:
         message = "is not here, RSNA offers it: patients stay unknown, for each patientId is one film's"
         problems.append(Problem(str(path), None, None, message))
         return {}
-    try:
-        films = json.loads(path.read_text(encoding="utf-8"))
-        return {film["subset_img_id"].lower(): str(int(film["img_id"].split("_")[0])) for film in films}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: is not RSNA's mapping file ({error!r}); fetch it again or take it away") from error
+    return {code: str(int(name.split("_")[0])) for code, name in names_at_nih(path).items()}

@@ -27,11 +27,12 @@ from lunglens.evaluate.heat import (
     pointing_summary,
     weight_dependence,
 )
-from lunglens.evaluate.predictions import groups_of
+from lunglens.evaluate.predictions import THRESHOLD, groups_of
 from lunglens.files import save_csv, write_json
 from lunglens.film.preprocess import Floats, Mask, resize_mask
 from lunglens.film.severity import brixia_zones
 from lunglens.study.folder import Study
+from lunglens.train.boxes import boxes_of, heat_in_boxes
 from lunglens.train.crossval.oof_heatmaps import (
     RANDOMISED,
     HeatRun,
@@ -51,10 +52,11 @@ Maps = dict[str, Floats]
 
 @dataclass(frozen=True)
 class ExplainSettings:
-    """cases: films of each class in the picture. brixia: the table of zone scores, if there is one."""
+    """cases: films of each class in the picture. brixia, boxes: tables of zone scores and boxes, if there are any."""
 
     cases: int = 3
     brixia: Path | None = None
+    boxes: Path | None = None
     seed: int = 0
 
 
@@ -67,17 +69,19 @@ def explain(
         study: the runs' study.
         uncut, cut: run folders; the first was trained on whole films, the second on films cut to the lungs.
         out: gets `heat.csv` (a row a film), `heat.json`, `heat.svg` and `cases.png`, which shows patients' films.
-        settings: how many cases, and the zone scores.
+        settings: how many cases, the zone scores and the boxes.
         console: for progress.
 
     Returns:
         the content of `heat.json`.
 
     Raises:
-        DataError: a run is not finished, they are not of this study and the same folds, or not one cut and one uncut.
+        DataError: a run is not finished, they are not of this study and the same folds, or not one cut and one uncut;
+            or none of the boxes is on a film of the study.
     """
     runs = {"uncut": read_heat_run(uncut), "cut": read_heat_run(cut)}
     _check(study, runs)
+    boxes = boxes_of(study, settings.boxes) if settings.boxes is not None else {}
     lungs = _lungs(study, runs["cut"])
     maps: dict[str, Maps] = {}
     for side, run in runs.items():
@@ -87,6 +91,9 @@ def explain(
     out.mkdir(parents=True, exist_ok=True)
     save_csv(table.round(5), out / "heat.csv")
     found = _summary(study, runs, table, maps, settings)
+    if boxes:
+        called = {side: table.assign(called=table[f"p_{side}"] >= THRESHOLD) for side in SIDES}
+        found["boxes"] = {side: heat_in_boxes(called[side], maps[side], lungs, boxes, settings.seed) for side in SIDES}
     write_json(out / "heat.json", found)
     save_svg(out / "heat.svg", shares_figure, table, found, study.classes)
     cases = _cases(study, table, maps, lungs, settings)
