@@ -23,7 +23,6 @@ from lunglens.train.augment import augment
 from lunglens.train.loop import EpochSampler, fit, optimizers
 from lunglens.train.losses import soft_dice, soft_dice_loss
 from lunglens.train.lungs.damage import damage
-from lunglens.train.lungs.rules import ruled
 from lunglens.train.networks.unet import UNet, create_unet
 
 _REGION = 1  # its place among the masks
@@ -37,7 +36,7 @@ def masked_films(data: Path, config: LungsConfig) -> pd.DataFrame:
             drawn by a rule that the configuration's network has no mask for.
     """
     rows = read_sources(data, config.sources, own=own_readers(config.own))
-    table = manifest(row for row in ruled(rows, data) if row.masks)
+    table = manifest(row for row in rows if row.masks)
     if table.empty:
         raise DataError(f"{data}: no film of {', '.join(config.sources)} has a lung mask")
     other = table[~table["mask_rule"].isin(config.masks)]
