@@ -49,7 +49,7 @@ def main() -> None:
 
 def _judged(analyzer: Analyzer, pixels: Floats) -> tuple[float, float]:
     """The score, 0 where the gate refuses; and larger : smaller lung."""
-    _, gate = analyzer.segment(radiograph_from_array(np.ascontiguousarray(pixels)))
+    gate = analyzer.segment(radiograph_from_array(np.ascontiguousarray(pixels))).gate
     smaller, larger = sorted((gate.left_share, gate.right_share))
     return (gate.frontal_score if gate.accepted else 0.0), larger / max(smaller, 1e-9)
 

@@ -52,7 +52,7 @@ def paper_size_analysis() -> Callable[[Radiograph], float]:
         square = film_square(film.pixels, 512)
         with torch.inference_mode():
             probability = unet(torch.from_numpy(square)[None, None]).sigmoid()[0, 0].numpy()
-        mask = lung_mask(probability, Postprocess())
+        mask = lung_mask(probability[None], Postprocess())
         image, lungs, _ = classifier_view(square, mask.region, view)
         maps = classifier.streams(torch.from_numpy(seen(image, lungs, view))[None, None])
         pooled = pool(maps)

@@ -45,6 +45,7 @@ def test_a_pooled_measure_has_its_mean_spread_and_interval_by_patient(found: dic
         "median": pytest.approx(np.median(dice), abs=1e-6),
         "percentile_95": pytest.approx(np.percentile(dice, 95), abs=1e-6),
         "maximum": pytest.approx(dice.max(), abs=1e-6),
+        "worst_twentieth_mean": pytest.approx(np.sort(dice)[:3].mean(), abs=1e-6),
         "mean_95_ci": pytest.approx(interval),
     }
 
@@ -71,6 +72,31 @@ def test_films_of_another_site_are_measured_by_themselves() -> None:
     assert list(found["external"]) == ["shenzhen"]
     assert list(found["by_source"]) == ["montgomery"]
     assert found["pooled"]["n"] == found["external"]["shenzhen"]["n"] == 30
+
+
+def test_masks_of_two_rules_are_never_in_one_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "bootstrap", lambda *_, **__: None)  # takes long
+    table = lung_predictions()
+    table.loc[table["source"] == "shenzhen", "mask_rule"] = "region"
+    found = lung_metrics_of(table)
+    assert {rule: list(films) for rule, films in found["by_rule"].items()} == {
+        "fields": ["all", "montgomery"],
+        "region": ["all", "shenzhen"],
+    }
+    fields = lung_metrics_of(table[table["mask_rule"] == "fields"])
+    for of_fields in ("folds", "mean_of_folds", "pooled", "post_processing"):
+        assert found[of_fields] == fields[of_fields]
+    region = table.loc[table["mask_rule"] == "region", "covered"]
+    assert found["by_rule"]["region"]["all"]["covered"]["mean"] == pytest.approx(region.mean(), abs=1e-6)
+
+
+def test_a_table_of_0_1_0_is_read_as_one_of_fields(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "bootstrap", lambda *_, **__: None)
+    old = lung_predictions().drop(columns=["mask_rule", "covered", "inside"])
+    old.to_csv(tmp_path / "predictions.csv", index=False)
+    table = read_lung_predictions(tmp_path / "predictions.csv")
+    assert set(table["mask_rule"]) == {"fields"}
+    assert "covered" not in lung_metrics_of(table)["pooled"]
 
 
 def test_post_processing_is_kept_only_where_the_interval_says_so(found: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ def ellipse(row: float, column: float, height: float = 150, width: float = 70) -
 
 
 def segmentation(fields: np.ndarray) -> Segmentation:
-    mask = LungMask(fields, lung_region(fields, Postprocess()), fields.astype(np.float32))
+    mask = LungMask(fields, lung_region(fields, Postprocess()), fields.astype(np.float32)[None])
     return Segmentation(np.zeros((64, 64), np.float32), mask, np.zeros(FEATURES, np.float32))
 
 

@@ -79,7 +79,7 @@ def test_islands_only_ever_go_and_the_largest_stays(mask: np.ndarray, share: flo
 
 
 def test_a_map_without_lungs_gives_empty_masks() -> None:
-    found = lung_mask(np.full((64, 64), 0.49, np.float32), Postprocess())
+    found = lung_mask(np.full((1, 64, 64), 0.49, np.float32), Postprocess())
     assert found.fields.shape == found.region.shape == found.probability.shape == (512, 512)
     assert not found.fields.any()
     assert not found.region.any()
@@ -89,21 +89,36 @@ def test_a_map_without_lungs_gives_empty_masks() -> None:
 def test_holes_are_filled_and_specks_dropped() -> None:
     probability = boxes((100, 100, 300, 200), (100, 300, 300, 400), (450, 20, 470, 40)).astype(np.float32)
     probability[150:160, 150:160] = 0
-    found = lung_mask(probability, Postprocess())
+    found = lung_mask(probability[None], Postprocess())
     assert np.array_equal(found.fields, boxes((100, 100, 300, 200), (100, 300, 300, 400)))
     assert np.array_equal(found.region, boxes((92, 92, 308, 208), (92, 292, 308, 408)))
     assert found.region_area_px == 2 * 216 * 116
 
 
+def test_the_network_s_own_region_is_cleaned_as_the_fields_are_and_grown_only_where_asked() -> None:
+    fields = boxes((100, 100, 200, 200), (100, 300, 200, 400))
+    whole = boxes((100, 100, 300, 200), (100, 300, 300, 400), (450, 20, 470, 40))
+    whole[150:160, 150:160] = False
+    maps = np.stack([fields, whole]).astype(np.float32)
+    as_it_is = Postprocess(region="network", dilation_iterations=0, closing_iterations=0)
+    found = lung_mask(maps, as_it_is)
+    assert np.array_equal(found.fields, fields)
+    assert np.array_equal(found.region, boxes((100, 100, 300, 200), (100, 300, 300, 400)))
+    assert np.array_equal(found.probability, maps[0])
+    grown = lung_mask(maps, as_it_is.model_copy(update={"dilation_iterations": 2}))
+    assert np.array_equal(grown.region, boxes((98, 98, 302, 202), (98, 298, 302, 402)))
+    assert np.array_equal(lung_mask(maps, Postprocess()).region, lung_mask(maps[:1], Postprocess()).region)
+
+
 def test_a_pixel_at_the_threshold_is_lung() -> None:
-    at = np.full((512, 512), 0.5, np.float32)
+    at = np.full((1, 512, 512), 0.5, np.float32)
     assert lung_mask(at, Postprocess(threshold=0.5)).fields.all()
     assert not lung_mask(at, Postprocess(threshold=0.51)).fields.any()
 
 
 def test_a_small_map_is_brought_to_512_before_it_is_cut() -> None:
     small = boxes((16, 16, 48, 48), size=64).astype(np.float32)
-    found = lung_mask(small, Postprocess())
+    found = lung_mask(small[None], Postprocess())
     assert found.fields.mean() == pytest.approx((small > 0.5).mean(), abs=0.005)
     grown = np.flatnonzero(found.region.any(1))[0] - np.flatnonzero(found.fields.any(1))[0]
     assert grown == -8
@@ -115,9 +130,9 @@ def test_a_higher_threshold_or_less_dilation_never_gives_a_larger_area(seed: int
     noise = ndimage.gaussian_filter(np.random.default_rng(seed).random((64, 64)), 6)
     probability = ((noise - noise.min()) / np.ptp(noise)).astype(np.float32)
     every = {"min_island_fraction": 0.0}
-    wide = lung_mask(probability, Postprocess(threshold=low, **every))
-    strict = lung_mask(probability, Postprocess(threshold=low + more, **every))
-    narrow = lung_mask(probability, Postprocess(threshold=low, dilation_iterations=3, **every))
+    wide = lung_mask(probability[None], Postprocess(threshold=low, **every))
+    strict = lung_mask(probability[None], Postprocess(threshold=low + more, **every))
+    narrow = lung_mask(probability[None], Postprocess(threshold=low, dilation_iterations=3, **every))
     assert strict.region_area_px <= wide.region_area_px
     assert narrow.region_area_px <= wide.region_area_px
     assert wide.region_area_px == wide.region.sum() >= wide.fields.sum()

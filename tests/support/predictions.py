@@ -48,14 +48,17 @@ def lung_predictions(films: int = 60, folds: int = 3, seed: int = 0) -> pd.DataF
             "source": np.where(known, "montgomery", "shenzhen"),
             "group_id": [f"patient-{index // 2}" for index in range(films)],
             "fold": (np.arange(films) % folds).astype(str),
+            "mask_rule": "fields",
             "dice": dice,
             "iou": dice / (2 - dice),
+            "covered": dice + 0.01,
+            "inside": dice - 0.01,
             "hd95_px": hd95,
             "assd_px": hd95 / 3,
             "hd95_mm": np.where(known, hd95 * 0.7, np.nan),
             "assd_mm": np.where(known, hd95 * 0.7 / 3, np.nan),
         }
-    ).astype({"source": object, "fold": object})
+    ).astype({"source": object, "fold": object, "mask_rule": object})
     for name in ("dice", "iou", "hd95_px", "assd_px", "hd95_mm", "assd_mm"):
         table[f"raw_{name}"] = table[name]
     table["raw_hd95_px"] += generator.uniform(0, 4, films)

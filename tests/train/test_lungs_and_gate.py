@@ -10,29 +10,38 @@ import pytest
 import torch
 from rich.console import Console
 
-from lunglens.errors import DataError
+from lunglens.errors import DataError, ModelPackageError
 from lunglens.film.gate.upright import guess_orientation
-from lunglens.film.model_package.package import load_package, verify_package, write_description
+from lunglens.film.model_package.package import load_package, shipped_models, verify_package, write_description
 from lunglens.film.orientation import ALL_ORIENTATIONS
 from lunglens.film.preprocess import film_square
 from lunglens.study.config import load_config
 from lunglens.study.config.study import OwnSource
+from lunglens.study.config.training import Damage
 from lunglens.train.gate.orientation import learn_orientation
 from lunglens.train.gate.orientation_whole import measure_orientation
 from lunglens.train.gate.run import learn_gate, measure_gate
-from lunglens.train.lungs.held_out import fit_lungs, measure_covid_lungs
+from lunglens.train.lungs.held_out import fit_lungs
+from lunglens.train.lungs.measure import measure_lungs
 from lunglens.train.lungs.training import masked_films
 from lunglens.train.networks.unet import UNet
 from tests.support.phantom import chest
 
 QUICK = load_config("quick")
+TWO = QUICK.lungs.model_copy(
+    update={
+        "masks": ("fields", "region"),
+        "sources": ("montgomery", "shenzhen", "covid-chestxray-dataset"),
+        "damage": Damage(opacity_probability=1, border_probability=1, line_probability=1, marker_probability=1),
+    }
+)
 CONSOLE = Console(quiet=True)
 
 
 @pytest.fixture(scope="module")
 def lungs_run(phantom_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "lungs"
-    fit_lungs(phantom_root, QUICK.lungs, out, CONSOLE)
+    fit_lungs(phantom_root, TWO, out, CONSOLE)
     learn_gate(phantom_root, out / "package", CONSOLE)
     return out
 
@@ -42,9 +51,20 @@ def test_lungs_stage_measures_held_out_patients_only(lungs_run: Path) -> None:
     measured = pd.read_csv(lungs_run / "test.csv")
     assert set(measured["group_id"]).isdisjoint(table.loc[table["part"] != "test", "group_id"])
     metrics = json.loads((lungs_run / "metrics.json").read_text())
-    assert metrics["test"]["all dice"]["n"] == len(measured) == (table["part"] == "test").sum()
-    assert metrics["test"]["all dice"]["mean"] == pytest.approx(measured["dice"].mean(), abs=1e-4)
+    assert metrics["test"].keys() == {"fields", "region"}
+    for rule, found in metrics["test"].items():
+        films = measured[measured["mask_rule"] == rule]
+        assert (
+            found["all"]["dice"]["n"] == len(films) == (table.loc[table["part"] == "test", "mask_rule"] == rule).sum()
+        )
+        assert found["all"]["dice"]["mean"] == pytest.approx(films["dice"].mean(), abs=1e-4)
     assert len(metrics["data_fingerprint"]) == 64
+
+
+def test_a_network_of_fields_alone_refuses_masks_of_the_whole_lung(phantom_root: Path) -> None:
+    sources = ("montgomery", "covid-chestxray-dataset")
+    with pytest.raises(DataError, match=r"covid0\.png: .*rule region"):
+        masked_films(phantom_root, QUICK.lungs.model_copy(update={"sources": sources}))
 
 
 def test_films_and_masks_of_one_s_own_are_trained_on(phantom_root: Path, tmp_path: Path) -> None:
@@ -60,8 +80,12 @@ def test_films_and_masks_of_one_s_own_are_trained_on(phantom_root: Path, tmp_pat
         masked_films(tmp_path, QUICK.lungs.model_copy(update={"sources": ("clinic",), "own": (own,)}))
 
 
-def test_the_package_verifies(lungs_run: Path) -> None:
-    assert verify_package(load_package(lungs_run / "package")) == []
+def test_the_package_verifies_and_says_which_masks_it_gives(lungs_run: Path) -> None:
+    package = load_package(lungs_run / "package")
+    assert verify_package(package) == []
+    assert package.parameters.masks == ["fields", "region"]
+    assert package.parameters.postprocess.region == "network"
+    assert package.name.startswith("lungs-unet4-64-two ")
 
 
 def test_gate_rates_are_out_of_fold_and_in_the_package(lungs_run: Path) -> None:
@@ -75,7 +99,7 @@ def test_a_finished_run_goes_on_from_its_checkpoint(lungs_run: Path, phantom_roo
     """Started again, a run that reached its last epoch trains nothing and gives the same weights."""
     first = load_package(lungs_run / "package").record.checksums
     gate = load_package(lungs_run / "package").description["parameters"]["gate"]
-    fit_lungs(phantom_root, QUICK.lungs, lungs_run, CONSOLE)
+    fit_lungs(phantom_root, TWO, lungs_run, CONSOLE)
     again = load_package(lungs_run / "package")
     assert again.record.checksums == first
     description = {**again.description, "parameters": {**again.description["parameters"], "gate": gate}}
@@ -83,10 +107,17 @@ def test_a_finished_run_goes_on_from_its_checkpoint(lungs_run: Path, phantom_roo
 
 
 def test_measuring_stages_write_their_tables(phantom_root: Path, lungs_run: Path, tmp_path: Path) -> None:
-    measure_covid_lungs(phantom_root, lungs_run / "package", tmp_path, CONSOLE)
-    found = json.loads((tmp_path / "covid-lungs.json").read_text())
-    assert found["fields_dice"]["n"] == 24
-    assert found["region_covered"]["mean"] >= found["fields_covered"]["mean"]
+    package = load_package(lungs_run / "package")
+    found = measure_lungs(phantom_root, package, ("montgomery", "covid-chestxray-dataset"), tmp_path, CONSOLE)
+    written = json.loads((tmp_path / "lungs.json").read_text())
+    assert written["measured"] == found
+    assert written["trained_on"] == ["covid-chestxray-dataset", "montgomery"]
+    table = pd.read_csv(tmp_path / "lungs.csv").set_index("mask_rule")
+    for rule, n in (("fields", 12), ("region", 24)):
+        assert found[rule]["all"]["covered"]["n"] == len(table.loc[rule]) == n
+        assert found[rule]["all"]["inside"]["mean"] == pytest.approx(table.loc[rule, "inside"].mean(), abs=1e-4)
+    with pytest.raises(ModelPackageError, match="for classification; give one for lungs"):
+        measure_lungs(phantom_root, load_package(shipped_models() / "classifier"), (), tmp_path, CONSOLE)
     measure_gate(phantom_root, lungs_run / "package", tmp_path, None, CONSOLE)
     gate = json.loads((tmp_path / "gate.json").read_text())
     table = pd.read_csv(tmp_path / "gate.csv")
@@ -102,7 +133,7 @@ def test_missing_data_is_said(tmp_path: Path) -> None:
 
 def test_lung_package_computes_what_the_trained_unet_computes(lungs_run: Path) -> None:
     state = torch.load(lungs_run / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
-    unet = UNet(QUICK.lungs.base_channels).eval()
+    unet = UNet(QUICK.lungs.base_channels, masks=2).eval()
     unet.load_state_dict({name.removeprefix("unet."): value for name, value in state.items()})
     images = np.random.default_rng(0).random((2, 1, 64, 64)).astype(np.float32)
     with torch.inference_mode():

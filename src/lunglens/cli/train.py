@@ -102,7 +102,7 @@ def measure(
 
 @train_app.command("lungs")
 def train_lungs(data: Data, out: Out, config: ConfigFile = None, changes: Changes = None, seed: Seed = None) -> None:
-    """Train the lung UNet on Montgomery and Shenzhen, measure it on held-out patients, export it."""
+    """Train the lung UNet on the configuration's data sets, measure it on held-out patients, export it."""
     from lunglens.study.config import load_config
     from lunglens.train.lungs.held_out import fit_lungs
 
@@ -144,13 +144,19 @@ def train_severity(
     typer.echo(f"out of fold the sum's correlation was {measured['pearson']}; see {readable(out)}")
 
 
-@evaluate_app.command("covid-lungs")
-def evaluate_covid_lungs(data: Data, out: Out, lungs: Lungs = None) -> None:
-    """Hold predicted lungs against the COVID masks (which include the heart), before and after post-processing."""
-    from lunglens.film.model_package.package import shipped_models
-    from lunglens.train.lungs.held_out import measure_covid_lungs
+@evaluate_app.command("lungs")
+def evaluate_lungs(
+    data: Data,
+    out: Out,
+    source: Annotated[list[str], typer.Option(help="Data set with lung masks; give it once for each.")],
+    lungs: Lungs = None,
+) -> None:
+    """Hold predicted lungs against the masks of data sets, each by its rule: lung fields, or the whole lung."""
+    from lunglens.film.model_package.package import load_package, shipped_models
+    from lunglens.train.lungs.measure import measure_lungs
 
-    measure_covid_lungs(data, lungs or shipped_models() / "lungs", out, console())
+    package = load_package(lungs or shipped_models() / "lungs")
+    console().print_json(data=measure_lungs(data, package, source, out, console()))
 
 
 @evaluate_app.command("gate")
@@ -215,10 +221,10 @@ def lungs(  # noqa: PLR0913, PLR0917 - an option each
     settings = load_config(config, changes or (), seed).lungs
     folding = FoldSettings(by, folds, seed=settings.split.seed)
     metrics = crossval_lungs(data, settings, folding, out, _runner(jobs, ray, gpus_per_job), console())
-    if metrics.pooled is not None:
-        dice = metrics.pooled.dice
+    for rule, found in metrics.by_rule.items():
+        dice = found["all"].dice
         low, high = dice.mean_95_ci or ("-", "-")
-        typer.echo(f"Dice {dice.mean} ({low} to {high}) over {dice.n} films; see {readable(out)}")
+        typer.echo(f"{rule}: Dice {dice.mean} ({low} to {high}) over {dice.n} films; see {readable(out)}")
 
 
 @crossval_app.command("classifier")

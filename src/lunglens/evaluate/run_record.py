@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import Field
+
 from lunglens import files
 from lunglens.errors import DataError
 from lunglens.files import read_json, read_record
@@ -154,7 +156,10 @@ class ClassifierMetrics(Record):
 
 
 class Summary(Record):
-    """A measure of lungs over films; all None where no film has it, for the reason in `undefined`."""
+    """A measure of lungs over films; all None where no film has it, for the reason in `undefined`.
+
+    worst_twentieth_mean: of the films with the smallest values; of overlaps alone.
+    """
 
     n: int
     mean: float | None
@@ -164,17 +169,24 @@ class Summary(Record):
     median: float | None
     percentile_95: float | None
     maximum: float | None
+    worst_twentieth_mean: float | None = None
     mean_95_ci: Interval = None
     undefined: str | None = None
 
 
 class LungMeasures(Record):
-    """Lungs of a set of films against the true ones: overlap 0..1, distances in pixels of 512 x 512 and in mm."""
+    """Lungs of a set of films against the true ones: overlap 0..1, distances in pixels of 512 x 512 and in mm.
+
+    covered: share of the true lungs that is found. inside: share of what is found that is true. Runs of 0.1.0 have
+    neither.
+    """
 
     n: int
     groups: int
     dice: Summary
     iou: Summary
+    covered: Summary | None = None
+    inside: Summary | None = None
     hd95_px: Summary
     assd_px: Summary
     hd95_mm: Summary
@@ -199,13 +211,18 @@ class Gain(Record):
 
 
 class LungMetrics(Record):
-    """`metrics.json` of `crossval lungs`; see `segmentation.lung_metrics_of`."""
+    """`metrics.json` of `crossval lungs`; see `segmentation.lung_metrics_of`.
+
+    by_rule: rule of the masks -> "all" or a source -> films tested out of fold. All but this, by_source and external is
+    of the fields, where a run has masks of both rules.
+    """
 
     folds: dict[str, LungMeasures]
     mean_of_folds: dict[str, MeanOfFolds]
     pooled: LungMeasures | None
     by_source: dict[str, LungMeasures]
     external: dict[str, LungMeasures]
+    by_rule: dict[str, dict[str, LungMeasures]] = Field({})
     post_processing: dict[str, Gain]
 
 

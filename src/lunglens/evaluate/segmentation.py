@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from lunglens.errors import DataError
 from lunglens.evaluate.classification import DIGITS, TOO_FEW, mean_of_folds
@@ -13,19 +12,23 @@ from lunglens.evaluate.intervals import bootstrap
 from lunglens.evaluate.predictions import EXTERNAL, Floats, cross_validated, fold_order, groups_of
 from lunglens.evaluate.run_record import Gain, LungMeasures, LungMetrics
 
+_SHARES = ("covered", "inside")  # which 0.1.0 did not measure, and which post-processing trades for one another
 _OVERLAPS = ("dice", "iou")
 _DISTANCES = ("hd95_px", "assd_px", "hd95_mm", "assd_mm")  # the smaller, the better
-MEASURES = (*_OVERLAPS, *_DISTANCES)
+_FIRST = (*_OVERLAPS, *_DISTANCES)
+MEASURES = (*_OVERLAPS, *_SHARES, *_DISTANCES)
 UNKNOWN_SPACING = "no film states the size of its pixels"
 
 
 def read_lung_predictions(path: Path) -> pd.DataFrame:
     """Read `predictions.csv` of a run on lungs: path, source, group_id, fold as text, measures and `raw_` measures.
 
+    Also `mask_rule`, by which a film's mask is drawn; all masks of 0.1.0 were fields.
+
     Raises:
         DataError: the file is missing, is no such table, or a film has no Dice.
     """
-    texts = ["path", "source", "group_id", "fold", "mask_path", "predicted"]
+    texts = ["path", "source", "group_id", "fold", "mask_rule", "mask_path", "predicted"]
     try:
         numbers = [f"{raw}{name}" for name in MEASURES for raw in ("", "raw_")]
         types = dict.fromkeys(texts, str) | dict.fromkeys(numbers, float)
@@ -35,12 +38,12 @@ def read_lung_predictions(path: Path) -> pd.DataFrame:
         raise DataError(f"{path}: no predictions here; finish the cross-validation first") from error
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: {error}; make it again with crossval") from error
-    missing = {*texts[:4], *MEASURES} - set(table)
+    missing = {*texts[:4], *_FIRST} - set(table)
     if missing or table.empty or table[[*_OVERLAPS, "hd95_px", "assd_px"]].isna().any(axis=None):
         lack = "it has no row" if table.empty else "numbers are missing"
         what = f"column {min(missing)} is missing" if missing else lack
         raise DataError(f"{path}: {what}; make it again with crossval")
-    return table
+    return table if "mask_rule" in table else table.assign(mask_rule="fields")
 
 
 def lung_metrics_of(predictions: pd.DataFrame, seed: int = 0) -> LungMetrics:
@@ -52,33 +55,47 @@ def lung_metrics_of(predictions: pd.DataFrame, seed: int = 0) -> LungMetrics:
 
     Returns:
         `folds`: `n`, and for each measure mean, sd, median ... over the fold's films. `mean_of_folds`: mean and sd of
-        the folds' means. `pooled`, `by_source`, `external` (by source): the same with `mean_95_ci` by group.
-        `post_processing`, where there are `raw_` measures: see `gain`.
+        the folds' means. `pooled`, `by_source`, `external` (by source), `by_rule`: the same with `mean_95_ci` by group.
+        `post_processing`, where there are `raw_` measures: see `gain`. Two rules are never mixed: see `LungMetrics`.
     """
     inside = cross_validated(predictions)
     external = predictions[predictions["fold"] == EXTERNAL]
-    folds = {name: lung_measures(inside[inside["fold"] == name]) for name in fold_order(inside["fold"])}
-    means = {name: [found.summary(name).mean for found in folds.values()] for name in MEASURES}
+    first = inside[inside["mask_rule"] == inside["mask_rule"].min()]  # "fields" before "region"
+    folds = {name: lung_measures(first[first["fold"] == name]) for name in fold_order(first["fold"])}
+    known = [name for name in MEASURES if name in first]
     return LungMetrics(
         folds=folds,
-        mean_of_folds=mean_of_folds(means),
-        pooled=lung_measures(inside, seed) if len(inside) else None,
-        by_source={str(name): lung_measures(rows, seed) for name, rows in inside.groupby("source", sort=True)},
-        external={str(name): lung_measures(rows, seed) for name, rows in external.groupby("source", sort=True)},
-        post_processing={name: gain(inside, name, seed) for name in MEASURES if f"raw_{name}" in inside},
+        mean_of_folds=mean_of_folds({name: [found.summary(name).mean for found in folds.values()] for name in known}),
+        pooled=lung_measures(first, seed) if len(first) else None,
+        by_source=_by_source(inside, seed),
+        external=_by_source(external, seed),
+        by_rule=measures_by_rule(inside, seed),
+        post_processing={name: gain(first, name, seed) for name in known if f"raw_{name}" in first},
     )
+
+
+def measures_by_rule(table: pd.DataFrame, seed: int = 0) -> dict[str, dict[str, LungMeasures]]:
+    """Rule of the masks -> "all", and each source -> measures of its films."""
+    rules = table.groupby("mask_rule", sort=True)
+    return {str(rule): {"all": lung_measures(rows, seed)} | _by_source(rows, seed) for rule, rows in rules}
+
+
+def _by_source(table: pd.DataFrame, seed: int) -> dict[str, LungMeasures]:
+    return {str(name): lung_measures(rows, seed) for name, rows in table.groupby("source", sort=True)}
 
 
 def lung_measures(table: pd.DataFrame, seed: int | None = None) -> LungMeasures:
     """Numbers of films and groups, and a summary of each measure over the films that have it."""
     groups = groups_of(table.assign(image_id=table["path"]))
     found: dict[str, Any] = {"n": len(table), "groups": len(set(groups))}
-    for name in MEASURES:
+    for name in filter(table.columns.__contains__, MEASURES):
         values = table[name].to_numpy(float)
         known = ~np.isnan(values)
         found[name] = _summary(values[known])
         if seed is not None:
             found[name]["mean_95_ci"] = _interval(values[known], groups[known], seed)
+            if name not in _DISTANCES:
+                found[name]["worst_twentieth_mean"] = _worst_twentieth(values)
         if not known.any():
             found[name]["undefined"] = UNKNOWN_SPACING
         elif seed is not None and found[name]["mean_95_ci"] is None:
@@ -111,11 +128,9 @@ def gain(table: pd.DataFrame, name: str, seed: int) -> Gain:
     )
 
 
-def summary_by_group(values: Floats, groups: NDArray[Any], seed: int = 0) -> dict[str, Any]:
-    """Summary of one measure: `_summary`, the mean's 95 % interval by group, and the mean of the worst twentieth."""
-    worst = np.sort(values)[: max(1, round(len(values) / 20))]
-    tail = {"worst_twentieth_mean": round(float(worst.mean()), DIGITS)}
-    return _summary(values) | {"mean_95_ci": _interval(values, groups, seed)} | tail
+def _worst_twentieth(values: Floats) -> float:
+    """The mean of the smallest twentieth, of one value at least."""
+    return round(float(np.sort(values)[: max(1, round(len(values) / 20))].mean()), DIGITS)
 
 
 def _summary(values: Floats) -> dict[str, Any]:

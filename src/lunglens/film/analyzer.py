@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from lunglens.film.gate.look import Look, look_at
 from lunglens.film.heatmap import heat_on_film, heat_share
 from lunglens.film.inputs import Film, is_several, to_radiograph
 from lunglens.film.lungs.postprocess import lung_mask
+from lunglens.film.lungs.segmenter import assert_gives
 from lunglens.film.model_package.package import ModelPackage, load_package, shipped_models
 from lunglens.film.model_package.record import (
     COVID,
@@ -37,6 +38,17 @@ Spacing = tuple[float, float]  # mm between rows, between columns
 Several = Sequence[Film]
 
 
+class Segmented(NamedTuple):
+    """The lungs of a film alone: (H, W) bool masks at its size and as it is stored, and what the gate says of it.
+
+    region: the whole lung; None from a lungs package that gives the fields alone.
+    """
+
+    lungs: Mask
+    region: Mask | None
+    gate: GateResult
+
+
 @dataclass(frozen=True)
 class Analyzer:
     """The models, loaded once and used for many films.
@@ -51,12 +63,16 @@ class Analyzer:
     orientation: ModelPackage[OrientationParameters]
     severity: ModelPackage[SeverityParameters] | None = None
 
+    def __post_init__(self) -> None:
+        assert_gives(self.classifier.parameters.postprocess, self.lungs)
+
     @classmethod
     def load(cls, lungs: str | Path | None = None, classifier: str | Path | None = None) -> "Analyzer":
         """Load packages from their folders; `None` is the one that ships. Severity comes with a COVID classifier alone.
 
         Raises:
-            ModelPackageError: a package is missing, damaged or for another task.
+            ModelPackageError: a package is missing, damaged or for another task, or the classifier needs a mask that
+                the lungs package does not give.
         """
         models = shipped_models()
         found = load_package(classifier or models / "classifier", "classification")
@@ -156,10 +172,11 @@ class Analyzer:
         if found.heat_share_in_lungs is not None and found.heat_share_in_lungs < found.region_share:
             yield "the heat does not prefer the lungs to their surroundings: the answer may rest on the outline"
 
-    def segment(self, film: Film) -> tuple[Mask, GateResult]:
-        """Only the lungs: (H, W) bool at the film's size and as it is stored, and what the gate says of the film."""
+    def segment(self, film: Film) -> Segmented:
+        """Only the lungs, and what the gate says of the film."""
         look = look_at(to_radiograph(film), self.lungs, self.orientation)
-        return look.lungs(), look.gate
+        whole = self.lungs.parameters.postprocess.region == "network"
+        return Segmented(look.lungs(), look.region() if whole else None, look.gate)
 
     def _classify(self, look: Look, of_all: Finding) -> Analyzed:
         """The finding; `of_all`: what it has in common with a refused one."""
@@ -167,7 +184,7 @@ class Analyzer:
         # The region is the classifier's matter: with the settings that it was trained with.
         mask = look.segmentation.mask
         if parameters.postprocess != self.lungs.parameters.postprocess:
-            mask = lung_mask(mask.probability, parameters.postprocess)
+            mask = lung_mask(mask.maps, parameters.postprocess)
         region = resize_mask(mask.region, view.film_size, view.film_size)
         same_size, pixels = view.film_size == self.lungs.input_size, look.pixels
         square = look.segmentation.film if same_size else film_square(pixels, view.film_size)

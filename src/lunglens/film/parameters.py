@@ -1,8 +1,25 @@
 """What one film is treated with: the parameters of a model package, and sections of a configuration."""
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+# By which a lung mask is drawn. fields: the air-filled lung, without the heart. region: the whole lung, its opaque
+# parts and what lies behind the heart too. They are never mixed.
+MaskRule = Literal["fields", "region"]
+Rules = TypeVar("Rules", bound=Sequence[MaskRule])
+
+
+def fields_first(masks: Rules) -> Rules:
+    """The masks that a lungs network gives, if it is fields, or fields and region.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if list(masks) not in (["fields"], ["fields", "region"]):
+        raise ValueError('must be ["fields"] or ["fields", "region"]')
+    return masks
 
 
 class Section(BaseModel):
@@ -12,8 +29,15 @@ class Section(BaseModel):
 
 
 class Postprocess(Section):
-    """From predicted mask to the region that cuts the image (paper section 3.2); sizes hold at 512x512."""
+    """From predicted mask to the region that cuts the image (paper section 3.2); sizes hold at 512x512.
 
+    Dilation and closing are of what `region` names; 0 iterations leave it as it is.
+    """
+
+    region: Literal["dilated", "network"] = Field(
+        "dilated",
+        description="what cuts: the fields, dilated (the paper's), or the network's own mask of the whole lung",
+    )
     threshold: float = Field(0.5, gt=0, lt=1)
     min_island_fraction: float = Field(
         0.1, ge=0, lt=1, description="drop regions smaller than this share of the largest"

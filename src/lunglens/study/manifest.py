@@ -9,8 +9,8 @@ import pandas as pd
 
 from lunglens.errors import DataError
 from lunglens.film.lungs.published_masks import MaskPart, masks_text
+from lunglens.film.parameters import MaskRule
 from lunglens.film.reading.facts import FILM_ENDINGS
-from lunglens.study.config.study import MaskRule
 from lunglens.study.config.training import Split
 
 

@@ -25,7 +25,7 @@ CARD = "README.md"
 
 
 class LungGraph(nn.Module):
-    """What the lungs package computes: the probability map, and pooled deepest features for the gate."""
+    """What the lungs package computes: a probability map a mask, and pooled deepest features for the gate."""
 
     outputs = ("probability", "features")
 
@@ -34,7 +34,7 @@ class LungGraph(nn.Module):
         self.unet = unet
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, 1, S, S) -> (N, 1, S, S) in 0..1, and mean and maximum of each deepest channel (N, 2 C)."""
+        """(N, 1, S, S) -> (N, masks, S, S) in 0..1, and mean and maximum of each deepest channel (N, 2 C)."""
         levels = self.unet.encode(images)
         deepest = levels[-1].flatten(2)
         return self.unet.decode(levels).sigmoid(), torch.cat([deepest.mean(2), deepest.amax(2)], dim=1)

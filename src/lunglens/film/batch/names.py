@@ -12,7 +12,8 @@ from lunglens.files import readable, storable
 from lunglens.film.dicom import DICOM_FILES
 from lunglens.film.reading.facts import FILM_ENDINGS, JSRT_ENDING
 
-SUFFIXES = (".json", ".panel.png", ".lungs.png", ".report.html", ".report.pdf", *(f".{name}" for name in DICOM_FILES))
+_PICTURES = (".panel.png", ".lungs.png", ".region.png")
+SUFFIXES = (".json", *_PICTURES, ".report.html", ".report.pdf", *(f".{name}" for name in DICOM_FILES))
 _MOST_BYTES = 255  # of a file name on all usual file systems
 _DROPPED = FILM_ENDINGS | {JSRT_ENDING}
 _ROOM = 32  # for the longest of SUFFIXES, and to spare

@@ -79,7 +79,7 @@ class AnalysisWriter:
 
 @dataclass(frozen=True)
 class LungsWriter:
-    """Only the lungs of one film, into `<name>.lungs.png`."""
+    """Only the lungs of one film, into `<name>.lungs.png`, and where they are known whole `<name>.region.png`."""
 
     def key(self) -> str:
         """See `Writer`."""
@@ -87,11 +87,15 @@ class LungsWriter:
 
     def write(self, film: Path, stem: Path, analyzer: Analyzer) -> SummaryRow:
         """See `Writer`."""
-        lungs, gate = analyzer.segment(read_radiograph(film))
-        if not gate.accepted:
-            return SummaryRow(readable(film), "refused", reason=gate.reason)
+        found = analyzer.segment(read_radiograph(film))
+        if not found.gate.accepted:
+            return SummaryRow(readable(film), "refused", reason=found.gate.reason)
         with writing(stem.parent):
-            _write_png(Path(f"{stem}.lungs.png"), mask_image(lungs))
+            _write_png(Path(f"{stem}.lungs.png"), mask_image(found.lungs))
+            if found.region is None:
+                Path(f"{stem}.region.png").unlink(missing_ok=True)  # of another lungs package
+            else:
+                _write_png(Path(f"{stem}.region.png"), mask_image(found.region))
         return SummaryRow(readable(film), "analyzed", result=f"{stem.name}.lungs.png")
 
 

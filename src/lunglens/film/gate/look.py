@@ -47,9 +47,16 @@ class Look:
         return _MIRROR.undo(seen) if self.mirrored else seen
 
     def lungs(self) -> Mask:
-        """The lungs (H, W) as the film's pixels are stored."""
+        """The lung fields (H, W) as the film's pixels are stored."""
+        return self._stored(self.segmentation.mask.fields)
+
+    def region(self) -> Mask:
+        """What the lungs package's own post-processing cuts to, likewise."""
+        return self._stored(self.segmentation.mask.region)
+
+    def _stored(self, mask: Mask) -> Mask:
         shape = self.to_display.apply(self.film.pixels).shape
-        return self.to_display.undo(resize_mask(self.displayed(self.segmentation.mask.fields), *shape))
+        return self.to_display.undo(resize_mask(self.displayed(mask), *shape))
 
     def sides(self) -> tuple[Mask, Mask]:
         """The patient's (left, right) lung at 512x512, in the usual display."""

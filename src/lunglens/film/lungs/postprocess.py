@@ -1,4 +1,4 @@
-"""From the UNet's probability map to lung fields and to the region that cuts the image (no torch)."""
+"""From the UNet's probability maps to lung fields and to the region that cuts the image (no torch)."""
 
 from dataclasses import dataclass
 
@@ -15,16 +15,22 @@ _KERNEL = np.ones((3, 3), dtype=bool)
 
 @dataclass(frozen=True, eq=False)
 class LungMask:
-    """Lung fields at 512x512.
+    """Lungs at 512x512.
 
     fields: (512, 512) bool, the network's mask without small islands and holes: what is outlined and measured.
-    region: (512, 512) bool, `fields` after dilation and closing: what cuts the image.
-    probability: (512, 512) float32, 0..1, the network's output.
+    region: (512, 512) bool, what cuts the image: `fields` after dilation and closing, or the network's second mask.
+    maps: (C, 512, 512) float32, 0..1, the network's output, fields first.
     """
 
     fields: Mask
     region: Mask
-    probability: NDArray[np.float32]
+    maps: NDArray[np.float32]
+
+    @property
+    def probability(self) -> NDArray[np.float32]:
+        """(512, 512), 0..1, of the fields."""
+        fields: NDArray[np.float32] = self.maps[0]
+        return fields
 
     @property
     def region_area_px(self) -> int:
@@ -32,16 +38,22 @@ class LungMask:
         return int(self.region.sum())
 
 
-def lung_mask(probability: NDArray[np.float32], settings: Postprocess) -> LungMask:
-    """Post-process a probability map (H, W), 0..1, as the paper does (section 3.2): dilation, closing, regions."""
-    probability = resize(probability, MASK_SIZE, MASK_SIZE)
-    fields = _fill(drop_islands(probability >= settings.threshold, settings.min_island_fraction))
-    return LungMask(fields, lung_region(fields, settings), probability)
+def lung_mask(maps: NDArray[np.float32], settings: Postprocess) -> LungMask:
+    """Post-process probability maps (C, H, W), 0..1, as the paper does (section 3.2): dilation, closing, regions."""
+    maps = np.stack([resize(one, MASK_SIZE, MASK_SIZE) for one in maps])
+    fields = mask_of(maps[0], settings)
+    whole = fields if settings.region == "dilated" else mask_of(maps[1], settings)
+    return LungMask(fields, lung_region(whole, settings), maps)
 
 
-def lung_region(fields: Mask, settings: Postprocess) -> Mask:
-    """Dilation (8 iterations), then closing (2 iterations), with a 3x3 kernel."""
-    region = grow(fields, settings.dilation_iterations)
+def mask_of(probability: NDArray[np.float32], settings: Postprocess) -> Mask:
+    """What of a map is above the threshold, without small islands and holes."""
+    return _fill(drop_islands(probability >= settings.threshold, settings.min_island_fraction))
+
+
+def lung_region(lungs: Mask, settings: Postprocess) -> Mask:
+    """Dilation (the paper's: 8 iterations), then closing (2 iterations), with a 3x3 kernel."""
+    region = grow(lungs, settings.dilation_iterations)
     if settings.closing_iterations == 0:
         return region
     # Padding, because closing at the image's edge would otherwise erode what touches it.

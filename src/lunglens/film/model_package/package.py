@@ -274,18 +274,22 @@ def _misfits(session: Any, package: ModelPackage[Any]) -> list[str]:
             continue
         if len(shapes.get(name, ())) != count:
             problems.append(f"a graph for {record.task} needs an output {name} of {count} dimensions")
-    return problems or _other_classes(shapes, package)
+    return problems or _other_number(shapes, package)
 
 
-def _other_classes(shapes: dict[str, list[Any]], package: ModelPackage[Any]) -> list[str]:
-    """Whether a graph for several classes gives another number of probabilities than the description names."""
+def _other_number(shapes: dict[str, list[Any]], package: ModelPackage[Any]) -> list[str]:
+    """Whether a graph gives another number of probabilities than the description names classes or masks."""
     parameters = package.parameters
-    if not isinstance(parameters, ClassifierParameters) or parameters.answer.is_binary:
+    if isinstance(parameters, LungsParameters):
+        named, what = len(parameters.masks), "masks"
+    elif isinstance(parameters, ClassifierParameters) and not parameters.answer.is_binary:
+        named, what = len(parameters.answer.classes), "classes"
+    else:
         return []
-    given, named = shapes["probability"][1], len(parameters.answer.classes)
+    given = shapes["probability"][1]
     if not isinstance(given, int) or given == named:
         return []
-    return [f"it gives {given} probabilities, and {DESCRIPTION} names {named} classes"]
+    return [f"it gives {given} probabilities, and {DESCRIPTION} names {named} {what}"]
 
 
 def golden_input(size: int) -> Array:

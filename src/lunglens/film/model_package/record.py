@@ -21,7 +21,7 @@ from typing_extensions import TypeVar
 
 from lunglens.errors import ModelPackageError
 from lunglens.files import ascii_line
-from lunglens.film.parameters import Postprocess, View
+from lunglens.film.parameters import MaskRule, Postprocess, View, fields_first
 
 FORMAT_VERSION = 2
 DESCRIPTION = "package.json"
@@ -85,11 +85,21 @@ class Parameters(_Part):
 
 
 class LungsParameters(Parameters):
-    """Of a lungs package; one whose gate is not fitted yet can be run, and analyses no film."""
+    """Of a lungs package; one whose gate is not fitted yet can be run, and analyses no film.
+
+    masks: what its graph gives, in the order of the maps.
+    """
 
     task = "lungs"
+    masks: Annotated[list[MaskRule], AfterValidator(fields_first)] = ["fields"]
     postprocess: Postprocess
     gate: Gate | None = None
+
+    @model_validator(mode="after")
+    def _gives_its_region(self) -> "LungsParameters":
+        if self.postprocess.region == "network" and "region" not in self.masks:
+            raise ValueError("its postprocess takes the region from the network, whose masks are the fields alone")
+        return self
 
     @field_validator("gate", mode="before")
     @classmethod

@@ -5,13 +5,9 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BeforeValidator, Field, model_validator
 
 from lunglens.errors import ConfigurationError
-from lunglens.film.parameters import Section
+from lunglens.film.parameters import MaskRule, Section
 
 FRONTAL = ("PA", "AP", "AP Supine", "AP Erect", "Frontal")
-
-# What a lung mask covers: the air-filled lung without the heart, or the whole lung, opaque parts and those behind the
-# heart too.
-MaskRule = Literal["fields", "region"]
 
 # What version 0.1.0 called them.
 _OLD_KINDS = {"finding": "diagnosis", "doubt": "unfit", "exclusion list": "exclusion-list"}

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
-from lunglens.film.parameters import Section, View
+from lunglens.film.parameters import MaskRule, Section, View, fields_first
 from lunglens.study.config.study import OwnSource
 
 Range = tuple[float, float]
@@ -35,6 +35,17 @@ class Augment(Section):
     brightness: float = Field(0.0, ge=0, description="additive shift, +-; 0 in the paper")
     sharpen_probability: float = Field(0.0, description="unsharp mask; 0 in the paper")
     mask_jitter_px: int = Field(0, ge=0, description="grow or shrink the cut by up to this many pixels; 0 in the paper")
+
+
+class Damage(Section):
+    """What films of the sick have, drawn into others' before `augment` (not in the paper, off by default)."""
+
+    opacity_probability: float = Field(
+        0.0, ge=0, le=1, description="share of the region's films with opaque lung, up to a whole lung"
+    )
+    border_probability: float = Field(0.0, ge=0, le=1, description="share of the films with collimated edges")
+    line_probability: float = Field(0.0, ge=0, le=1, description="share of the films with tubes and wires")
+    marker_probability: float = Field(0.0, ge=0, le=1, description="share of the films with letters on them")
 
 
 class Optimization(Section):
@@ -77,14 +88,35 @@ class Split(Section):
 class LungsConfig(Section):
     """`lunglens train lungs`: the UNet of table 4 trained by algorithm 1."""
 
+    masks: Annotated[tuple[MaskRule, ...], AfterValidator(fields_first)] = Field(
+        ("fields",),
+        description="what the network gives: fields (air-filled lung, no heart), or fields and region (whole lung, "
+        "opaque parts and what is behind the heart too); each film teaches the one that its mask is drawn by",
+    )
+    encoder: str = Field(
+        "paper", description="table 4's, or a network of timm with ImageNet weights, such as tf_efficientnet_lite0"
+    )
     input_size: int = Field(512, ge=64, multiple_of=16, description="side of the square that the network sees, px")
     base_channels: int = Field(32, ge=4, description="channels of the first level; each level has twice as many")
     batch_norm: bool = Field(False, description="not in the paper")
     sources: tuple[str, ...] = Field(("montgomery", "shenzhen"), description="data sets with lung masks, own ones too")
     own: tuple[OwnSource, ...] = ()
     augment: Augment = Augment()
+    damage: Damage = Damage()
     optimization: Optimization = Optimization(optimizer="adamw", learning_rate=0.005, weight_decay=0.0)
     split: Split = Split()
+
+    @property
+    def called(self) -> str:
+        """What runs and packages call its network."""
+        encoder = "unet" if self.encoder == "paper" else f"{self.encoder}-unet"
+        return f"{encoder}{self.base_channels}-{self.input_size}{'-two' * (len(self.masks) > 1)}"
+
+    @model_validator(mode="after")
+    def _fits_its_encoder(self) -> "LungsConfig":
+        if self.encoder != "paper" and self.input_size % 32:
+            raise ValueError("input_size must be a multiple of 32 for an encoder of timm")
+        return self
 
 
 class ClassifierConfig(Section):

@@ -5,7 +5,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.progress import track
@@ -13,22 +12,15 @@ from rich.progress import track
 from lunglens.evaluate.figures import write_figures, write_worst
 from lunglens.evaluate.run_record import METRICS, RUN, LungMetrics
 from lunglens.evaluate.segmentation import lung_metrics_of, read_lung_predictions
-from lunglens.evaluate.surface_distance import agreement, grid_spacing
 from lunglens.files import save_csv, write_json
-from lunglens.film.lungs.postprocess import MASK_SIZE
-from lunglens.film.lungs.published_masks import masks_of, read_masks
-from lunglens.film.lungs.segmenter import segment_film
 from lunglens.film.model_package.package import ModelPackage, load_package
-from lunglens.film.model_package.record import LungsParameters
-from lunglens.film.parameters import Postprocess
-from lunglens.film.preprocess import resize_mask
-from lunglens.film.radiograph import read_radiograph
 from lunglens.jobs import Job
 from lunglens.study.config.training import LungsConfig
 from lunglens.study.folds import FoldSettings, fold_names, make_folds, parts_of
 from lunglens.study.prepare import save_png
 from lunglens.train.crossval.run_folder import Runner, describe, gather, run_folds
-from lunglens.train.export import LungGraph, export_package
+from lunglens.train.lungs.held_out import export_lungs
+from lunglens.train.lungs.measure import measured
 from lunglens.train.lungs.training import masked_films, train_lungs
 from lunglens.train.precision import settled
 from lunglens.train.provenance import films_fingerprint
@@ -60,7 +52,7 @@ def crossval_lungs(
     names = fold_names(folds)
     config = settled(config, out / RUN, console)
     content = {
-        "model": f"unet{config.base_channels}-{config.input_size}",
+        "model": config.called,
         "data": films_fingerprint(table),
         "config": config.model_dump(mode="json"),
         "folding": asdict(folding),
@@ -92,16 +84,9 @@ def run_fold(folder: Path, run: str, fold: str, config: dict[str, Any], data: st
     table["class"] = table["label"]
     table["part"] = parts_of(table, fold, settings.optimization.seed)
     unet = train_lungs(table, settings, folder)
-    package_folder = folder / "package"
-    export_package(
-        LungGraph(unet),
-        package_folder,
-        name=f"lungs-unet{settings.base_channels}-{settings.input_size}-fold-{fold}",
-        input_size=settings.input_size,
-        parameters=LungsParameters(postprocess=Postprocess()),
-        provenance={"data_fingerprint": data, "fold": fold, "config": config},
-    )
-    package = load_package(package_folder)
+    about = {"data_fingerprint": data, "fold": fold, "config": config}
+    export_lungs(unet, settings, folder / "package", f"{settings.called}-fold-{fold}", about)
+    package = load_package(folder / "package")
     rows = [
         _measured(row, package, Path(run) / "masks")
         for row in track(table[table["part"] == "test"].to_dict("records"), "measuring")
@@ -111,15 +96,8 @@ def run_fold(folder: Path, run: str, fold: str, config: dict[str, Any], data: st
 
 
 def _measured(row: Mapping[Hashable, Any], package: ModelPackage, masks: Path) -> dict[str, Any]:
-    film = read_radiograph(Path(row["path"]))
-    mask = segment_film(film.pixels, package, Postprocess()).mask
-    truth = resize_mask(read_masks(masks_of(row["masks"])), MASK_SIZE, MASK_SIZE)
-    spacing = grid_spacing(film.spacing_mm, film.pixels.shape, MASK_SIZE) if film.spacing_mm else None
-    raw = mask.probability >= Postprocess().threshold
-    ours, theirs = asdict(agreement(mask.fields, truth, spacing)), asdict(agreement(raw, truth, spacing))
-    predicted = f"{row['source']}-{Path(row['path']).stem}.png"
-    save_png(mask.fields, masks / predicted)
-    found = {"path": row["image_id"], "source": row["source"], "group_id": row["group_id"], "fold": row["fold"]}
-    found |= {"mask_path": row["masks"], "predicted": f"masks/{predicted}"}
-    rounded = {name: np.nan if value is None else round(value, 5) for name, value in ours.items()}
-    return found | rounded | {f"raw_{n}": np.nan if v is None else round(v, 5) for n, v in theirs.items()}
+    numbers, predicted = measured(row, package)
+    name = f"{row['source']}-{Path(row['path']).stem}.png"
+    save_png(predicted, masks / name)
+    said = {"path": row["image_id"], "fold": row["fold"], "mask_path": row["masks"], "predicted": f"masks/{name}"}
+    return numbers | said

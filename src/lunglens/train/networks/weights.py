@@ -46,14 +46,21 @@ def start_from(network: Network, config: ClassifierConfig) -> None:
         raise ConfigurationError(f"pretrained: network {config.network} has no trunk to load weights into; say none")
     if pretrained != "imagenet":
         state, where = _read(Path(pretrained)), pretrained
-    elif backbone in LITE:
-        state, where = _lite(backbone), pretrained
     else:
-        state, where = _from_timm(backbone, size), pretrained
+        state, where = imagenet_weights(backbone, size), pretrained
     if _into(streams, state, f"pretrained = {where!r}") or pretrained == "imagenet":
         settings = network_settings(backbone)
         streams.mean.fill_(sum(settings.mean) / 3)
         streams.std.fill_(sum(settings.std) / 3)
+
+
+def imagenet_weights(backbone: str, size: int) -> State:
+    """Weights that learned on ImageNet, for a timm network of this name and (where that matters) size.
+
+    Raises:
+        ConfigurationError: they are not here and cannot be fetched.
+    """
+    return _lite(backbone) if backbone in LITE else _from_timm(backbone, size)
 
 
 def trunk_of(network: Network) -> Streams | None:
