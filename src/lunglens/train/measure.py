@@ -14,7 +14,7 @@ from lunglens.evaluate.predictions import EXTERNAL
 from lunglens.files import save_csv, write_json
 from lunglens.film.model_package.package import ModelPackage
 from lunglens.film.model_package.record import ClassifierParameters
-from lunglens.film.preprocess import seen
+from lunglens.film.preprocess import network_input
 from lunglens.study.folder import Study
 from lunglens.train.views import view_of
 
@@ -45,8 +45,7 @@ def measure_package(
     paths = list(zip(study.table["film"], study.table["mask"], strict=True))
     for film, mask in track(paths, "predicting", console=console):
         image, lungs = view_of(study.folder / film, study.folder / mask, view)
-        shown = seen(image, lungs, view)
-        first = package.run(shown[None, None])["probability"][0]
+        first = package.run(network_input(image, lungs, view))["probability"][0]
         scores.append(np.array([first, 1 - first]) if answer.is_binary else first)
     table = study.table[["image_id", "class", "source", "group_id"]].assign(fold=EXTERNAL)
     table = table.assign(**{f"p_{name}": column for name, column in zip(names, np.array(scores).T, strict=True)})
