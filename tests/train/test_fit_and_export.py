@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from lunglens.cli.main import app
 from lunglens.errors import ConfigurationError, DataError
-from lunglens.film.model_package.package import load_package, verify_package
+from lunglens.film.model_package.package import golden_input, load_package, verify_package
 from lunglens.study.config import load_config
 from lunglens.study.folder import load_study
 from lunglens.study.folds import FoldSettings, parts_of, read_folds, write_folds
@@ -23,7 +23,9 @@ from tests.support.published import text
 from tests.support.runs import run_here
 from tests.support.study_folder import study_folder
 
-CONFIG = load_config("quick", ["classifier.backbone=resnet18", "classifier.optimization.epochs=1"]).classifier
+# Pooled by the region, so that the mask goes all the way; what pools all places is exported in test_weights.py.
+CHANGES = ["classifier.backbone=test_resnet", "classifier.optimization.epochs=1", "classifier.view.pool=region"]
+CONFIG = load_config("quick", CHANGES).classifier
 CONSOLE = Console(quiet=True)
 
 
@@ -112,7 +114,8 @@ def test_what_no_fold_could_begin_with_is_said_before_there_is_a_run(
 def test_a_study_is_a_torch_dataset(study: Path) -> None:
     films = StudyDataset(load_study(study), "test", CONFIG.view, fold="0")
     image, number = films[0]
-    assert image.shape == (1, 64, 64)
+    assert image.shape == (2, 64, 64)
+    assert not image[0][image[1] == 0].any()
     assert (image.min() >= 0, image.max() <= 1, image.dtype) == (True, True, torch.float32)
     assert load_study(study).classes[number] == films.table["class"][0]
     assert "far" in set(films.table["source"])
@@ -138,6 +141,7 @@ def test_the_package_says_what_it_answers_where_from_and_how_well(study: Path, f
     assert youden[0] == pytest.approx(max(youden))
     assert found.record.origin.data["fingerprint"] == load_study(study).fingerprint
     assert (found.record.origin.pretrained, found.record.origin.members) == ("none", 1)
+    assert golden_input(64, found.parameters.channels).shape == (1, 2, 64, 64)
     metrics = found.record.provenance["metrics"]
     assert metrics["never trained on: far"]["n"] == 4
     assert {row.films for row in found.record.measured.rows} >= {"never trained on: far"}
@@ -162,7 +166,7 @@ def test_a_run_of_version_0_1_0_makes_a_package_too(fitted: Path, tmp_path: Path
         del about["config"][key]
     (run / "run.json").write_text(json.dumps(about))
     export_run(run, tmp_path / "package")
-    assert "resnet18" in (tmp_path / "package" / "README.md").read_text()
+    assert "test_resnet" in (tmp_path / "package" / "README.md").read_text()
 
 
 def test_measuring_the_package_gives_what_the_run_predicted(
