@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from lunglens.cli.config import app as config_app
+from lunglens.cli.evaluate import app as evaluate_app
 from lunglens.cli.films import app as films_app
 from lunglens.cli.serve import app as serve_app
 from lunglens.cli.study import app as study_app
@@ -59,18 +60,18 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-_JUDGE = {"compare", "evaluate", "explain", "measure", "report"}
 _PANELS = (
     ("Read films", films_app),
     ("Serve", serve_app),
     ("Studies", study_app),
     ("Train", systems_app),
     ("Train", train_app),
+    ("Judge", evaluate_app),
 )
 for _panel, _verbs in _PANELS:
     _below: list[Any] = [*_verbs.registered_commands, *_verbs.registered_groups]
     for _verb in _below:
-        _verb.rich_help_panel = "Judge" if (_verb.name or _verb.callback.__name__) in _JUDGE else _panel
+        _verb.rich_help_panel = _panel
     app.add_typer(_verbs)
 app.add_typer(config_app, name="config", rich_help_panel="Studies")
 

@@ -1,4 +1,4 @@
-"""The command line's verbs for data: sources, get, curate, duplicates, folds, report, review."""
+"""The command line's verbs for data: sources, get, curate, duplicates, folds, review."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -132,24 +132,6 @@ def folds(
         f"sides, and {leaks.tested_films_with_patient_in_training} of {leaks.films} films be tested by a model that "
         "has seen their patient."
     )
-
-
-@app.command()
-def report(
-    study: Study,
-    run: Annotated[list[Path] | None, typer.Option(help="Finished crossval classifier run on the study.")] = None,
-    control: Annotated[list[Path] | None, typer.Option(help="The same on a study without its confounding.")] = None,
-    lungs: Annotated[list[Path] | None, typer.Option(help="Finished crossval lungs run.")] = None,
-    compared: Annotated[Path | None, typer.Option(help="What lunglens compare has written.")] = None,
-    heat: Annotated[Path | None, typer.Option(help="What lunglens explain has written.")] = None,
-) -> None:
-    """Describe a study's data and, with runs, its results: pages and JSON, with how far a score can be trusted."""
-    from lunglens.study.report import write_study_report
-    from lunglens.study.report.results import Inputs, write_results_report
-
-    inputs = Inputs(tuple(run or ()), tuple(control or ()), tuple(lungs or ()), compared, heat)
-    page = write_study_report(study) if inputs == Inputs() else write_results_report(study, inputs)
-    typer.echo(f"see {readable(page)}")
 
 
 @app.command()
