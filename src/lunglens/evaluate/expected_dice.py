@@ -17,7 +17,7 @@ def expected_of(table: pd.DataFrame) -> Expected:
     """
     told, true = table["expected_dice"].to_numpy(float), table["dice"].to_numpy(float)
     poor = true < POOR
-    if told.std() == 0 or true.std() == 0:
+    if np.ptp(told) == 0 or np.ptp(true) == 0:
         return Expected(n=len(table), poor=int(poor.sum()), pearson=None, auroc=None, doubtful_below=None)
     slope, height = np.polyfit(told, true, 1)
     below = float(np.clip((POOR - height) / slope, 0, 1)) if slope > 0 else None
