@@ -11,12 +11,13 @@ CONSTRAINTS_VENV := .venv-constraints
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint figures clean constraints
+.PHONY: help demo test coverage lint figures clean constraints
 
 help:
 	@echo "make demo         install what analysis needs and analyse an example radiograph into $(DEMO_OUT)/"
-	@echo "make test         run the tests with coverage (LUNGLENS_DATA=folder adds those that need the real data,"
+	@echo "make test         run the tests (LUNGLENS_DATA=folder adds those that need the real data,"
 	@echo "                  PYTEST_FLAGS='-m not\ slow' leaves the slow ones out)"
+	@echo "make coverage     run the tests, which then take half as long again, and say which lines none has run"
 	@echo "make lint         ruff, mypy and import-linter"
 	@echo "make figures      draw the figures of results/ from its numbers"
 	@echo "make constraints  resolve constraints/*.txt again (UV_FLAGS=--upgrade takes newer versions)"
@@ -53,9 +54,11 @@ demo: $(DEMO_VENV)/.stamp
 	$(DEMO_VENV)/bin/lunglens analyze "$$image" --out "$(DEMO_OUT)"
 	@echo "The results are in $(abspath $(DEMO_OUT))"
 
-test: $(TEST_VENV)/.stamp
+coverage: COVERAGE_FLAGS := --cov=lunglens --cov-report=term
+
+test coverage: $(TEST_VENV)/.stamp
 	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(TEST_VENV)/bin/python -m pytest -n auto --dist loadfile --no-loadscope-reorder \
-		--cov=lunglens --cov-report=term $(PYTEST_FLAGS)
+		$(COVERAGE_FLAGS) $(PYTEST_FLAGS)
 
 lint: $(TEST_VENV)/.stamp
 	$(TEST_VENV)/bin/ruff check .

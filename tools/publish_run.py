@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 TABLES = ("run.json", "metrics.json", "predictions.csv", "heat.json", "heat.csv")
 TABLES += ("comparison.json", "comparison.md", "table7.csv", "pairs.csv")
+SWEPT = (".json", ".csv", ".md", ".tex", ".svg")  # of a sweep; the page is drawn of the same
 SHOWN = ("heat.svg",)  # in the docs
 
 
@@ -36,7 +37,8 @@ def publish_sweep(sweep: Path, to: Path) -> list[Path]:
     `tar xf runs.tar.xz` beside `sweep.json` gives `lunglens compare --systems` what it needs.
     """
     to.mkdir(parents=True, exist_ok=True)
-    copied = [Path(shutil.copyfile(file, to / file.name)) for file in sorted(sweep.glob("s*.*")) if file.is_file()]
+    tables = [file for file in sorted(sweep.glob("s*.*")) if file.suffix in SWEPT]
+    copied = [Path(shutil.copyfile(file, to / file.name)) for file in tables]
     with tarfile.open(to / "runs.tar.xz", "w:xz") as archive, TemporaryDirectory() as scratch:
         for measured in sorted(sweep.glob("*/*/metrics.json")):
             place = measured.parent.relative_to(sweep)

@@ -4,6 +4,7 @@ python tools/write_systems.py
 """
 
 import csv
+import json
 from itertools import groupby
 from pathlib import Path
 
@@ -19,6 +20,10 @@ from lunglens.train.systems.parameters import parameters_of
 
 ROOT = Path(__file__).parents[1]
 PAGE, RESULTS = ROOT / "docs" / "systems.md", ROOT / "results" / "systems"
+SEVERITY = {
+    "ImageNet features of the six zones (ships), out of fold": ROOT / "results" / "crossval" / "severity",
+    "BS-Net, out of fold": ROOT / "results" / "crossval" / "severity-bsnet",
+}
 SHOWN = {"film": "whole film", "lungs": "lungs only", "surroundings": "lungs black"}
 MEASURES = ("accuracy", "sensitivity", "specificity", "auc", "f1", "kappa")
 
@@ -67,7 +72,7 @@ def ours(presets: dict[str, Config], rows: list[dict[str, str]]) -> str:
     """What our runs of these presets have found in folds and elsewhere, or how to make them."""
     first, config = next(iter(presets.items()))
     if config.classifier.network not in {*NETWORKS, *FITTED}:
-        return " No classifier: nothing of it stands beside the others."
+        return "\n\n" + severity_table()
     runs: dict[tuple[str, ...], dict[str, dict[str, str]]] = {}
     for row in rows:
         if row["system"] in presets:
@@ -82,6 +87,24 @@ def ours(presets: dict[str, Config], rows: list[dict[str, str]]) -> str:
         cells.append([f"`{system}`", began, study, SHOWN[shown], *shares, share(elsewhere, "auroc")])
     head = ("preset", "began from", "study", "sees", "AUROC in folds", "sensitivity", "specificity", "AUROC elsewhere")
     return "\n\n" + table(head, cells)
+
+
+def severity_table() -> str:
+    """How far readers and models agree on the Brixia score: two readers, then each model against their mean."""
+    runs = {name: json.loads((path / "metrics.json").read_text()) for name, path in SEVERITY.items() if path.exists()}
+    readers = next(iter(runs.values()))["readers"]
+    measured = {"one reader against the other": readers} | {name: run["consensus"] for name, run in runs.items()}
+    names = ("zone_kappa_linear", "zone_kappa_quadratic", "zone_mae", "pearson")
+    rows = [
+        [
+            who,
+            str(found["n"]),
+            *(f"{found[n]:.3f} ({' to '.join(f'{e:.3f}' for e in found[f'{n}_95_ci'])})" for n in names),
+        ]
+        for who, found in measured.items()
+    ]
+    head = ("who", "films", "zones: linear kappa", "quadratic kappa", "mean error of a zone", "correlation of the sums")
+    return table(head, rows)
 
 
 def share(row: dict[str, str], name: str) -> str:

@@ -71,9 +71,9 @@ def test_wrong_configuration_is_one_line(tmp_path: Path) -> None:
 
 
 def test_missing_data_is_one_line(tmp_path: Path) -> None:
-    done = run_cli("train", "lungs", "--data", tmp_path / "nowhere", "--out", tmp_path / "o")
+    done = run_cli("curate", "--config", "paper", "--data", tmp_path / "nowhere", "--out", tmp_path / "o")
     assert done.returncode == 2
-    assert "montgomery" in done.stderr
+    assert "no folder covid-chestxray-dataset, nih-chestxray14, chexpert" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -1,6 +1,7 @@
 """Measures against their definitions and against scikit-learn."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from lunglens.errors import DataError
 from lunglens.evaluate.classification import auc
 from lunglens.evaluate.intervals import bootstrap
 from lunglens.evaluate.operating_point import chosen_threshold, false_alarms, operating_points, youden_threshold
-from lunglens.evaluate.segmentation import summary_by_group
+from lunglens.evaluate.segmentation import MEASURES, lung_measures
 from lunglens.evaluate.surface_distance import dice, share_inside
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -169,9 +170,15 @@ def test_share_inside_by_hand() -> None:
     assert share_inside(a & ~a, b) == 0
 
 
+def of_films(dice: list[float]) -> dict[str, Any]:
+    names = [str(number) for number in range(len(dice))]
+    table = pd.DataFrame({"path": names, "group_id": names, "source": "x"}).assign(**dict.fromkeys(MEASURES, dice))
+    return lung_measures(table, seed=0).summary("dice").model_dump()
+
+
 def test_a_summary_by_hand() -> None:
     values = np.arange(1, 41) / 40
-    found = summary_by_group(values[::-1], np.arange(40))
+    found = of_films(values[::-1].tolist())
     assert found["n"] == 40
     assert found["mean"] == found["median"] == pytest.approx(0.5125)
     assert found["percentile_5"] == pytest.approx(np.percentile(values, 5), abs=6e-5)
@@ -182,6 +189,6 @@ def test_a_summary_by_hand() -> None:
 
 
 def test_a_summary_of_one_film_is_that_film() -> None:
-    found = summary_by_group(np.array([0.9]), np.array(["p"]))
+    found = of_films([0.9])
     assert found["worst_twentieth_mean"] == found["minimum"] == found["mean"] == 0.9
     assert found["mean_95_ci"] is None

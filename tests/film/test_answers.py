@@ -15,6 +15,7 @@ from lunglens.film.batch import AnalysisWriter, run_batch
 from lunglens.film.dicom import dicom_results, read_source
 from lunglens.film.finding import Analyzed
 from lunglens.film.finding_record import read_finding
+from lunglens.film.heatmap import FULL_HEAT
 from lunglens.film.model_package.package import load_package
 from lunglens.film.picture.panel import MARGIN, TILE, TILE_TOP, draw_panel
 from lunglens.film.statements import panel_lines
@@ -112,6 +113,25 @@ def test_a_classifier_without_heat_maps_has_none_and_says_so(without_heat: Analy
     files = dicom_results(read_source(film), finding).files()
     assert set(files) == {"lungs.seg.dcm", "panel.sc.dcm", "report.sr.dcm"}
     assert draw_panel(finding, "film").size == (1600, 784)
+
+
+def test_evidence_of_the_region_has_one_scale_and_lies_in_the_lungs_alone(
+    analyzer: Analyzer, film: Path, tmp_path: Path
+) -> None:
+    folder = classifier_package(tmp_path / "p", [TUBERCULOSIS, "normal"], [2.0], pool="region")
+    finding = analysed(Analyzer(analyzer.lungs, load_package(folder, "classification"), analyzer.orientation), film)
+    # The graph's heat is the image and its mask added up: between 1 and 2 in the region.
+    assert finding.heat_full == FULL_HEAT
+    assert finding.heat[finding.lungs].min() >= 0.99 / FULL_HEAT
+    assert finding.heat.max() <= 2.01 / FULL_HEAT
+    assert (finding.heat == 0).mean() == pytest.approx(1 - finding.region_share, abs=0.01)
+    assert finding.heat_share_in_lungs == 1
+    assert finding.classifier_view.min() >= 0
+    assert finding.to_dict()["heat_full_log_odds"] == FULL_HEAT
+    assert f"from the lungs alone; {FULL_HEAT * finding.heat.max():.1f} log odds at its strongest" in said(finding)
+    assert draw_panel(finding, "film").size == (1600, 784)
+    heat = dicom_results(read_source(film), finding).objects["heat.seg"]
+    assert heat.SegmentSequence[0].SegmentLabel == f"Heat-map of the classifier, 1 is {FULL_HEAT:g} log odds"
 
 
 def test_many_classes_with_long_words_stay_in_their_column(three: Analyzer, film: Path, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from tests.support.command import run_cli, summary
 
 KILLS = int(os.environ.get("LUNGLENS_KILLS", "4"))
 KILLS_OF_ONE_RUN = 6
-FILMS = 60
+FILMS = min(60, 8 * KILLS)
 
 
 def command(films: Path, out: Path, stub: bool) -> list[str]:
@@ -82,7 +82,7 @@ def test_killed_at_random_moments(chest_png: Path, tmp_path: Path) -> None:
         for _ in range(min(KILLS_OF_ONE_RUN, KILLS - killed)):
             process = begin(films, out, stub=True)
             wait_for_films(out, min(done + 1, FILMS), process)
-            time.sleep(generator.uniform(0, 1.5))
+            time.sleep(generator.uniform(0, FILMS / 40))
             assert process.poll() is None or process.returncode == 0
             killed += process.poll() is None
             process.send_signal(signal.SIGKILL)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lunglens.film.heatmap import heat_on_film, heat_share
+from lunglens.film.heatmap import evidence_on_film, heat_on_film, heat_share
 
 
 def test_the_share_of_the_heat_in_the_region() -> None:
@@ -55,3 +55,25 @@ def test_no_heat_stays_none() -> None:
     found = heat_on_film(np.zeros((4, 4), np.float32), (0, 0, 64, 64), 64, (50, 60))
     assert found.shape == (50, 60)
     assert not found.any()
+
+
+def test_evidence_keeps_its_size_and_lies_in_the_region_alone() -> None:
+    region = np.zeros((64, 64), bool)
+    region[10:50, 12:30] = True
+    found = evidence_on_film(np.full((4, 4), -3, np.float32), region, (8, 8, 56, 40), (128, 96))
+    lungs = np.zeros((128, 96), bool)
+    lungs[20:100, 18:45] = True
+    assert found.shape == lungs.shape
+    assert np.allclose(found[lungs], -3, atol=1e-5)
+    assert not found[~lungs].any()
+
+
+def test_what_lies_outside_lends_the_region_no_evidence() -> None:
+    region = np.zeros((64, 64), bool)
+    region[:32] = True
+    evidence = np.array([[1, 2], [1000, -1000]], np.float32)
+    found = evidence_on_film(evidence, region, (0, 0, 64, 64), (64, 64))
+    assert found[:32, 0] == pytest.approx(1, abs=1e-4)
+    assert found[:32, 63] == pytest.approx(2, abs=1e-4)
+    assert found[:32].min() >= 0.99
+    assert found[:32].max() <= 2.01

@@ -108,12 +108,12 @@ def strays(folder: Path) -> int:
 
 
 def test_strays_stop_neither_the_analysis_nor_the_delivery(
-    film: Path, results: dict[str, bytes], analyzer: Analyzer, tmp_path: Path, said: pytest.LogCaptureFixture
+    film: Path, results: dict[str, bytes], stub: Analyzer, tmp_path: Path, said: pytest.LogCaptureFixture
 ) -> None:
     spool = Spool(tmp_path)
     ours = put_results(spool, results)
     count = strays(spool.incoming) + strays(spool.outgoing) - 1 + strays(ours) - 6  # our folder; and its own six files
-    with archive() as receiver, node(tmp_path, receiver.port, analyzer) as running:
+    with archive() as receiver, node(tmp_path, receiver.port, stub) as running:
         assert store(running.port, small_film(film, 1)) == 0
         wait_until(lambda: receiver.films() == {"FILM0": 4, "FILM1": 4})
         wait_until(lambda: not any(spool.incoming.iterdir()) and not any(spool.outgoing.iterdir()))
@@ -143,7 +143,7 @@ def damage(kind: str, file: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["truncated", "empty", "zeroed"])
 def test_damaged_results_are_made_anew_and_block_no_others(
-    kind: str, film: Path, results: dict[str, bytes], analyzer: Analyzer, tmp_path: Path
+    kind: str, film: Path, results: dict[str, bytes], stub: Analyzer, tmp_path: Path
 ) -> None:
     """Each result arrives once, also those of the damaged film that were delivered before."""
     spool = Spool(tmp_path)
@@ -153,7 +153,7 @@ def test_damaged_results_are_made_anew_and_block_no_others(
     (lost / FILM).unlink()
     damage(kind, lost / "report.sr.dcm")
     put(spool, small_film(film, 1))
-    with archive() as receiver, node(tmp_path, receiver.port, analyzer):
+    with archive() as receiver, node(tmp_path, receiver.port, stub):
         wait_until(lambda: receiver.films() == {"FILM0": 4, "FILM1": 4})
         wait_until(lambda: not any(spool.outgoing.iterdir()))
     assert set(Counter(receiver.uids()).values()) == {1}
@@ -172,13 +172,13 @@ def test_what_is_cut_off_anywhere_is_known_without_its_checksum(share: float, re
 
 @pytest.mark.parametrize("kind", ["truncated", "empty", "zeroed"])
 def test_damaged_films_in_the_spool_are_kept_aside_and_block_no_others(
-    kind: str, film: Path, analyzer: Analyzer, tmp_path: Path
+    kind: str, film: Path, stub: Analyzer, tmp_path: Path
 ) -> None:
     spool = Spool(tmp_path)
     name = put(spool, small_film(film))
     damage(kind, spool.incoming / name / FILM)
     (spool.incoming / ("8" * 32 + ".1.dcm")).write_bytes(encoded(small_film(film, 1)))  # as version 0.1.0 left it
-    with archive() as receiver, node(tmp_path, receiver.port, analyzer):
+    with archive() as receiver, node(tmp_path, receiver.port, stub):
         wait_until(lambda: receiver.films()["FILM1"] == 4)
         wait_until(lambda: not any(spool.incoming.iterdir()) and not any(spool.outgoing.iterdir()))
     assert (spool.quarantine / name / "film.dcm").exists()
@@ -205,7 +205,7 @@ def test_facts_can_be_read_whatever_they_are(content: bytes, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("ended", ["death", "time"])
 def test_a_film_that_ends_its_process_waits_behind_the_others_and_is_kept_aside(
-    ended: str, film: Path, analyzer: Analyzer, tmp_path: Path, told: list[tuple[str, str]]
+    ended: str, film: Path, stub: Analyzer, tmp_path: Path, told: list[tuple[str, str]]
 ) -> None:
     spool = Spool(tmp_path)
     bad = put(spool, small_film(film))
@@ -215,7 +215,7 @@ def test_a_film_that_ends_its_process_waits_behind_the_others_and_is_kept_aside(
         is_bad = task.folder.name == bad and task.kind == "results"
         return Answer("failed", "it ended the process", ended) if is_bad else None  # type: ignore[arg-type]
 
-    process = Inside(analyzer, before)
+    process = Inside(stub, before)
     with archive() as receiver, node(tmp_path, receiver.port, process):
         wait_until(lambda: receiver.films() == {"FILM0": 1, "FILM1": 4, "FILM2": 4})
     turns = [task.folder.name for task in process.tasks]
@@ -225,27 +225,27 @@ def test_a_film_that_ends_its_process_waits_behind_the_others_and_is_kept_aside(
 
 
 def test_a_process_that_does_not_start_condemns_no_film(
-    film: Path, analyzer: Analyzer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    film: Path, stub: Analyzer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lunglens.serve.node._PAUSE_S", 0.01)
     answers = [Answer("failed", "it does not start", "start")] * 5 + [Answer("again", "the disk is full")] * 5
     spool = Spool(tmp_path)
     put(spool, small_film(film))
-    process = Inside(analyzer, lambda _: answers.pop() if answers else None)
+    process = Inside(stub, lambda _: answers.pop() if answers else None)
     with archive() as receiver, node(tmp_path, receiver.port, process):
         wait_until(lambda: receiver.films() == {"FILM0": 4})
     assert spool.quarantined() == 0
 
 
 def test_an_error_of_the_node_itself_is_its_film_s_matter(
-    film: Path, analyzer: Analyzer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    film: Path, stub: Analyzer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spool = Spool(tmp_path)
     bad = put(spool, small_film(film))
     put(spool, small_film(film, 1))
     real = Spool.begin
     monkeypatch.setattr(Spool, "begin", lambda self, folder: 1 / 0 if folder.name == bad else real(self, folder))
-    with archive() as receiver, node(tmp_path, receiver.port, analyzer) as running:
+    with archive() as receiver, node(tmp_path, receiver.port, stub) as running:
         wait_until(lambda: receiver.films() == {"FILM1": 4})
         wait_until(lambda: not any(spool.incoming.iterdir()))
         assert running.is_ready
@@ -255,7 +255,7 @@ def test_an_error_of_the_node_itself_is_its_film_s_matter(
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_thread_that_ends_is_begun_anew(
-    film: Path, analyzer: Analyzer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    film: Path, stub: Analyzer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Exceptions are confined to a film or a delivery; what is worse ends a thread, and the next one goes on."""
     spool = Spool(tmp_path)
@@ -271,17 +271,17 @@ def test_a_thread_that_ends_is_begun_anew(
             return real(self)
 
         monkeypatch.setattr(Spool, name, failing)
-    with archive() as receiver, node(tmp_path, receiver.port, analyzer) as running:
+    with archive() as receiver, node(tmp_path, receiver.port, stub) as running:
         wait_until(lambda: receiver.films() == {"FILM0": 4})
         wait_until(lambda: running.is_ready)
         wait_until(lambda: '"threads": 3' in (tmp_path / "status.json").read_text())
 
 
 def test_status_tells_what_waits_and_whether_the_node_is_ready(
-    film: Path, analyzer: Analyzer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    film: Path, stub: Analyzer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lunglens.serve.node._STATUS_S", 0.05)
-    process = Inside(analyzer)
+    process = Inside(stub)
     with node(tmp_path, free_port(), process) as running:
         assert store(running.port, small_film(film)) == 0
         wait_until(lambda: json.loads((tmp_path / "status.json").read_text())["films"])
@@ -300,7 +300,7 @@ def test_status_tells_what_waits_and_whether_the_node_is_ready(
 
 
 def test_films_that_are_refused_or_unreadable_are_answered_or_not(
-    film: Path, analyzer: Analyzer, tmp_path: Path, told: list[tuple[str, str]]
+    film: Path, stub: Analyzer, tmp_path: Path, told: list[tuple[str, str]]
 ) -> None:
     leg = small_film(film, 1)
     leg.Modality = "CT"
@@ -308,7 +308,7 @@ def test_films_that_are_refused_or_unreadable_are_answered_or_not(
     broken.PixelData = broken.PixelData[:1000]
     for answered in (True, False):
         spool = Spool(tmp_path / str(answered))
-        with archive() as receiver, node(spool.folder, receiver.port, analyzer, answer_refused=answered) as running:
+        with archive() as receiver, node(spool.folder, receiver.port, stub, answer_refused=answered) as running:
             for sent in (leg, broken, small_film(film)):
                 assert store(running.port, sent) == 0
             wait_until(lambda receiver=receiver: receiver.films()["FILM0"] == 4)  # type: ignore[misc]
@@ -319,10 +319,10 @@ def test_films_that_are_refused_or_unreadable_are_answered_or_not(
 
 
 def test_the_log_can_be_followed_and_holds_nothing_of_the_patient(
-    film: Path, analyzer: Analyzer, tmp_path: Path, said: pytest.LogCaptureFixture
+    film: Path, stub: Analyzer, tmp_path: Path, said: pytest.LogCaptureFixture
 ) -> None:
     sent = small_film(film)
-    with archive() as receiver, node(tmp_path, receiver.port, analyzer, allowed=("MODALITY",)) as running:
+    with archive() as receiver, node(tmp_path, receiver.port, stub, allowed=("MODALITY",)) as running:
         assert store(running.port, sent) == 0
         wait_until(lambda: said.text.count("delivered,") == 4)
         assert associate(running.port, sent.SOPClassUID, calling="STRANGER").is_rejected
@@ -341,11 +341,11 @@ def test_the_log_can_be_followed_and_holds_nothing_of_the_patient(
 
 
 def test_a_film_is_on_disk_while_it_comes_and_is_broken_off_at_its_limit(
-    film: Path, analyzer: Analyzer, tmp_path: Path, said: pytest.LogCaptureFixture
+    film: Path, stub: Analyzer, tmp_path: Path, said: pytest.LogCaptureFixture
 ) -> None:
     large = small_film(film)
     large.PixelData = bytes(40 * MIB)
-    with node(tmp_path, free_port(), analyzer, most_film_bytes=16 * MIB) as running:
+    with node(tmp_path, free_port(), stub, most_film_bytes=16 * MIB) as running:
         association = associate(running.port, large.SOPClassUID)
         assert association.send_c_store(large).get("Status") is None
         wait_until(lambda: "it is larger than" in said.text)
@@ -365,8 +365,8 @@ def test_what_a_killed_node_was_receiving_is_deleted_at_its_next_start(tmp_path:
     assert not any(spool.receiving.iterdir())
 
 
-def test_a_nearly_full_disk_turns_films_away(film: Path, analyzer: Analyzer, tmp_path: Path) -> None:
-    with node(tmp_path, free_port(), analyzer, least_free_bytes=2**60) as running:
+def test_a_nearly_full_disk_turns_films_away(film: Path, stub: Analyzer, tmp_path: Path) -> None:
+    with node(tmp_path, free_port(), stub, least_free_bytes=2**60) as running:
         assert store(running.port, small_film(film)) == 0xA700
         assert not any((tmp_path / "incoming").iterdir())
 
@@ -416,10 +416,10 @@ def hostile_sender(running: Node, kind: str, film: pydicom.Dataset) -> None:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_senders_that_break_the_rules_end_only_their_own_association(
-    film: Path, analyzer: Analyzer, tmp_path: Path
+    film: Path, stub: Analyzer, tmp_path: Path
 ) -> None:
     sent = small_film(film)
-    tiny = Inside(analyzer, lambda task: Answer("refused") if (task.folder / FILM).stat().st_size < 1000 else None)
+    tiny = Inside(stub, lambda task: Answer("refused") if (task.folder / FILM).stat().st_size < 1000 else None)
     with archive() as receiver, node(tmp_path, receiver.port, tiny, timeout_s=2.0) as running:
         for _ in range(3):  # together more than there may be at a time
             for kind in HOSTILE:
@@ -430,8 +430,8 @@ def test_senders_that_break_the_rules_end_only_their_own_association(
         assert running.is_ready
 
 
-def test_a_sender_that_stops_in_the_middle_is_left(film: Path, analyzer: Analyzer, tmp_path: Path) -> None:
-    with node(tmp_path, free_port(), analyzer, timeout_s=1.0) as running:
+def test_a_sender_that_stops_in_the_middle_is_left(film: Path, stub: Analyzer, tmp_path: Path) -> None:
+    with node(tmp_path, free_port(), stub, timeout_s=1.0) as running:
         stuck = [socket.create_connection(("127.0.0.1", running.port)) for _ in range(70)]
         for connection in stuck[:20]:
             connection.sendall(b"\x01\x00\x00\x00\x01\x00half a request")

@@ -9,6 +9,8 @@ import pytest
 
 import lunglens
 from lunglens.film.finding import Analyzed
+from tests.support.dicom_files import encoded
+from tests.support.node_parts import small_film
 from tests.support.serving import Running, server
 
 DROP = """async (files) => {
@@ -36,6 +38,14 @@ PIXELS = "() => document.getElementById('canvas').toDataURL()"
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with server(tmp_path_factory.mktemp("page")) as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def small(rg_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where only the page matters: it is analysed, drawn and exported in a fraction of the time."""
+    path = tmp_path_factory.mktemp("films") / "small.dcm"
+    path.write_bytes(encoded(small_film(rg_folder / "RG1_UNCR.dcm")))
+    return path
 
 
 @pytest.fixture(params=[(1440, 900), (820, 1180)], ids=["laptop", "tablet"])
@@ -102,8 +112,8 @@ def test_a_film_and_a_leg_dropped_are_shown_as_the_library_sees_them(page: Any, 
     assert page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth")
 
 
-def test_the_report_the_limits_and_the_exports_are_in_reach(page: Any, rg_folder: Path, tmp_path: Path) -> None:
-    drop(page, rg_folder / "RG1_UNCR.dcm")
+def test_the_report_the_limits_and_the_exports_are_in_reach(page: Any, small: Path, tmp_path: Path) -> None:
+    drop(page, small)
     page.wait_for_selector("#probability", timeout=60_000)
     page.fill("#prevalence", "20")
     with page.expect_popup() as opened:
@@ -127,13 +137,13 @@ def test_the_report_the_limits_and_the_exports_are_in_reach(page: Any, rg_folder
     page.wait_for_function("() => !document.querySelector('#list li')")
 
 
-def test_every_control_has_a_name_for_a_screen_reader(page: Any, rg_folder: Path) -> None:
-    drop(page, rg_folder / "RG1_UNCR.dcm")
+def test_every_control_has_a_name_for_a_screen_reader(page: Any, small: Path) -> None:
+    drop(page, small)
     page.wait_for_selector("#probability", timeout=60_000)
     assert page.evaluate(UNNAMED) == []
 
 
-def test_a_token_is_asked_for_and_kept(browser: Any, rg_folder: Path, tmp_path: Path) -> None:
+def test_a_token_is_asked_for_and_kept(browser: Any, small: Path, tmp_path: Path) -> None:
     with server(tmp_path, token=TOKEN) as running:
         page = browser.new_page()
         page.goto(running.url)
@@ -141,6 +151,6 @@ def test_a_token_is_asked_for_and_kept(browser: Any, rg_folder: Path, tmp_path: 
         page.fill("#token", TOKEN)
         page.keyboard.press("Enter")
         page.wait_for_selector("#login:not([open])", state="attached")
-        drop(page, rg_folder / "RG1_UNCR.dcm")
+        drop(page, small)
         page.wait_for_selector("#probability", timeout=60_000)
         page.close()

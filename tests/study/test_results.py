@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,21 +48,30 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]
     return study.folder, root / "uncut", root / "cut"
 
 
-def test_every_film_is_explained_once_by_the_model_that_tested_it(
-    folders: tuple[Path, Path, Path], tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def heat(folders: tuple[Path, Path, Path]) -> Path:
+    """What `explain` says of the two runs, with two radiologists' scores of two of the films."""
     study, uncut, cut = folders
+    out = study.parent / "heat"
     scores = pd.DataFrame(
         np.random.default_rng(0).integers(0, 4, (3, 12)),
         columns=[f"{reader}-{zone}" for reader in "SJ" for zone in ZONES],
     )
     scores.insert(0, "filename", ["000.png", "001.jpeg", "elsewhere.png"])
-    scores.to_csv(tmp_path / "brixia.csv", index=False)
-    (tmp_path / "boxes.csv").write_text("patientId,x,y,width,height\nx-1,0,0,1024,512\n000,9,9,9,9\n")
-    (tmp_path / MAPPING).write_text('[{"subset_img_id": "x-1", "img_id": "001.png"}]')
-    settings = ExplainSettings(cases=1, brixia=tmp_path / "brixia.csv", boxes=tmp_path / "boxes.csv")
-    found = explain(load_study(study), uncut, cut, tmp_path / "out", settings, CONSOLE)
-    table = pd.read_csv(tmp_path / "out" / "heat.csv").set_index("image_id")
+    scores.to_csv(study.parent / "brixia.csv", index=False)
+    boxes = study.parent / "boxes.csv"
+    boxes.write_text("patientId,x,y,width,height\nx-1,0,0,1024,512\n000,9,9,9,9\n")
+    boxes.with_name(MAPPING).write_text('[{"subset_img_id": "x-1", "img_id": "001.png"}]')
+    settings = ExplainSettings(cases=1, brixia=study.parent / "brixia.csv", boxes=boxes)
+    found = explain(load_study(study), uncut, cut, out, settings, CONSOLE)
+    assert json.loads((out / "heat.json").read_text()) == found
+    return out
+
+
+def test_every_film_is_explained_once_by_the_model_that_tested_it(folders: tuple[Path, Path, Path], heat: Path) -> None:
+    _, uncut, cut = folders
+    found = json.loads((heat / "heat.json").read_text())
+    table = pd.read_csv(heat / "heat.csv").set_index("image_id")
     for side, run in (("uncut", uncut), ("cut", cut)):
         said = pd.read_csv(run / "predictions.csv").set_index("image_id")["p_covid"]
         assert np.allclose(table[f"p_{side}"], said[table.index], atol=1e-4)
@@ -79,9 +89,8 @@ def test_every_film_is_explained_once_by_the_model_that_tested_it(
         boxes = found["boxes"][side]["all"]
         assert boxes["n"] + boxes["without_heat"] == 2  # a film by RSNA's name, one by NIH's
     assert len(table) == 12
-    assert json.loads((tmp_path / "out" / "heat.json").read_text()) == found
-    assert (tmp_path / "out" / "cases.png").stat().st_size > 10_000
-    assert "trained on cut films" in (tmp_path / "out" / "heat.svg").read_text()
+    assert (heat / "cases.png").stat().st_size > 10_000
+    assert "trained on cut films" in (heat / "heat.svg").read_text()
 
 
 def test_runs_that_cannot_be_compared_are_refused(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
@@ -98,26 +107,27 @@ def test_runs_that_cannot_be_compared_are_refused(folders: tuple[Path, Path, Pat
 
 
 def test_the_report_of_the_study_puts_all_results_on_one_page(
-    folders: tuple[Path, Path, Path], phantom_root: Path, tmp_path: Path
+    folders: tuple[Path, Path, Path], heat: Path, phantom_root: Path, tmp_path: Path
 ) -> None:
     study, uncut, cut = folders
-    explain(load_study(study), uncut, cut, tmp_path / "heat", ExplainSettings(cases=1), CONSOLE)
+    heat = shutil.copytree(heat, tmp_path / "heat")
     write_comparison(compare([uncut, cut]), tmp_path / "compared")
     crossval_lungs(phantom_root, LUNGS, FoldSettings(folds=2), tmp_path / "lungs", run_here, CONSOLE)
     page = write_results_report(
         study,
-        Inputs((uncut, cut), lungs=(tmp_path / "lungs",), compared=tmp_path / "compared", heat=tmp_path / "heat"),
+        Inputs((uncut, cut), lungs=(tmp_path / "lungs",), compared=tmp_path / "compared", heat=heat),
     )
     text, numbers = page.read_text(encoding="utf-8"), json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))
     pooled = json.loads((cut / "metrics.json").read_text())["pooled"]
     assert spread(pooled["auroc"], pooled["auroc_95_ci"]).split(" (")[0] in text
     assert [row["name"] for row in numbers["summary"]] == ["uncut", "cut"]
-    assert numbers["heat"] == json.loads((tmp_path / "heat" / "heat.json").read_text())
+    assert numbers["heat"] == json.loads((heat / "heat.json").read_text())
     changed = {row["what"]: (row["paper"], row["here"], row["runs"]) for row in numbers["differences"]}
     assert changed["classifier: view.input_size"] == ("512", str(QUICK.view.input_size), "")
     assert changed["classifier: view.cut"] == ("yes", "no", "uncut")
     assert changed["classifier: backbone"] == ("hrnet_w18", QUICK.backbone, "")
     assert changed["Films"][1] == "6 covid + 6 other"
+    assert "hottest pixel in a box" in text
     # One file: nothing is fetched, and a study's own words are no code.
     assert not re.search(r"(src|href)=\"(?!data:|#)", text)
     assert HOSTILE not in text
@@ -125,10 +135,10 @@ def test_the_report_of_the_study_puts_all_results_on_one_page(
     # Without runs there is only the data's page; a run of the wrong kind is refused.
     with pytest.raises(DataError, match="not classifier"):
         write_results_report(study, Inputs((tmp_path / "lungs",)))
-    about = json.loads((tmp_path / "heat" / "heat.json").read_text())
-    (tmp_path / "heat" / "heat.json").write_text(json.dumps(about | {"study": {"fingerprint": "x", "name": "other"}}))
+    about = json.loads((heat / "heat.json").read_text())
+    (heat / "heat.json").write_text(json.dumps(about | {"study": {"fingerprint": "x", "name": "other"}}))
     with pytest.raises(DataError, match="another study"):
-        write_results_report(study, Inputs((uncut,), heat=tmp_path / "heat"))
+        write_results_report(study, Inputs((uncut,), heat=heat))
 
 
 def test_heat_of_a_cropped_view_lies_where_the_view_was() -> None:

@@ -87,10 +87,11 @@ def test_children_are_no_adults_to_the_criterion_on_age(children: Path) -> None:
     assert reasons("age", table, min_years=1) == ([""] * len(table), len(table))
 
 
-def test_v7_s_masks_beside_the_children_s_films_are_theirs(children: Path) -> None:
-    files(children.parent / "lung-masks-v7" / "person1_bacteria_1.png")
+@pytest.mark.parametrize("place", [".", ".."])
+def test_v7_s_masks_in_or_beside_the_set_are_the_children_s(children: Path, place: str) -> None:
+    files(children / place / "lung-masks-v7" / "person1_bacteria_1.png")
     masked = [row for row in kermany(children, []) if row.masks]
-    assert [(Path(row.path).stem, row.mask_rule) for row in masked] == [("person1_bacteria_1", "region")]
+    assert [(Path(row.path).name, row.mask_rule) for row in masked] == [("person1_bacteria_1.jpeg", "region")]
 
 
 def test_the_films_that_v7_drew_on_come_with_masks_and_sizes(tmp_path: Path) -> None:

@@ -15,10 +15,10 @@ TUBERCULOSIS: tuple[str | dict[str, Any], ...] = ("tuberculosis", {"name": "norm
 THREE: tuple[str | dict[str, Any], ...] = ("pneumonia", {"name": "effusion", "words": "pleural effusion"}, "normal")
 
 
-def classifier_graph(logits: Sequence[float], heat: bool = True) -> bytes:
+def classifier_graph(logits: Sequence[float], heat: bool = True, channels: int = 1) -> bytes:
     """A graph that answers nearly these logits (one for two classes), with heat where the image is bright.
 
-    Of more classes than two the first has no heat.
+    Of more classes than two the first has no heat. Of two channels, for two classes alone, the heat is their sum.
     """
     one = len(logits) == 1
     names = ["probability", "logit", *(["heat"] if heat else []), "features"]
@@ -26,7 +26,8 @@ def classifier_graph(logits: Sequence[float], heat: bool = True) -> bytes:
     if one:
         nodes += [_node("ReduceMean", ["features", "channel"], "mean", keepdims=0)]
         nodes += [_node("Mul", ["mean", "little"], "change"), _node("Add", ["change", "base"], "logit")]
-        nodes += [_node("Sigmoid", ["logit"], "probability"), _node("Squeeze", ["images", "channel"], "heat")]
+        nodes += [_node("Sigmoid", ["logit"], "probability")]
+        nodes += [_node("ReduceSum", ["images", "channel"], "heat", keepdims=0)]
     else:
         nodes += [_node("Mul", ["features", "little"], "change"), _node("Add", ["change", "base"], "logit")]
         nodes += [_node("Softmax", ["logit"], "probability"), _node("Mul", ["images", "strength"], "heat")]
@@ -38,20 +39,26 @@ def classifier_graph(logits: Sequence[float], heat: bool = True) -> bytes:
         "strength": np.arange(len(logits), dtype=np.float32).reshape(1, -1, 1, 1),
     }
     classes = [] if one else [len(logits)]
-    shapes = {"heat": ["n", *classes, SIZE, SIZE], "features": ["n", 1]}
+    shapes = {"heat": ["n", *classes, SIZE, SIZE], "features": ["n", channels]}
     shown = [_value(name, shapes.get(name, ["n", *classes])) for name in names]
     kept = [node for node in nodes if heat or node.output[0] != "heat"]
     tensors = [numpy_helper.from_array(np.asarray(array), name) for name, array in weights.items()]
-    graph = helper.make_graph(kept, "g", [_value("images", ["n", 1, SIZE, SIZE])], shown, tensors)
+    graph = helper.make_graph(kept, "g", [_value("images", ["n", channels, SIZE, SIZE])], shown, tensors)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8).SerializeToString()
 
 
 def classifier_package(
-    folder: Path, classes: Sequence[str | dict[str, Any]], logits: Sequence[float], heat: bool = True, **more: Any
+    folder: Path,
+    classes: Sequence[str | dict[str, Any]],
+    logits: Sequence[float],
+    heat: bool = True,
+    pool: str = "all",
+    **more: Any,
 ) -> Path:
     """A package in `folder` for classes, each a name or what `package.json` says of it."""
     folder.mkdir(parents=True, exist_ok=True)
-    graph = classifier_graph(logits, heat)
+    channels = 2 if pool == "region" else 1
+    graph = classifier_graph(logits, heat, channels)
     (folder / "model.onnx").write_bytes(graph)
     two = len(classes) == 2
     answer = {
@@ -59,7 +66,7 @@ def classifier_package(
         "classes": [{"name": entry} if isinstance(entry, str) else entry for entry in classes],
         "threshold": 0.5 if two else None,
     }
-    view = {"film_size": SIZE, "input_size": SIZE}
+    view = {"film_size": SIZE, "input_size": SIZE} | ({"pool": pool, "cut": False} if pool != "all" else {})
     description = {
         "format_version": 2,
         "task": "classification",
@@ -72,7 +79,7 @@ def classifier_package(
         **more,
     }
     write_description(folder, description)
-    outputs = load_package(folder).run(golden_input(SIZE))
+    outputs = load_package(folder).run(golden_input(SIZE, channels))
     write_description(folder, description | {"golden": golden_summary(outputs)})
     return folder
 

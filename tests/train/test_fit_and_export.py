@@ -14,15 +14,18 @@ from typer.testing import CliRunner
 
 from lunglens.cli.main import app
 from lunglens.errors import ConfigurationError, DataError
-from lunglens.film.model_package.package import load_package, verify_package
+from lunglens.film.model_package.package import golden_input, load_package, verify_package
 from lunglens.study.config import load_config
 from lunglens.study.folder import load_study
 from lunglens.study.folds import FoldSettings, parts_of, read_folds, write_folds
 from lunglens.train import StudyDataset, crossval_classifier, export_run, fit_classifier, measure_package
+from tests.support.published import text
 from tests.support.runs import run_here
 from tests.support.study_folder import study_folder
 
-CONFIG = load_config("quick", ["classifier.backbone=resnet18", "classifier.optimization.epochs=1"]).classifier
+# Pooled by the region, so that the mask goes all the way; what pools all places is exported in test_weights.py.
+CHANGES = ["classifier.backbone=test_resnet", "classifier.optimization.epochs=1", "classifier.view.pool=region"]
+CONFIG = load_config("quick", CHANGES).classifier
 CONSOLE = Console(quiet=True)
 
 
@@ -111,7 +114,8 @@ def test_what_no_fold_could_begin_with_is_said_before_there_is_a_run(
 def test_a_study_is_a_torch_dataset(study: Path) -> None:
     films = StudyDataset(load_study(study), "test", CONFIG.view, fold="0")
     image, number = films[0]
-    assert image.shape == (1, 64, 64)
+    assert image.shape == (2, 64, 64)
+    assert not image[0][image[1] == 0].any()
     assert (image.min() >= 0, image.max() <= 1, image.dtype) == (True, True, torch.float32)
     assert load_study(study).classes[number] == films.table["class"][0]
     assert "far" in set(films.table["source"])
@@ -137,6 +141,7 @@ def test_the_package_says_what_it_answers_where_from_and_how_well(study: Path, f
     assert youden[0] == pytest.approx(max(youden))
     assert found.record.origin.data["fingerprint"] == load_study(study).fingerprint
     assert (found.record.origin.pretrained, found.record.origin.members) == ("none", 1)
+    assert golden_input(64, found.parameters.channels).shape == (1, 2, 64, 64)
     metrics = found.record.provenance["metrics"]
     assert metrics["never trained on: far"]["n"] == 4
     assert {row.films for row in found.record.measured.rows} >= {"never trained on: far"}
@@ -161,37 +166,41 @@ def test_a_run_of_version_0_1_0_makes_a_package_too(fitted: Path, tmp_path: Path
         del about["config"][key]
     (run / "run.json").write_text(json.dumps(about))
     export_run(run, tmp_path / "package")
-    assert "resnet18" in (tmp_path / "package" / "README.md").read_text()
+    assert "test_resnet" in (tmp_path / "package" / "README.md").read_text()
 
 
-def test_measuring_the_package_gives_what_the_run_predicted(study: Path, fitted: Path, package: Path) -> None:
-    out = fitted.parent / "measured"
-    result = CliRunner().invoke(app, ["measure", str(package), str(study), "--out", str(out)])
+def test_measuring_the_package_gives_what_the_run_predicted(
+    study: Path, fitted: Path, package: Path, tmp_path: Path
+) -> None:
+    lines = ("000.png,0,0,1024,1024", "001.png,0,0,1,1", "far.png,0,0,9,9")
+    table = text(tmp_path / "boxes.csv", "Image Index,x,y,width,height", *lines)
+    out = tmp_path / "measured"
+    arguments = ["measure", str(package), str(study), "--out", str(out), "--boxes", str(table)]
+    result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     again, before = probabilities(out), probabilities(fitted)
     assert np.allclose(again[before.index], before, atol=1e-4)
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["external"]["all"]["n"] == 24
-    at = metrics["at_threshold"]
+    at, boxes = metrics["at_threshold"], metrics["boxes"]
     assert at["rows"][0]["films"] == "all"
-    table = pd.read_csv(out / "predictions.csv").query("`class` == 'other'")
-    assert at["false_alarms"]["all"]["called"] == (table["p_covid"] >= at["threshold"]).sum()
+    healthy = pd.read_csv(out / "predictions.csv").query("`class` == 'other'")["p_covid"]
+    assert at["false_alarms"]["all"]["called"] == (healthy >= at["threshold"]).sum()
+    assert boxes["all"]["n"] + boxes["all"]["without_heat"] == 2
+    assert boxes["all"]["area_share"] == (
+        0.5 if boxes["all"]["n"] == 2 else None
+    )  # one film's lungs, none of another's
+    called = (again[["here-000", "there-001"]] >= at["threshold"]).sum()
+    assert boxes["called"]["n"] + boxes["called"]["without_heat"] == called
 
 
-def test_the_package_s_heat_is_held_against_boxes(study: Path, package: Path, tmp_path: Path) -> None:
-    found = load_study(study)
-    table = tmp_path / "rsna-boxes.csv"
-    table.write_text("Image Index,x,y,width,height\n000.png,0,0,1024,1024\n001.png,0,0,1,1\nfar.png,0,0,9,9\n")
-    metrics = measure_package(load_package(package, "classification"), found, tmp_path, CONSOLE, table)
-    boxes = metrics["boxes"]["all"]
-    assert boxes["n"] + boxes["without_heat"] == 2
-    assert boxes["area_share"] == (0.5 if boxes["n"] == 2 else None)  # all of one film's lungs, none of the other's
-    called = pd.read_csv(tmp_path / "predictions.csv").set_index("image_id")["p_covid"][["here-000", "there-001"]]
-    of_called = metrics["boxes"]["called"]
-    assert of_called["n"] + of_called["without_heat"] == (called >= metrics["at_threshold"]["threshold"]).sum()
-    table.write_text("Image Index,x,y,width,height\nfar.png,0,0,9,9\n")
+def test_boxes_on_no_film_of_the_study_are_refused_before_any_is_predicted(
+    study: Path, package: Path, tmp_path: Path
+) -> None:
+    table = text(tmp_path / "boxes.csv", "Image Index,x,y,width,height", "far.png,0,0,9,9")
     with pytest.raises(DataError, match=f"none of its films is in the study {study}"):
-        measure_package(load_package(package, "classification"), found, tmp_path, CONSOLE, table)
+        measure_package(load_package(package, "classification"), load_study(study), tmp_path, CONSOLE, table)
+    assert list(tmp_path.iterdir()) == [table]
 
 
 def test_a_package_of_other_classes_is_not_measured_on_a_study(package: Path, study: Path, tmp_path: Path) -> None:

@@ -58,10 +58,12 @@ def fit(  # noqa: PLR0913, PLR0917 - an option each
     """Train one classifier on all films of a study but its external ones; a tenth of the patients validate."""
     from lunglens.study.config import load_config
     from lunglens.study.folder import load_study
-    from lunglens.train.fit import fit_classifier
 
     settings = load_config(_one_of(config, system), _changes(model, uncut, changes), seed).classifier
-    metrics = fit_classifier(load_study(study), settings, out, _runner(1, ray, gpus_per_job), console())
+    films = load_study(study)
+    from lunglens.train.fit import fit_classifier  # takes seconds, so last
+
+    metrics = fit_classifier(films, settings, out, _runner(1, ray, gpus_per_job), console())
     _say(metrics, "validation: ", out)
 
 
@@ -104,9 +106,11 @@ def measure(
 def train_lungs(data: Data, out: Out, config: ConfigFile = None, changes: Changes = None, seed: Seed = None) -> None:
     """Train the lung UNet on the configuration's data sets, measure it on held-out patients, export it."""
     from lunglens.study.config import load_config
-    from lunglens.train.lungs.held_out import fit_lungs
 
-    fit_lungs(data, load_config(config, changes or (), seed).lungs, out, console())
+    settings = load_config(config, changes or (), seed).lungs
+    from lunglens.train.lungs.held_out import fit_lungs  # takes seconds, so last
+
+    fit_lungs(data, settings, out, console())
 
 
 @train_app.command("gate")
@@ -216,10 +220,11 @@ def lungs(  # noqa: PLR0913, PLR0917 - an option each
     """Algorithm 1: out-of-fold lung masks, Dice, IoU, HD95 and surface distance of every film."""
     from lunglens.study.config import load_config
     from lunglens.study.folds import FoldSettings
-    from lunglens.train.crossval.lungs import crossval_lungs
 
     settings = load_config(config, changes or (), seed).lungs
     folding = FoldSettings(by, folds, seed=settings.split.seed)
+    from lunglens.train.crossval.lungs import crossval_lungs  # takes seconds, so last
+
     metrics = crossval_lungs(data, settings, folding, out, _runner(jobs, ray, gpus_per_job), console())
     for rule, found in metrics.by_rule.items():
         dice = found["all"].dice
@@ -250,12 +255,13 @@ def classifier(  # noqa: PLR0913, PLR0917 - an option each
     """Algorithm 2: every film of a study predicted once by a classifier that has not seen its patient."""
     from lunglens.study.config import load_config
     from lunglens.study.folder import load_study
-    from lunglens.train.crossval.classifier import crossval_classifier
 
     settings = load_config(_one_of(config, system), _changes(model, uncut, changes), seed).classifier
-    runner = _runner(jobs, ray, gpus_per_job)
     unseen = None if test is None else load_study(test)
-    metrics = crossval_classifier(load_study(study), settings, out, runner, console(), unseen, fold)
+    films = load_study(study)
+    from lunglens.train.crossval.classifier import crossval_classifier  # takes seconds, so last
+
+    metrics = crossval_classifier(films, settings, out, _runner(jobs, ray, gpus_per_job), console(), unseen, fold)
     if metrics is None:
         typer.echo(f"fold {fold} is done, others are not; see {readable(out)}")
     else:

@@ -30,7 +30,7 @@ def read_boxes(path: Path) -> dict[str, Boxes]:
         DataError: the file is missing, or is not in this layout.
     """
     try:
-        table = pd.read_csv(path, encoding="utf-8-sig")
+        table = pd.read_csv(path, encoding="utf-8-sig", dtype=dict.fromkeys(NAMES, str))
         name = next(name for name in NAMES if name in table)
         table = table[[name, *SIDES]].dropna().astype(dict.fromkeys(SIDES, float))
     except (OSError, ValueError, KeyError, StopIteration) as error:
@@ -40,7 +40,7 @@ def read_boxes(path: Path) -> dict[str, Boxes]:
     wrong = (table[SIDES] < 0).any(axis=1) | (corners > RSNA_SIDE).any(axis=1)
     if wrong.any():
         raise DataError(f"{path}: {table.loc[wrong, name].iloc[0]}: a box that is not within {RSNA_SIDE} px")
-    stems = table[name].astype(str).map(lambda film: Path(film).stem.lower())
+    stems = table[name].map(lambda film: Path(film).stem.lower())
     return {str(stem): boxes[SIDES].to_numpy(float) / RSNA_SIDE for stem, boxes in table.groupby(stems)}
 
 

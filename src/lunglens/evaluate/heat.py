@@ -86,7 +86,7 @@ def pointing_summary(hits: Sequence[bool | None], chances: _Values, groups: _Gro
         hits, chances: (N,) from `pointing`; films without heat are left out and counted.
         groups: (N,) the group (patient) of each film.
     """
-    known = np.array([hit is not None for hit in hits])
+    known = np.array([hit is not None for hit in hits], bool)
     hit = np.array([bool(hit) for hit in hits], float)[known]
     chance = chances[known]
 

@@ -13,7 +13,7 @@ from lunglens.errors import LungLensError
 from lunglens.film.finding import Analyzed, Answer, Finding, Lung, Refused
 from lunglens.film.gate.judge import GateResult
 from lunglens.film.gate.look import Look, look_at
-from lunglens.film.heatmap import heat_on_film, heat_share
+from lunglens.film.heatmap import FULL_HEAT, evidence_on_film, heat_on_film, heat_share
 from lunglens.film.inputs import Film, is_several, to_radiograph
 from lunglens.film.lungs.doubt import doubts
 from lunglens.film.lungs.postprocess import lung_mask
@@ -27,7 +27,7 @@ from lunglens.film.model_package.record import (
     SeverityParameters,
 )
 from lunglens.film.orientation import AS_STORED
-from lunglens.film.preprocess import Floats, Mask, classifier_view, film_square, resize_mask, seen
+from lunglens.film.preprocess import Floats, Mask, classifier_view, film_square, network_input, resize_mask
 from lunglens.film.radiograph import Radiograph
 from lunglens.film.severity import ZONES, Severity, lungs_box, zone_scores
 
@@ -191,12 +191,16 @@ class Analyzer:
         same_size, pixels = view.film_size == self.lungs.input_size, look.pixels
         square = look.segmentation.film if same_size else film_square(pixels, view.film_size)
         image, lungs, box = classifier_view(square, region, view)
-        shown = seen(image, lungs, view)
-        outputs = self.classifier.run(shown[None, None])
+        given = network_input(image, lungs, view)
+        outputs = self.classifier.run(given)
         answer = Answer.of(parameters.answer, outputs["probability"][0])
-        heat, on_film = _heat_of(outputs, answer), None
-        if heat is not None:
-            on_film = look.to_display.undo(look.displayed(heat_on_film(heat, box, view.film_size, pixels.shape)))
+        heat, share = _heat_of(outputs, answer), None
+        if heat is not None and view.pool == "region":
+            heat = np.clip(evidence_on_film(heat, region, box, pixels.shape) / FULL_HEAT, 0, 1)
+            share = 1.0 if heat.any() else None
+        elif heat is not None:
+            share = heat_share(heat, lungs)
+            heat = heat_on_film(heat, box, view.film_size, pixels.shape)
         top, left, bottom, right = (edge / view.film_size for edge in box)
         left_lung, right_lung = (_lung(side, look.film) for side in look.sides())
         return Analyzed(
@@ -204,10 +208,11 @@ class Analyzer:
             lungs=look.lungs(),
             left=left_lung,
             right=right_lung,
-            heat=on_film,
-            heat_share_in_lungs=None if heat is None else heat_share(heat, lungs),
+            heat=None if heat is None else look.to_display.undo(look.displayed(heat)),
+            heat_full=FULL_HEAT if view.pool == "region" else None,
+            heat_share_in_lungs=share,
             region_share=float(lungs.mean()),
-            classifier_view=look.displayed(shown),
+            classifier_view=look.displayed(given[0, 0]),
             view_box=(top, 1 - right, bottom, 1 - left) if look.mirrored else (top, left, bottom, right),
             **vars(of_all),
         )
@@ -250,7 +255,7 @@ def _severity(look: Look, package: ModelPackage[SeverityParameters]) -> Severity
 
 
 def _heat_of(outputs: dict[str, Floats], answer: Answer) -> Floats | None:
-    """The heat (h, w), >= 0, of the class that it is shown for; None from a network that has no maps."""
+    """The heat (h, w) of the class that it is shown for; None from a network that has no maps."""
     if "heat" not in outputs:
         return None
     heat: Floats = outputs["heat"][0]

@@ -140,8 +140,10 @@ class Analyzed(Finding):
 
     lungs: (H, W) bool at the film's size and as its pixels are stored.
     left, right: sizes of the patient's lungs.
-    heat: (H, W) float32, 0..1, like `lungs`: where evidence for `heat_class` comes from, 1 at its strongest; None where
-    the classifier gives no heat-maps.
+    heat: (H, W) float32, 0..1, like `lungs`: where evidence for `heat_class` comes from; None where the classifier
+    gives no heat-maps.
+    heat_full: what heat 1 is, in log odds: as many as if the whole lungs looked like that place; such heat lies in the
+    lungs alone. None where 1 is the strongest place of this film.
     heat_share_in_lungs: share of the heat that lies in the classifier's lung region, 0..1, None where there is no heat.
     region_share: share of the classifier's image which that region covers: what an even spread of heat would give.
     classifier_view: (S, S) float32, 0..1, what the classifier saw, in the usual display.
@@ -162,6 +164,7 @@ class Analyzed(Finding):
     classifier_view: Floats
     view_box: tuple[float, float, float, float]
     severity: Severity | None = None
+    heat_full: float | None = None
 
     @property
     def probabilities(self) -> dict[str, float]:
@@ -201,6 +204,7 @@ class Analyzed(Finding):
                 left=_lung_record(self.left), right=_lung_record(self.right), plane=self.radiograph.spacing_plane
             ),
             "heat_share_in_lungs": _rounded(self.heat_share_in_lungs),
+            **({} if self.heat_full is None else {"heat_full_log_odds": self.heat_full}),
             "lung_region_share_of_view": _rounded(self.region_share),
         }
 

@@ -83,7 +83,7 @@ class FindingRecord(_Part):
 
     path: of the film, as it was given; only where a batch wrote it. probabilities: 0..1 by class, in the package's
     order; None if the film was refused. covid_probability: only where there is a class "covid";
-    severity: only where it was estimated.
+    severity: only where it was estimated. heat_full_log_odds: only where heat has one scale for all films.
     """
 
     path: str | None = None
@@ -98,6 +98,7 @@ class FindingRecord(_Part):
     severity: SeverityRecord | None = None
     lungs: LungsRecord
     heat_share_in_lungs: float | None
+    heat_full_log_odds: float | None = None
     lung_region_share_of_view: float | None
     gate: GateRecord
     orientation: OrientationRecord = OrientationRecord()

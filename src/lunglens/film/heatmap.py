@@ -1,8 +1,11 @@
 """Heat-maps: from the classifier's view back onto the film, and how much of the heat lies in the lungs."""
 
 import numpy as np
+from PIL import Image
 
-from lunglens.film.preprocess import Floats, Mask, resize
+from lunglens.film.preprocess import Floats, Mask, resize, resize_mask
+
+FULL_HEAT = 10.0  # log odds
 
 
 def heat_share(heat: Floats, region: Mask) -> float | None:
@@ -26,6 +29,26 @@ def heat_on_film(heat: Floats, box: tuple[int, int, int, int], film_size: int, s
     square[top:bottom, left:right] = resize(heat, bottom - top, right - left)
     peak = float(square.max())
     return np.clip(resize(square / peak if peak > 0 else square, *shape), 0, 1)
+
+
+def evidence_on_film(evidence: Floats, region: Mask, box: tuple[int, int, int, int], shape: tuple[int, int]) -> Floats:
+    """The evidence (h, w) of a network that pools by the region, on the film: (H, W), in logits, 0 outside the region.
+
+    Between the places of the coarse map each counts by its share of the region: what lies outside lends nothing.
+
+    Args:
+        evidence: in the classifier's view.
+        region: (S, S), of the film squashed to S.
+        box: (top, left, bottom, right) of the view in it.
+        shape: (H, W) of the film.
+    """
+    top, left, bottom, right = box
+    within = Image.fromarray(region[top:bottom, left:right].astype(np.float32))
+    share = np.asarray(within.resize(evidence.shape[::-1], Image.Resampling.BOX))
+    fine, cover = (resize(each, bottom - top, right - left) for each in (evidence * share, share))
+    square = np.zeros(region.shape, np.float32)
+    square[top:bottom, left:right] = fine / np.maximum(cover, np.float32(1e-6))
+    return np.where(resize_mask(region, *shape), resize(square, *shape), np.float32(0))
 
 
 def view_on_film(view: Floats, box: tuple[float, float, float, float], shape: tuple[int, int]) -> Floats:

@@ -57,9 +57,21 @@ class View(Section):
     crop: bool = Field(False, description="crop to the bounding box of the lung mask")
     crop_margin: float = Field(0.04, ge=0, le=0.5, description="margin as a share of the box's side")
     equalize: Literal["none", "lungs"] = Field("none", description="replace intensity by its rank among lung pixels")
+    pool: Literal["all", "region"] = Field(
+        "all",
+        description="which places of the last maps count; region: each by its share of the lung mask, which then is a "
+        "second channel of what the network is given",
+    )
 
     @model_validator(mode="after")
     def _shows_something(self) -> "View":
         if self.cut and self.blackout:
             raise ValueError("cut and blackout leave nothing to see; set one of them to false")
+        if self.blackout and self.pool == "region":
+            raise ValueError("blackout leaves nothing to see in the region; set pool to all")
         return self
+
+    @property
+    def channels(self) -> int:
+        """Of what the network is given: the image, and where features are pooled in the region its mask."""
+        return 2 if self.pool == "region" else 1

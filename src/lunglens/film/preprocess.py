@@ -107,5 +107,11 @@ def seen(image: Floats, lungs: Mask, view: View) -> Floats:
     return np.where(lungs, np.float32(0.0), image) if view.blackout else image
 
 
+def network_input(image: Floats, lungs: Mask, view: View) -> Floats:
+    """What the network is given of the view's image and mask (S, S): (1, view.channels, S, S), 0..1."""
+    given = [seen(image, lungs, view), lungs.astype(np.float32)]
+    return np.stack(given[: view.channels])[None]
+
+
 def _quantize(pixels: Floats) -> Floats:
     return np.asarray(np.rint(pixels * 255.0) / 255.0, np.float32)

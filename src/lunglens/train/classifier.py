@@ -14,6 +14,7 @@ from torch.nn.functional import max_pool2d
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from lunglens.errors import ConfigurationError
+from lunglens.film.parameters import View
 from lunglens.study.config.training import ClassifierConfig
 from lunglens.train.augment import augment
 from lunglens.train.cost import cost_of
@@ -62,7 +63,7 @@ class ClassifierTraining(L.LightningModule):
         """One batch of (N, 1, S, S) uint8 images and masks, and (N,) targets."""
         images, masks = augment(batch[0].float() / 255, batch[1].float(), self.config.augment)
         masks = jitter(masks, self.config.augment.mask_jitter_px)
-        loss, logits = self.classifier.loss(self._shown(images, masks), batch[2], self.class_weights)
+        loss, logits = self.classifier.loss(shown(images, masks, self.config.view), batch[2], self.class_weights)
         accuracy = _accuracy(logits, self.classifier.classes_of(batch[2]))
         self.log("train_loss", loss, on_epoch=True, on_step=False, batch_size=len(images))
         self.log("train_accuracy", accuracy, on_epoch=True, on_step=False, batch_size=len(images))
@@ -70,14 +71,14 @@ class ClassifierTraining(L.LightningModule):
 
     def validation_step(self, batch: Item, _: int) -> None:
         """Loss and accuracy on images as they are."""
-        images = self._shown(batch[0].float() / 255, batch[1].float())
+        images = shown(batch[0].float() / 255, batch[1].float(), self.config.view)
         loss, logits = self.classifier.loss(images, batch[2], self.class_weights)
         self.log("validation_loss", loss, batch_size=len(logits))
         self.log("validation_accuracy", _accuracy(logits, batch[2]), prog_bar=True, batch_size=len(logits))
 
     def predict_step(self, batch: Item, _: int) -> Tensor:
         """(N,) probabilities of the positive class, or (N, classes)."""
-        logits: Tensor = self.classifier(self._shown(batch[0].float() / 255, batch[1].float())).float()
+        logits: Tensor = self.classifier(shown(batch[0].float() / 255, batch[1].float(), self.config.view)).float()
         return logits.sigmoid() if logits.ndim == 1 else logits.softmax(1)
 
     def configure_optimizers(self) -> dict[str, object]:  # type: ignore[override]
@@ -98,18 +99,22 @@ class ClassifierTraining(L.LightningModule):
         """Parameters, GFLOPs and time of one film."""
         network = self.classifier
         parameters = sum(parameter.numel() for parameter in network.parameters())
-        return cost_of(network, parameters, self.config.view.input_size)
+        view = self.config.view
+        return cost_of(network, parameters, view.input_size, view.channels)
 
     def batches(self, views: Views, rows: NDArray[np.int64]) -> Iterator[Tensor]:
-        """The given views as the network sees them, (N, 1, S, S) in 0..1."""
+        """The given views as the network is given them, (N, channels, S, S) in 0..1."""
         images = Subset(ViewImages(views, pd.Series(np.zeros(len(views.images)))), rows.tolist())
         for batch in DataLoader(images, batch_size=32):
-            yield self._shown(batch[0].float() / 255, batch[1].float())
+            yield shown(batch[0].float() / 255, batch[1].float(), self.config.view)
 
-    def _shown(self, images: Tensor, masks: Tensor) -> Tensor:
-        view = self.config.view
-        images = images * masks if view.cut else images * (1 - masks) if view.blackout else images
-        return images.contiguous(memory_format=torch.channels_last)
+
+def shown(images: Tensor, masks: Tensor, view: View) -> Tensor:
+    """What the network is given of (N, 1, S, S) images, 0..1, and masks, 0 or 1: (N, view.channels, S, S)."""
+    given = images * masks if view.cut else images * (1 - masks) if view.blackout else images
+    if view.pool == "region":
+        given = torch.cat([given, masks], 1)
+    return given.contiguous(memory_format=torch.channels_last)
 
 
 def _accuracy(logits: Tensor, targets: Tensor) -> Tensor:

@@ -12,15 +12,16 @@ from torch.utils.flop_counter import FlopCounterMode
 TRIES = 7
 
 
-def cost_of(answer: Callable[[Tensor], Any], parameters: int, size: int) -> dict[str, float]:
+def cost_of(answer: Callable[[Tensor], Any], parameters: int, size: int, channels: int = 1) -> dict[str, float]:
     """Parameters, GFLOPs (a multiply-add counts as two) and median CPU time in ms of one film, batch of one.
 
     Args:
-        answer: takes (1, 1, size, size) images; only torch's operations in it are counted.
+        answer: takes (1, channels, size, size) images; only torch's operations in it are counted.
         parameters: how many numbers it has learned.
         size: side of the images, px.
+        channels: of the images.
     """
-    image = torch.zeros(1, 1, size, size).to(memory_format=torch.channels_last)
+    image = torch.zeros(1, channels, size, size).to(memory_format=torch.channels_last)
     with torch.inference_mode():
         with FlopCounterMode(display=False) as counter:
             answer(image)

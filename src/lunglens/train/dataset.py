@@ -2,13 +2,12 @@
 
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from lunglens.film.parameters import View
-from lunglens.film.preprocess import seen
+from lunglens.film.preprocess import network_input
 from lunglens.study.folder import Study
 from lunglens.study.folds import parts_of
 from lunglens.train.crossval.classifier import VALIDATION
@@ -50,8 +49,7 @@ class StudyDataset(Dataset[tuple[Tensor, int]]):
         return len(self.table)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        """(1, S, S) float32, 0..1, and the class's place in `study.classes`."""
+        """(view.channels, S, S) float32, 0..1, and the class's place in `study.classes`."""
         row = self.table.iloc[index]
         image, lungs = view_of(self.study.folder / row["film"], self.study.folder / row["mask"], self.view)
-        shown = seen(image, lungs, self.view)
-        return torch.from_numpy(np.ascontiguousarray(shown))[None], self.study.classes.index(row["class"])
+        return torch.from_numpy(network_input(image, lungs, self.view)[0]), self.study.classes.index(row["class"])

@@ -68,7 +68,7 @@ def export_package(
     """Write `graph` (with an `outputs` tuple of names) as a model package into `folder`.
 
     Args:
-        graph: maps (N, 1, S, S) images to a tuple of tensors named by `graph.outputs`.
+        graph: maps (N, channels, S, S) images to a tuple of tensors named by `graph.outputs`.
         folder: is created; a card that is already there is kept, the rest replaced.
         name: model name, without version.
         input_size: S.
@@ -85,7 +85,7 @@ def export_package(
     folder.mkdir(parents=True, exist_ok=True)
     if isinstance(graph, nn.Module):
         graph = graph.eval().to(memory_format=torch.contiguous_format)
-    example = torch.from_numpy(golden_input(input_size))
+    example = torch.from_numpy(golden_input(input_size, parameters.channels))
     content = onnx_bytes(graph, example) if isinstance(graph, nn.Module) else graph.onnx_bytes(example)
     write_bytes(folder / GRAPH, content)
     description = {

@@ -16,7 +16,7 @@ from lunglens.files import save_csv, write_json
 from lunglens.film.finding import Answer
 from lunglens.film.model_package.package import ModelPackage
 from lunglens.film.model_package.record import ClassifierParameters
-from lunglens.film.preprocess import Floats, Mask, resize_mask, seen
+from lunglens.film.preprocess import Floats, Mask, network_input, resize_mask
 from lunglens.study.folder import Study
 from lunglens.train.boxes import boxes_of, heat_in_boxes
 from lunglens.train.crossval.oof_heatmaps import on_whole_film
@@ -77,7 +77,7 @@ def measure_package(
 def _run(package: Package, film: Path, mask: Path) -> dict[str, Floats]:
     view = package.parameters.view
     image, lungs = view_of(film, mask, view)
-    return package.run(seen(image, lungs, view)[None, None])
+    return package.run(network_input(image, lungs, view))
 
 
 def _region(package: Package, mask: Path) -> Mask:

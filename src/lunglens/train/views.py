@@ -85,7 +85,8 @@ def read_views(folder: Path) -> Views:
 
 def _key(study: Study, image_ids: Sequence[str], view: View) -> str:
     films = hashlib.sha256("\n".join(image_ids).encode()).hexdigest()
-    return f"{study.fingerprint} {films} {view.model_copy(update={'cut': False, 'blackout': False}).model_dump_json()}"
+    made = view.model_copy(update={"cut": False, "blackout": False}).model_dump_json(exclude={"pool"})
+    return f"{study.fingerprint} {films} {made}"
 
 
 def _memory_map(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:

@@ -178,6 +178,17 @@ def test_capsules_answer_the_same_in_onnx_with_any_number_of_films() -> None:
         assert np.allclose(wanted.numpy(), answer, atol=1e-4)
 
 
+@pytest.mark.parametrize(("options", "kept"), [({}, 0.99**30), ({"momentum": 0.1}, 0.9**30)])
+def test_normalisation_of_capsules_forgets_what_it_began_with(options: dict[str, float], kept: float) -> None:
+    net = network("covid-caps", 1, options=options).train()
+    with torch.no_grad():
+        for _ in range(30):
+            net(torch.zeros(2, 1, 32, 32))  # of no variance
+    norm = next(module for module in net.modules() if isinstance(module, nn.BatchNorm2d))
+    assert norm.running_var is not None
+    assert torch.allclose(norm.running_var, torch.full((64,), kept))
+
+
 @pytest.mark.parametrize("adds", [False, True])
 def test_routing_is_that_of_the_votes_of_all_places(adds: bool) -> None:
     torch.manual_seed(0)

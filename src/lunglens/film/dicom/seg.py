@@ -47,13 +47,14 @@ def lungs_segmentation(source: Source, finding: Analyzed, stem: Stem) -> Segment
 
 
 def heat_segmentation(source: Source, finding: Analyzed, heat: Floats, stem: Stem) -> Segmentation:
-    """What the classifier's answer rests on, relative to the strongest place on this film: no probability, no finding.
+    """What the classifier's answer rests on, on its scale (`Analyzed.heat_full`): no probability, no finding.
 
     heat: (H, W), 0..1, of the finding.
     """
+    scale = "relative" if finding.heat_full is None else f"1 is {finding.heat_full:g} log odds"
     segment = _segment(
         1,
-        "Heat-map of the classifier, relative",  # names no disease: negative films have one too
+        f"Heat-map of the classifier, {scale}",  # names no disease: negative films have one too
         _HEAT,
         stem.tracking(CLASSIFIER),
         algorithm(finding, "classifier"),

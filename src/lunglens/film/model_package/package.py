@@ -107,7 +107,7 @@ class ModelPackage(Generic[P]):
         _ = self._session
 
     def run(self, images: Array) -> dict[str, Array]:
-        """Run the graph on (N, 1, S, S) float32 images in 0..1; output name -> array.
+        """Run the graph on (N, channels, S, S) float32 images in 0..1; output name -> array.
 
         Raises:
             ModelPackageError: the graph has changed since it was exported, cannot be run, or gives no numbers.
@@ -261,12 +261,12 @@ def _session_of(graph: bytes, package: ModelPackage[Any]) -> Any:
 
 def _misfits(session: Any, package: ModelPackage[Any]) -> list[str]:
     """What of the graph's inputs and outputs is not as the description needs it (free sizes are not numbers)."""
-    inputs, size = session.get_inputs(), package.input_size
+    inputs, shape = session.get_inputs(), [package.parameters.channels, package.input_size, package.input_size]
     problems = []
     if [(one.name, one.type) for one in inputs] != [(_INPUT, "tensor(float)")]:
         problems.append(f"its input must be {_INPUT}, in float32, and nothing else")
-    elif [n for n in inputs[0].shape[1:] if isinstance(n, int)] != [1, size, size]:
-        problems.append(f"its input is not (N, 1, {size}, {size}) as {DESCRIPTION} says")
+    elif [n for n in inputs[0].shape[1:] if isinstance(n, int)] != shape:
+        problems.append(f"its input is not (N, {', '.join(map(str, shape))}) as {DESCRIPTION} says")
     shapes = {one.name: one.shape for one in session.get_outputs() if one.type == "tensor(float)"}
     record = package.record
     for name, count in (record.outputs | record.optional_outputs).items():
@@ -292,13 +292,17 @@ def _other_number(shapes: dict[str, list[Any]], package: ModelPackage[Any]) -> l
     return [f"it gives {given} probabilities, and {DESCRIPTION} names {named} {what}"]
 
 
-def golden_input(size: int) -> Array:
-    """A (1, 1, size, size) image drawn by formula: two dark ovals on a bright oval, with stripes like ribs."""
+def golden_input(size: int, channels: int = 1) -> Array:
+    """A (1, channels, size, size) image drawn by formula: two dark ovals on a bright oval, with stripes like ribs.
+
+    A second channel is the mask of the two ovals.
+    """
     y, x = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
     body = 0.75 * (x**2 / 0.9 + y**2 / 1.2 < 1)
     lungs = sum(((x - side) ** 2 / 0.08 + (y + 0.05) ** 2 / 0.4 < 1) for side in (-0.42, 0.42))
     image = body - 0.5 * lungs + 0.06 * np.sin(22 * y + 4 * x**2)
-    return np.asarray(np.clip(image, 0, 1), np.float32)[None, None]
+    both = np.stack([np.clip(image, 0, 1), np.asarray(lungs > 0)])
+    return both[None, :channels].astype(np.float32)
 
 
 def golden_summary(outputs: dict[str, Array]) -> dict[str, list[float]]:
@@ -310,7 +314,7 @@ def golden_summary(outputs: dict[str, Array]) -> dict[str, list[float]]:
 
 def _golden_problems(package: ModelPackage[Any]) -> list[str]:
     expected = package.record.golden
-    found = golden_summary(package.run(golden_input(package.input_size)))
+    found = golden_summary(package.run(golden_input(package.input_size, package.parameters.channels)))
     if expected.keys() != found.keys():
         return [f"{package.folder}: outputs are {sorted(found)}, the golden case has {sorted(expected)}"]
     return [

@@ -83,6 +83,11 @@ class Parameters(_Part):
 
     task: ClassVar[Task]
 
+    @property
+    def channels(self) -> int:
+        """Of what the graph is given: the image, and for some classifiers the mask of the lungs."""
+        return 1
+
 
 class LungsParameters(Parameters):
     """Of a lungs package; one whose gate is not fitted yet can be run, and analyses no film.
@@ -173,6 +178,11 @@ class ClassifierParameters(Parameters):
     postprocess: Postprocess
     view: View
     answer: AnswerSettings
+
+    @property
+    def channels(self) -> int:
+        """Image, and mask where features are pooled in it."""
+        return self.view.channels
 
 
 class OrientationParameters(Parameters):

@@ -117,7 +117,7 @@ def _views(panel: Image.Image, finding: Analyzed, film: Floats) -> None:
         hot = colours.heat_colours(base, resize(finding.to_display.apply(finding.heat), height, width))
         caption = clip_middle(f"Evidence for {plain(finding.heat_class.words)}", BODY, TILE - 80)
         _tile(panel, 2, (caption, "heat-map"), colours.blend(hot, colours.OUTLINE, faint))
-        _colour_bar(panel)
+        _colour_bar(panel, finding.heat_full)
     size = "{1} x {0} px".format(*finding.classifier_view.shape)
     _tile(panel, 3, ("What the classifier saw", size), colours.gray_colours(_fitted(finding.classifier_view)))
 
@@ -133,11 +133,11 @@ def _lung_labels(draw: ImageDraw.ImageDraw, right: Lung, left: Lung) -> None:
     _text_right(draw, (end, below), f"Left {area(left)}", SMALL, colours.MUTED)
 
 
-def _colour_bar(panel: Image.Image) -> None:
-    """Below tile 3, with the colours as they look over a film's middle gray."""
+def _colour_bar(panel: Image.Image, full: float | None) -> None:
+    """Below tile 3, with the colours as they look over a film's middle gray; full: what 1 is, in log odds."""
     draw = ImageDraw.Draw(panel)
     left, top = MARGIN + 2 * (TILE + GAP), TILE_TOP + TILE + 8
-    strongest = "strongest on this film"
+    strongest = "strongest on this film" if full is None else f"{full:g} log odds"
     start = left + round(font(SMALL).getlength("none")) + 10
     end = left + TILE - round(font(SMALL).getlength(strongest)) - 10
     ramp = np.repeat(np.linspace(0, 1, end - start, dtype=np.float32)[None], 10, axis=0)

@@ -222,7 +222,8 @@ function factsOf(result) {
     const { zones, sum, sum_95_interval: [low, high] } = result.severity, of = (letters) => [...letters].map((zone) => zones[zone].toFixed(1)).join(", ");
     add("Brixia score", `estimated, if it is COVID-19: ${sum.toFixed(0)} of 18 (95 %: ${low.toFixed(0)} to ${high.toFixed(0)}); right lung ${of("ABC")}, left ${of("DEF")} from above, 0 to 3 each`);
   }
-  if (result.heat_share_in_lungs !== null) add("Heat in lungs", `${percent(result.heat_share_in_lungs)} of that for ${wordsOf(shownClass(result))}; even would be ${percent(result.lung_region_share_of_view)}`);
+  if (result.heat_full_log_odds) add("Heat", `from the lungs alone, for ${wordsOf(shownClass(result))}; full colour is ${result.heat_full_log_odds} log odds`);
+  else if (result.heat_share_in_lungs !== null) add("Heat in lungs", `${percent(result.heat_share_in_lungs)} of that for ${wordsOf(shownClass(result))}; even would be ${percent(result.lung_region_share_of_view)}`);
   add("Gate", `score ${result.gate.frontal_score.toFixed(3)}${result.gate.polarity_inverted ? ", polarity corrected" : ""}`);
   const film = result.film;
   add("Film", [film.format, `${film.width_px} x ${film.height_px} px`, `${film.bits} bit`, film.view && `view ${film.view}`].filter(Boolean).join(", "));

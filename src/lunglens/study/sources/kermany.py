@@ -12,7 +12,7 @@ from pathlib import Path
 from lunglens.errors import DataError
 from lunglens.film.reading.facts import UNDER_AGE
 from lunglens.study.manifest import Row
-from lunglens.study.sources.lung_masks import with_masks, with_masks_beside
+from lunglens.study.sources.lung_masks import V7, with_masks, with_masks_beside
 from lunglens.study.sources.registry import Problem, Problems
 from lunglens.study.sources.table import files_below, group, is_film_name, read_table, stem_of
 
@@ -54,7 +54,7 @@ def _sizes(pairs: Path, problems: Problems) -> dict[str, tuple[int, int]]:
 
 def _rows(folder: Path, source: str, problems: Problems) -> Iterator[Row]:
     """Films by their names, which tell child and cause; all are of children of 1 to 5 years, none with its age."""
-    paths = [Path(path) for path in files_below(folder) if is_film_name(path)]
+    paths = [path for path in map(Path, files_below(folder)) if is_film_name(path.name) and V7 not in path.parts]
     films = {path.stem.lower(): path for path in paths}  # Kaggle's archive holds all of them twice
     named = {stem: found for stem in films if (found := _match(stem))}
     if not named:

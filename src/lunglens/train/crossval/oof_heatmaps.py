@@ -14,14 +14,14 @@ from torch import nn
 from lunglens.errors import DataError
 from lunglens.evaluate.predictions import EXTERNAL, UNUSED
 from lunglens.evaluate.run_record import read_classifier_run
-from lunglens.film.heatmap import heat_on_film
+from lunglens.film.heatmap import evidence_on_film, heat_on_film
 from lunglens.film.parameters import View
 from lunglens.film.preprocess import Floats, Mask, bounding_box
 from lunglens.study.config.training import ClassifierConfig
-from lunglens.train.classifier import load_trained
+from lunglens.train.classifier import load_trained, shown
 from lunglens.train.crossval.classifier import FILMS, VALIDATION, outputs_of
 from lunglens.train.crossval.run_folder import gather
-from lunglens.train.networks.classifier import Classifier, class_activation, pool
+from lunglens.train.networks.classifier import Classifier
 from lunglens.train.views import read_views
 
 BATCH = 16
@@ -101,12 +101,12 @@ def heat_of(classifier: Classifier, run: HeatRun, rows: NDArray[np.int64]) -> li
     with torch.inference_mode():
         for start in range(0, len(rows), BATCH):
             chosen = rows[start : start + BATCH]
-            images = torch.from_numpy(np.array(views.images[chosen])).float() / 255
-            if run.config.view.cut:
-                images = images * torch.from_numpy(np.array(views.masks[chosen]))
-            maps = classifier.streams(images[:, None].contiguous(memory_format=torch.channels_last))
-            gradient = classifier.pooled_gradient(pool(maps))
-            found += [np.asarray(heat, np.float32) for heat in class_activation(maps, gradient).numpy()]
+            images = torch.from_numpy(np.array(views.images[chosen]))[:, None].float() / 255
+            masks = torch.from_numpy(np.array(views.masks[chosen]))[:, None].float()
+            _, heat, _ = classifier.answer(shown(images, masks, run.config.view))
+            assert heat is not None  # noqa: S101 - only a network whose layers have places comes here
+            first = heat if heat.ndim == 3 else heat[:, 0]
+            found += list(np.asarray(first.clamp_min(0).numpy(), np.float32))
     return found
 
 
@@ -115,9 +115,10 @@ def on_whole_film(heat: Floats, region: Mask, view: View) -> Floats:
 
     What lies outside the view has no heat.
     """
-    if not view.crop:
-        return heat
-    return heat_on_film(heat, bounding_box(region, view.crop_margin), view.film_size, region.shape)
+    box = bounding_box(region, view.crop_margin) if view.crop else (0, 0, *region.shape)
+    if view.pool == "region":
+        return evidence_on_film(heat, region, box, region.shape)
+    return heat_on_film(heat, box, view.film_size, region.shape) if view.crop else heat
 
 
 def randomised(classifier: Classifier, share: float, seed: int) -> Classifier:

@@ -6,7 +6,7 @@ from typing import Any
 import timm
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, logsigmoid
+from torch.nn.functional import adaptive_avg_pool2d, interpolate, logsigmoid
 
 from lunglens.errors import ConfigurationError
 from lunglens.study.config.training import ClassifierConfig
@@ -57,6 +57,9 @@ def _cut(net: nn.Module, last: str) -> None:
         for later in names[names.index(name) + 1 :]:
             setattr(within, later, nn.Identity())
         within = within.get_submodule(name)
+
+
+_LEAST_SHARE = 1e-6  # so that a region that was warped out of the picture divides nothing by 0
 
 
 class Streams(nn.Module):
@@ -130,6 +133,7 @@ class Classifier(Network):
     outputs: 1 for two classes, else their number.
     size: side of the images; only transformers that are built for one size need it.
     head: widths of the hidden layers; the paper does not print them, 2048 and 512 is the reading built here.
+    by_region: average the places of the lung region alone; its mask is then a second channel of the images.
     """
 
     def __init__(
@@ -139,9 +143,12 @@ class Classifier(Network):
         dropout: float = 0.5,
         outputs: int = 1,
         size: int | None = None,
+        by_region: bool = False,
     ) -> None:
         super().__init__(ClassifierConfig(backbone=backbone, head=head, dropout=dropout), outputs)
-        self.streams = Streams(backbone, size)
+        self.streams, self.by_region = Streams(backbone, size), by_region
+        if by_region and not self.streams.has_maps:
+            raise ConfigurationError(f"view.pool: {backbone} gives numbers without a place; say all, or take another")
         widths = [sum(self.streams.channels), *head, outputs]
         self.layers = fully_connected(widths)
         self.dropout = nn.Dropout(dropout)
@@ -149,7 +156,8 @@ class Classifier(Network):
     @classmethod
     def of(cls, config: ClassifierConfig, outputs: int) -> "Classifier":
         """The network that a configuration describes."""
-        return cls(config.backbone, config.head, config.dropout, outputs, config.view.input_size)
+        view = config.view
+        return cls(config.backbone, config.head, config.dropout, outputs, view.input_size, view.pool == "region")
 
     @property
     def has_heat(self) -> bool:
@@ -157,8 +165,18 @@ class Classifier(Network):
         return self.streams.has_maps
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, 1, H, W) images in 0..1 -> (N,) logits of the positive class, or (N, outputs) with several outputs."""
-        return self.logits(pool(self.streams(images)))
+        """(N, 1, H, W) images in 0..1 -> (N,) logits of the positive class, or (N, outputs) with several outputs.
+
+        With `by_region` (N, 2, H, W): image and mask.
+        """
+        return self.logits(pool(*self.maps(images)))
+
+    def maps(self, images: Tensor) -> tuple[list[Tensor], list[Tensor] | None]:
+        """The maps of the streams, and of each what share of its positions lies in the region, (N, 1, H_i, W_i)."""
+        if not self.by_region:
+            return self.streams(images), None
+        maps = self.streams(images[:, :1])
+        return maps, [adaptive_avg_pool2d(images[:, 1:], features.shape[-2:]) for features in maps]
 
     def logits(self, pooled: Tensor) -> Tensor:
         """(N, C) pooled features -> (N,) or (N, outputs) logits."""
@@ -167,11 +185,15 @@ class Classifier(Network):
 
     def answer(self, images: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
         """Logits, Grad-CAM of each in closed form, pooled features."""
-        maps = self.streams(images)
-        pooled = pool(maps)
+        maps, shares = self.maps(images)
+        pooled = pool(maps, shares)
         logits = self.logits(pooled)
         outputs = 1 if logits.ndim == 1 else logits.shape[1]
-        heats = [class_activation(maps, self.pooled_gradient(pooled, output)) for output in range(outputs)]
+        gradients = [self.pooled_gradient(pooled, output) for output in range(outputs)]
+        if shares is None:
+            heats = [class_activation(maps, gradient) for gradient in gradients]
+        else:
+            heats = [evidence(maps, gradient, shares) for gradient in gradients]
         return logits, heats[0] if logits.ndim == 1 else torch.stack(heats, 1), pooled
 
     def pooled_gradient(self, pooled: Tensor, output: int = 0) -> Tensor:
@@ -180,9 +202,16 @@ class Classifier(Network):
         return gradient_through(self.layers, pooled, outward)[:, 0]
 
 
-def pool(maps: list[Tensor]) -> Tensor:
-    """Global average of every map, side by side: (N, sum of C_i)."""
-    return torch.cat([features.mean((2, 3)) for features in maps], dim=1)
+def pool(maps: list[Tensor], shares: list[Tensor] | None = None) -> Tensor:
+    """Average of every map, side by side: (N, sum of C_i); of all positions, or each by its share (N, 1, H_i, W_i)."""
+    if shares is None:
+        return torch.cat([features.mean((2, 3)) for features in maps], dim=1)
+    return torch.cat([weighted_mean(features, share) for features, share in zip(maps, shares, strict=True)], dim=1)
+
+
+def weighted_mean(maps: Tensor, share: Tensor) -> Tensor:
+    """Mean over the positions of (N, C, h, w), each by its share (N, 1, h, w); 0 where there is no share at all."""
+    return (maps * share).sum((2, 3)) / share.sum((2, 3)).clamp_min(_LEAST_SHARE)
 
 
 def class_activation(maps: list[Tensor], gradient: Tensor) -> Tensor:
@@ -199,11 +228,33 @@ def class_activation(maps: list[Tensor], gradient: Tensor) -> Tensor:
     return total.relu()
 
 
+def evidence(maps: list[Tensor], gradient: Tensor, shares: list[Tensor]) -> Tensor:
+    """Grad-CAM of features that were pooled by `shares`: (N, h, w) at the finest stream's resolution, in logits.
+
+    What the logit's part from the features would be if the whole region were like that place; against the class where
+    below 0. Its mean by the finest shares is that part exactly. Positions without a share have none, and lend none to
+    others where a coarse stream is interpolated.
+    """
+    finest, total = shares[0], torch.zeros_like(shares[0])
+    parts = gradient.split_with_sizes([features.shape[1] for features in maps], dim=1)
+    for features, weights, share in zip(maps, parts, shares, strict=True):
+        weighted = (features * weights[:, :, None, None]).sum(1, keepdim=True)
+        fine, cover = (
+            interpolate(each, size=finest.shape[-2:], mode="bilinear", align_corners=False)
+            for each in (weighted * share, share)
+        )
+        total = total + fine / cover.clamp_min(_LEAST_SHARE)
+    # Interpolation keeps a coarse stream's sum but nearly.
+    lacking = (gradient * pool(maps, shares)).sum(1, keepdim=True) - weighted_mean(total, finest)
+    return ((total + lacking[:, :, None, None]) * (finest > 0)).squeeze(1)
+
+
 class ClassifierGraph(nn.Module):
     """What a classifier package computes in one pass: probability, logit, heat-map and pooled features.
 
     Of several members (an ensemble) the mean of their probabilities, and of their heat; features side by side. Of two
     classes `probability`, `logit` and `heat` are of the first; of more, of each. A trunk without maps gives no heat.
+    Members that pool by the region take (N, 2, S, S), image and mask, and their heat is `evidence`.
     """
 
     outputs: tuple[str, ...]
