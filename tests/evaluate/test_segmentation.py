@@ -92,7 +92,7 @@ def test_masks_of_two_rules_are_never_in_one_mean(monkeypatch: pytest.MonkeyPatc
 
 def test_a_table_of_0_1_0_is_read_as_one_of_fields(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "bootstrap", lambda *_, **__: None)
-    old = lung_predictions().drop(columns=["mask_rule", "covered", "inside"])
+    old = lung_predictions().drop(columns=["mask_rule", "covered", "inside", "expected_dice"])
     old.to_csv(tmp_path / "predictions.csv", index=False)
     table = read_lung_predictions(tmp_path / "predictions.csv")
     assert set(table["mask_rule"]) == {"fields"}

@@ -94,10 +94,26 @@ def test_a_package_gives_as_many_maps_as_it_names_masks(tmp_path: Path) -> None:
         lungs_package(tmp_path, FIELDS[None], masks=["region"])
 
 
+def test_torn_or_doubtful_lungs_are_warned_of_where_the_package_says_from_when(
+    packages: Path, film: Path, analyzer: Analyzer, tmp_path: Path
+) -> None:
+    maps = np.stack([0.6 * FIELDS, 0.9 * REGION])  # of so sure a mask a Dice of 0.73 and 0.93 is to be expected
+    for least, warned in ((None, False), ([0.7, 0.9], False), ([0.8, 0.9], True), ([0.7, 0.95], True)):
+        both = {"masks": ["fields", "region"], "postprocess": WHOLE, "doubtful_below": least}
+        folder = lungs_package(tmp_path / str(least), maps, **both)
+        found = analyzer_of(folder, packages / "network", analyzer).analyze(film)
+        doubts = [text for text in found.warnings if text.startswith("torn or doubtful lungs")]
+        assert len(doubts) == warned
+        if least == [0.8, 0.9]:
+            assert doubts == ["torn or doubtful lungs: expected Dice 0.73 of the fields (doubtful below 0.80)"]
+    with pytest.raises(ModelPackageError, match="a number for each"):
+        lungs_package(tmp_path / "wrong", maps, masks=["fields", "region"], doubtful_below=[0.9])
+
+
 def test_packages_of_0_1_0_have_fields_that_are_dilated() -> None:
     golden = Path(__file__).parent / "golden" / "package-format-1" / "lungs.json"
     parameters = read_record(json.loads(golden.read_text()), "old").parameters
-    assert parameters.masks == ["fields"]
+    assert (parameters.masks, parameters.doubtful_below) == (["fields"], None)
     assert parameters.postprocess.region == "dilated"
 
 

@@ -85,6 +85,10 @@ def test_the_package_verifies_and_says_which_masks_it_gives(lungs_run: Path) -> 
     assert verify_package(package) == []
     assert package.parameters.masks == ["fields", "region"]
     assert package.parameters.postprocess.region == "network"
+    assert package.parameters.doubtful_below is not None
+    metrics = json.loads((lungs_run / "metrics.json").read_text())["test"]
+    expected = [metrics[rule]["all"]["expected"]["doubtful_below"] or 0.0 for rule in package.parameters.masks]
+    assert package.parameters.doubtful_below == expected
     assert package.name.startswith("lungs-unet4-64-two ")
 
 

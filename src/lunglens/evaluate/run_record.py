@@ -174,11 +174,25 @@ class Summary(Record):
     undefined: str | None = None
 
 
+class Expected(Record):
+    """How well a network's expected Dice (`film.lungs.doubt`) tells the true one; see `evaluate.expected_dice`.
+
+    poor: films of a Dice below 0.9. auroc: of telling these from the others. doubtful_below: expected Dice at which 0.9
+    is to be expected.
+    """
+
+    n: int
+    poor: int
+    pearson: float | None
+    auroc: float | None
+    doubtful_below: float | None
+
+
 class LungMeasures(Record):
     """Lungs of a set of films against the true ones: overlap 0..1, distances in pixels of 512 x 512 and in mm.
 
     covered: share of the true lungs that is found. inside: share of what is found that is true. Runs of 0.1.0 have
-    neither.
+    neither, and no expected Dice.
     """
 
     n: int
@@ -191,6 +205,7 @@ class LungMeasures(Record):
     assd_px: Summary
     hd95_mm: Summary
     assd_mm: Summary
+    expected: Expected | None = None
 
     def summary(self, name: str) -> Summary:
         """A measure by its name."""

@@ -8,6 +8,7 @@ import pandas as pd
 
 from lunglens.errors import DataError
 from lunglens.evaluate.classification import DIGITS, TOO_FEW, mean_of_folds
+from lunglens.evaluate.expected_dice import expected_of
 from lunglens.evaluate.intervals import bootstrap
 from lunglens.evaluate.predictions import EXTERNAL, Floats, cross_validated, fold_order, groups_of
 from lunglens.evaluate.run_record import Gain, LungMeasures, LungMetrics
@@ -30,7 +31,7 @@ def read_lung_predictions(path: Path) -> pd.DataFrame:
     """
     texts = ["path", "source", "group_id", "fold", "mask_rule", "mask_path", "predicted"]
     try:
-        numbers = [f"{raw}{name}" for name in MEASURES for raw in ("", "raw_")]
+        numbers = ["expected_dice", *(f"{raw}{name}" for name in MEASURES for raw in ("", "raw_"))]
         types = dict.fromkeys(texts, str) | dict.fromkeys(numbers, float)
         empty = {name: [""] for name in numbers}
         table = pd.read_csv(path, dtype=types, keep_default_na=False, na_values=empty)
@@ -100,6 +101,8 @@ def lung_measures(table: pd.DataFrame, seed: int | None = None) -> LungMeasures:
             found[name]["undefined"] = UNKNOWN_SPACING
         elif seed is not None and found[name]["mean_95_ci"] is None:
             found[name]["undefined"] = TOO_FEW
+    if seed is not None and "expected_dice" in table and len(table) > 1:
+        found["expected"] = expected_of(table)
     return LungMeasures.model_validate(found)
 
 

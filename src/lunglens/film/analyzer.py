@@ -15,6 +15,7 @@ from lunglens.film.gate.judge import GateResult
 from lunglens.film.gate.look import Look, look_at
 from lunglens.film.heatmap import FULL_HEAT, evidence_on_film, heat_on_film, heat_share
 from lunglens.film.inputs import Film, is_several, to_radiograph
+from lunglens.film.lungs.doubt import doubts
 from lunglens.film.lungs.postprocess import lung_mask
 from lunglens.film.lungs.segmenter import assert_gives
 from lunglens.film.model_package.package import ModelPackage, load_package, shipped_models
@@ -168,6 +169,7 @@ class Analyzer:
         least_px = self.lungs.parameters.postprocess.min_area_px
         if look.segmentation.mask.region_area_px < least_px:
             yield f"small lungs: below the paper's quality threshold of {least_px} px"
+        yield from doubts(look.segmentation.mask, self.lungs.parameters)
         yield from _doubtful_lungs(found.left, found.right)
         if found.heat_share_in_lungs is not None and found.heat_share_in_lungs < found.region_share:
             yield "the heat does not prefer the lungs to their surroundings: the answer may rest on the outline"

@@ -92,16 +92,20 @@ class Parameters(_Part):
 class LungsParameters(Parameters):
     """Of a lungs package; one whose gate is not fitted yet can be run, and analyses no film.
 
-    masks: what its graph gives, in the order of the maps.
+    masks: what its graph gives, in the order of the maps. doubtful_below: of each, the expected Dice
+    (`lunglens.film.lungs.doubt`) below which a film is warned of; None warns of none, as 0.1.0 did.
     """
 
     task = "lungs"
     masks: Annotated[list[MaskRule], AfterValidator(fields_first)] = ["fields"]
     postprocess: Postprocess
+    doubtful_below: list[Share] | None = None
     gate: Gate | None = None
 
     @model_validator(mode="after")
-    def _gives_its_region(self) -> "LungsParameters":
+    def _fits_its_masks(self) -> "LungsParameters":
+        if self.doubtful_below is not None and len(self.doubtful_below) != len(self.masks):
+            raise ValueError("doubtful_below must have a number for each of its masks")
         if self.postprocess.region == "network" and "region" not in self.masks:
             raise ValueError("its postprocess takes the region from the network, whose masks are the fields alone")
         return self

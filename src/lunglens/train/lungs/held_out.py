@@ -1,13 +1,15 @@
 """`lunglens train lungs`: one network, measured on patients it has not seen, and exported."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from lunglens.evaluate.run_record import Expected
 from lunglens.evaluate.segmentation import measures_by_rule
 from lunglens.files import save_csv, write_json
-from lunglens.film.model_package.package import load_package
+from lunglens.film.model_package.package import load_package, write_description
 from lunglens.film.model_package.record import LungsParameters
 from lunglens.film.parameters import Postprocess
 from lunglens.study.config.training import LungsConfig
@@ -21,7 +23,10 @@ from lunglens.train.provenance import provenance
 
 
 def fit_lungs(data: Path, config: LungsConfig, out: Path, console: Console) -> None:
-    """Train, export to `out/package`, measure the packaged model on the held-out patients into `out/metrics.json`."""
+    """Train, export to `out/package`, measure the packaged model on the held-out patients into `out/metrics.json`.
+
+    From these films the package also gets the expected Dice below which it warns.
+    """
     table = masked_films(data, config)
     table["part"] = split_by_group(table, config.split)
     config = settled(config, out / "config.json", console)
@@ -32,7 +37,9 @@ def fit_lungs(data: Path, config: LungsConfig, out: Path, console: Console) -> N
     export_lungs(unet, config, out / "package", config.called, about)
     found = measure_films(table[table["part"] == "test"], load_package(out / "package"), console)
     save_csv(found, out / "test.csv")
-    metrics = as_written(measures_by_rule(found))
+    measures = measures_by_rule(found)
+    _set_doubt(out / "package", [measures[rule]["all"].expected if rule in measures else None for rule in config.masks])
+    metrics = as_written(measures)
     write_json(out / "metrics.json", {**about, "test": metrics})
     console.print_json(data=metrics)
 
@@ -58,3 +65,11 @@ def export_lungs(unet: UNet, config: LungsConfig, folder: Path, name: str, about
         ),
         provenance=about,
     )
+
+
+def _set_doubt(package: Path, expected: Sequence[Expected | None]) -> None:
+    """Write into a package which expected Dice of each mask is doubtful; 0, which is never, where that is not known."""
+    description = load_package(package).description
+    below = [(found and found.doubtful_below) or 0.0 for found in expected]
+    description["parameters"]["doubtful_below"] = below
+    write_description(package, description)

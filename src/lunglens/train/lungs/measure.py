@@ -18,6 +18,7 @@ from lunglens.evaluate.run_record import LungMeasures
 from lunglens.evaluate.segmentation import measures_by_rule
 from lunglens.evaluate.surface_distance import agreement, grid_spacing, share_inside
 from lunglens.files import save_csv, write_json
+from lunglens.film.lungs.doubt import expected_dice
 from lunglens.film.lungs.postprocess import MASK_SIZE
 from lunglens.film.lungs.published_masks import masks_of, read_masks
 from lunglens.film.lungs.segmenter import segment_film
@@ -92,8 +93,9 @@ def measured(row: Mapping[Any, Any], package: ModelPackage[LungsParameters]) -> 
     spacing = grid_spacing(film.spacing_mm, film.pixels.shape, MASK_SIZE) if film.spacing_mm else None
     whole = row["mask_rule"] == "region"
     ours, raw = (mask.region, mask.maps[-1]) if whole else (mask.fields, mask.maps[0])
-    shares = {"covered": share_inside(truth, ours), "inside": share_inside(ours, truth)}
+    more = {"covered": share_inside(truth, ours), "inside": share_inside(ours, truth)}
+    more["expected_dice"] = expected_dice(raw, ours)
     before = asdict(agreement(raw >= settings.threshold, truth, spacing))
-    numbers = asdict(agreement(ours, truth, spacing)) | shares | {f"raw_{name}": v for name, v in before.items()}
+    numbers = asdict(agreement(ours, truth, spacing)) | more | {f"raw_{name}": v for name, v in before.items()}
     rounded = {name: np.nan if value is None else round(value, 5) for name, value in numbers.items()}
     return {name: row[name] for name in ("path", "source", "group_id", "mask_rule")} | rounded, ours
