@@ -181,8 +181,8 @@ def _finish(flow: Flow, begun: Begun, context: Context) -> StudyRecord:
         cut="images/" + table["class"].map(_file_name) + "/" + table["image_id"] + ".png",
     )
     _cut(table, context)
-    own = [name for name in table if name not in {*COLUMNS, *FIELDS, "image", "step", "reason"}]
-    save_csv(table[[*COLUMNS, "label", *own]].astype(dict.fromkeys(WHOLE, "Int64")), folder / "manifest.csv")
+    own = [name for name in table if name not in {*COLUMNS, *FIELDS, OPACITY, "image", "step", "reason"}]
+    save_csv(table[[*COLUMNS, "label", OPACITY, *own]].astype(dict.fromkeys(WHOLE, "Int64")), folder / "manifest.csv")
     for name, content in (flow.tables | _other_tables(flow, context.data)).items():
         save_csv(content, folder / name)
     write_json(folder / "counts.json", [step.model_dump() for step in flow.steps])

@@ -218,7 +218,7 @@ class Classifier(Network):
     def of_features(self, pooled: Tensor) -> Told:
         """(N, C) pooled features -> what `told` gives."""
         found = through(self.layers, pooled, self.dropout)
-        opacity = found[:, self.outputs] if self.tells_opacity else found.new_full((len(found),), torch.nan)
+        opacity = found[:, self.outputs] if self.tells_opacity else torch.full_like(found[:, 0], torch.nan)
         return Told(found[:, 0] if self.outputs == 1 else found[:, : self.outputs], opacity, pooled)
 
     def answer(self, images: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
