@@ -143,9 +143,8 @@ def test_opacity_is_a_second_number_with_a_decision_of_its_own(both: Analyzed, t
     assert both.opacity == Opacity(pytest.approx(0.27, abs=0.01), 0.4)
     assert not both.opacity.is_there
     there = replace(both, opacity=Opacity(0.91234, 0.4))
-    assert "Any opacity, probability: 91.2 %" in said(there)
-    assert "Any opacity: yes, at or above its threshold of 40.0 %; of what kind is uncertain" in said(there)
-    assert "Any opacity: no, below its threshold of 40.0 %" in said(both).splitlines()
+    assert "Any opacity: 91.2 %\nOpacity: yes (from 40.0 %); its kind is uncertain" in said(there)
+    assert "Opacity: no (from 40.0 %)" in said(both).splitlines()
     record = FindingRecord.model_validate(there.to_dict())
     assert (record.opacity.probability, record.opacity.decision, record.decision) == (0.91234, "yes", "normal")
     drawn = [np.asarray(draw_panel(finding, "film")) for finding in (both, there)]

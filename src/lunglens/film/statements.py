@@ -80,13 +80,9 @@ def _answer(finding: Analyzed) -> list[Line]:
 
 def _opacity(opacity: Opacity) -> list[Line]:
     """A second number and what it decides; of an opacity that is there the film hardly tells the kind."""
-    side = "at or above" if opacity.is_there else "below"
-    said = f"{'yes' if opacity.is_there else 'no'}, {side} its threshold of {percent(opacity.threshold)}"
-    kind = "; of what kind is uncertain" if opacity.is_there else ""
-    return [
-        Line("opacity", "Any opacity, probability", percent(opacity.probability)),
-        Line("opacity", "Any opacity", said + kind),
-    ]
+    kind = "; its kind is uncertain" if opacity.is_there else ""
+    said = f"{'yes' if opacity.is_there else 'no'} (from {percent(opacity.threshold)}){kind}"
+    return [Line("opacity", "Any opacity", percent(opacity.probability)), Line("opacity", "Opacity", said)]
 
 
 def _severity(severity: Severity) -> str:

@@ -176,7 +176,7 @@ def _answer(draw: ImageDraw.ImageDraw, answer: Answer, lines: list[Line]) -> Non
     for number, line in enumerate(below):
         text, colour = (f"{line.label}: {line.text}", colours.TEXT) if line.label else (line.text, colours.MUTED)
         size = BODY + 2 * (line.label == decisions[0].label)
-        top = FACTS_TOP + 124 + (24 if len(below) == 2 else 20) * number
+        top = FACTS_TOP + (124 + 24 * number if len(below) == 2 else 119 + 20 * number)
         _text(draw, (MARGIN, top), clip_middle(text, size, TILE), size, colour)
 
 

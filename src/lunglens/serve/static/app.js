@@ -203,7 +203,7 @@ function oneProbability(name, probability, threshold, isOver) {
 }
 
 function opacityOf({ probability, threshold, decision }) {
-  const kind = decision === "yes" ? "; of what kind is uncertain" : "", said = `Any opacity: ${percent(probability)}, ${decision} (threshold ${percent(threshold)})${kind}`;
+  const kind = decision === "yes" ? "; its kind is uncertain" : "", said = `Any opacity: ${percent(probability)}, ${decision} (threshold ${percent(threshold)})${kind}`;
   return [meterOf(probability, decision === "yes"), element("p", said, { id: "opacity" })];
 }
 
