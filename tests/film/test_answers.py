@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,8 @@ from lunglens.errors import DataError
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.batch import AnalysisWriter, run_batch
 from lunglens.film.dicom import dicom_results, read_source
-from lunglens.film.finding import Analyzed
-from lunglens.film.finding_record import read_finding
+from lunglens.film.finding import Analyzed, Opacity
+from lunglens.film.finding_record import FindingRecord, read_finding
 from lunglens.film.heatmap import FULL_HEAT
 from lunglens.film.model_package.package import load_package
 from lunglens.film.picture.panel import MARGIN, TILE, TILE_TOP, draw_panel
@@ -115,11 +116,15 @@ def test_a_classifier_without_heat_maps_has_none_and_says_so(without_heat: Analy
     assert draw_panel(finding, "film").size == (1600, 784)
 
 
-def test_evidence_of_the_region_has_one_scale_and_lies_in_the_lungs_alone(
-    analyzer: Analyzer, film: Path, tmp_path: Path
-) -> None:
-    folder = classifier_package(tmp_path / "p", [TUBERCULOSIS, "normal"], [2.0], pool="region")
-    finding = analysed(Analyzer(analyzer.lungs, load_package(folder, "classification"), analyzer.orientation), film)
+@pytest.fixture(scope="module")
+def both(analyzer: Analyzer, film: Path, tmp_path_factory: pytest.TempPathFactory) -> Analyzed:
+    """Of a package that pools by the region and tells opacity: 0.27 for tuberculosis, and 0.27 for any opacity."""
+    folder = classifier_package(tmp_path_factory.mktemp("p") / "p", [TUBERCULOSIS, "normal"], [-1.0], pool="region")
+    return analysed(Analyzer(analyzer.lungs, load_package(folder, "classification"), analyzer.orientation), film)
+
+
+def test_evidence_of_the_region_has_one_scale_and_lies_in_the_lungs_alone(both: Analyzed, film: Path) -> None:
+    finding = both
     # The graph's heat is the image and its mask added up: between 1 and 2 in the region.
     assert finding.heat_full == FULL_HEAT
     assert finding.heat[finding.lungs].min() >= 0.99 / FULL_HEAT
@@ -132,6 +137,22 @@ def test_evidence_of_the_region_has_one_scale_and_lies_in_the_lungs_alone(
     assert draw_panel(finding, "film").size == (1600, 784)
     heat = dicom_results(read_source(film), finding).objects["heat.seg"]
     assert heat.SegmentSequence[0].SegmentLabel == f"Heat-map of the classifier, 1 is {FULL_HEAT:g} log odds"
+
+
+def test_opacity_is_a_second_number_with_a_decision_of_its_own(both: Analyzed, two: Analyzer, film: Path) -> None:
+    assert both.opacity == Opacity(pytest.approx(0.27, abs=0.01), 0.4)
+    assert not both.opacity.is_there
+    there = replace(both, opacity=Opacity(0.91234, 0.4))
+    assert "Any opacity: 91.2 %\nOpacity: yes (from 40.0 %); its kind is uncertain" in said(there)
+    assert "Opacity: no (from 40.0 %)" in said(both).splitlines()
+    record = FindingRecord.model_validate(there.to_dict())
+    assert (record.opacity.probability, record.opacity.decision, record.decision) == (0.91234, "yes", "normal")
+    drawn = [np.asarray(draw_panel(finding, "film")) for finding in (both, there)]
+    assert (drawn[0] != drawn[1]).any(axis=2).nonzero()[1].max() < MARGIN + TILE  # in the answer's column
+    report = dicom_results(read_source(film), there).objects["report.sr"]
+    assert numbers_of(report)["Probability of any opacity at the balance of training"] == pytest.approx(0.91234)
+    assert ("52101004", "SCT", "Present") in codes_of(report)
+    assert "opacity" not in said(analysed(two, film)).lower()
 
 
 def test_many_classes_with_long_words_stay_in_their_column(three: Analyzer, film: Path, tmp_path: Path) -> None:

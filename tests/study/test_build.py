@@ -141,7 +141,7 @@ def _criteria(study: Path) -> list[dict[str, object]]:
 
 def test_the_cut_is_the_film_under_its_mask(study: Path) -> None:
     table = load_study(study).table
-    assert list(table.columns) == COLUMNS
+    assert list(table.columns) == [*COLUMNS, "label", "opacity"]
     for row in table.head(4).itertuples():
         film = np.asarray(Image.open(study / str(row.film)))
         mask = np.asarray(Image.open(study / str(row.mask)))
@@ -229,7 +229,7 @@ def test_data_of_one_s_own_takes_part(root: Path, lungs: ModelPackage, tmp_path:
     found = load_study(tmp_path / "study").table
     assert list(found["path"]) == ["clinic/films/0.png", "clinic/films/2.png"]
     assert list(found["group_id"]) == ["clinic-a", "clinic-c"]
-    assert list(found.columns) == [*COLUMNS, "scanner"]
+    assert list(found.columns) == [*COLUMNS, "label", "opacity", "scanner"]
     assert list(found["scanner"]) == ["007", "8"]
 
 

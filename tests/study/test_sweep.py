@@ -91,7 +91,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, message: str
 
 
 def test_a_missing_file_says_what_ships() -> None:
-    with pytest.raises(ConfigurationError, match="give a TOML file, or table1"):
+    with pytest.raises(ConfigurationError, match="give a TOML file, or arms, distilled, table1"):
         read_sweep("nothing")
 
 
@@ -100,3 +100,10 @@ def test_the_shipped_sweep_has_the_paper_s_network_first() -> None:
     assert sweep.systems[0].name == "hrnet"
     assert set(sweep.studies) == {"paper", "three-classes", "tuberculosis"}
     assert {run.shown for run in sweep.runs() if run.study == "three-classes"} == {"film"}
+
+
+@pytest.mark.parametrize("name", ["arms", "distilled"])
+def test_the_arms_that_ship_are_trained_on_one_split(name: str) -> None:
+    for run in read_sweep(name).runs():
+        assert run.load().classifier.optimization.epochs == 5
+        assert run.folds == ("0",)

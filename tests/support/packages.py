@@ -18,16 +18,19 @@ THREE: tuple[str | dict[str, Any], ...] = ("pneumonia", {"name": "effusion", "wo
 def classifier_graph(logits: Sequence[float], heat: bool = True, channels: int = 1) -> bytes:
     """A graph that answers nearly these logits (one for two classes), with heat where the image is bright.
 
-    Of more classes than two the first has no heat. Of two channels, for two classes alone, the heat is their sum.
+    Of more classes than two the first has no heat. Of two channels, for two classes alone, the heat is their sum, and
+    opacity is as probable as the first class.
     """
     one = len(logits) == 1
     names = ["probability", "logit", *(["heat"] if heat else []), "features"]
+    names += ["opacity"] if channels == 2 else []
     nodes = [_node("ReduceMean", ["images", "within"], "features", keepdims=0)]
     if one:
         nodes += [_node("ReduceMean", ["features", "channel"], "mean", keepdims=0)]
         nodes += [_node("Mul", ["mean", "little"], "change"), _node("Add", ["change", "base"], "logit")]
         nodes += [_node("Sigmoid", ["logit"], "probability")]
         nodes += [_node("ReduceSum", ["images", "channel"], "heat", keepdims=0)]
+        nodes += [_node("Identity", ["probability"], "opacity")] if channels == 2 else []
     else:
         nodes += [_node("Mul", ["features", "little"], "change"), _node("Add", ["change", "base"], "logit")]
         nodes += [_node("Softmax", ["logit"], "probability"), _node("Mul", ["images", "strength"], "heat")]
@@ -73,7 +76,8 @@ def classifier_package(
         "name": "tiny",
         "version": "1",
         "input_size": SIZE,
-        "parameters": {"postprocess": {}, "view": view, "answer": answer},
+        "parameters": {"postprocess": {}, "view": view, "answer": answer}
+        | ({"opacity": {"threshold": 0.4}} if channels == 2 else {}),
         "checksums": {"model.onnx": hashlib.sha256(graph).hexdigest()},
         "golden": {},
         **more,

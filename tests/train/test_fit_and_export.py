@@ -23,8 +23,9 @@ from tests.support.published import text
 from tests.support.runs import run_here
 from tests.support.study_folder import study_folder
 
-# Pooled by the region, so that the mask goes all the way; what pools all places is exported in test_weights.py.
-CHANGES = ["classifier.backbone=test_resnet", "classifier.optimization.epochs=1", "classifier.view.pool=region"]
+# Pooled by the region and with opacity, which go all the way; what pools all places is exported in test_weights.py.
+CHANGES = ["classifier.backbone=test_resnet", "classifier.optimization.epochs=1"]
+CHANGES += ["classifier.view.pool=region", "classifier.opacity_loss=0.5"]
 CONFIG = load_config("quick", CHANGES).classifier
 CONSOLE = Console(quiet=True)
 
@@ -40,6 +41,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = study_folder(tmp_path_factory.mktemp("study"), both=True)
     table = pd.read_csv(folder / "manifest.csv", dtype=str, keep_default_na=False)
     table.loc[table.index.isin([0, 1, 22, 23]), "source"] = "far"
+    table["opacity"] = table["class"].map({"covid": "1", "other": "0"}).where(table.index > 0, "")
     table.to_csv(folder / "manifest.csv", index=False)
     write_folds(load_study(folder), FoldSettings(folds=2, external=("far",)))
     return folder
@@ -148,6 +150,19 @@ def test_the_package_says_what_it_answers_where_from_and_how_well(study: Path, f
     assert "flatter" in str(found.record.measured.on)
 
 
+def test_the_second_answer_is_measured_where_the_truth_is_known(fitted: Path, package: Path) -> None:
+    found = load_package(package, "classification")
+    opacity = found.record.provenance["opacity"]
+    assert found.parameters.opacity.threshold == opacity["threshold"]
+    films = pd.read_csv(fitted / "films.csv", dtype=str, keep_default_na=False)
+    known = films[(films["opacity"] != "") & (films["source"] == "far")]
+    assert opacity["measured"]["never trained on: far"]["n"] == len(known) == 3
+    answers = pd.read_csv(fitted / "predictions.csv")["opacity_probability"]
+    assert answers.between(0, 1).all()
+    assert answers.nunique() > 1
+    assert "any opacity" in (package / "README.md").read_text()
+
+
 def test_the_card_is_written_with_it(package: Path) -> None:
     card = (package / "README.md").read_text()
     for heading in ("Intended use", "Training data", "Licence", "Measured", "Limits"):
@@ -237,14 +252,18 @@ def test_an_ensemble_answers_with_the_mean_of_its_members(study: Path, crossed: 
     assert not (tmp_path / "None" / "weights.safetensors").exists()
 
 
-def test_a_training_begins_with_the_weights_of_a_package(study: Path, package: Path, tmp_path: Path) -> None:
+def test_a_training_begins_with_the_weights_of_a_package_and_is_taught_by_another_run(
+    study: Path, package: Path, crossed: Path, tmp_path: Path
+) -> None:
     from lunglens.train.classifier import load_trained
 
-    changes = {"pretrained": str(package), "freeze": 99}
-    config = CONFIG.model_copy(update=changes)
+    changes = {"pretrained": str(package), "freeze": 99, "teacher": (str(crossed),), "group_dro": 0.1}
+    config = CONFIG.model_copy(update=changes | {"balance_power": 0.5, "hard_negatives": 2.0, "decorrelate": 0.1})
     fit_classifier(load_study(study), config, tmp_path / "run", run_here, CONSOLE)
     trunk = load_trained(config, tmp_path / "run" / "folds" / "validation").classifier.streams.state_dict()
     from safetensors.torch import load_file
 
+    films = pd.read_csv(tmp_path / "run" / "films.csv").set_index("image_id")["taught"].sort_index()
+    assert np.allclose(films, probabilities(crossed)[films.index], atol=1e-6)
     begun = load_file(package / "weights.safetensors")
     assert all(torch.equal(value, begun[f"streams.{name}"]) for name, value in trunk.items())

@@ -10,7 +10,7 @@ from lunglens.study.config.training import ClassifierConfig
 from lunglens.train.classifier import ClassifierTraining
 from lunglens.train.model import assert_can_train
 from lunglens.train.networks.classifier import Classifier, pool, weighted_mean
-from lunglens.train.systems import network_of
+from lunglens.train.objective import Batch
 
 SIZE = 64
 VIEW = View(film_size=SIZE, input_size=SIZE, cut=False, pool="region")
@@ -80,7 +80,8 @@ def test_a_step_of_training_and_a_prediction_know_the_mask(cut: bool) -> None:
     module = ClassifierTraining(config(view=view))
     module.log = lambda *_, **__: None  # type: ignore[method-assign]
     image, mask = ((255 * images()[:, :1]).byte(), images()[:, 1:].byte())
-    loss = module.training_step((image, mask, torch.tensor([0.0, 1.0])), 0)
+    numbers = torch.tensor([0.0, 1.0]), torch.tensor([1.0, torch.nan]), torch.tensor([3, 5])
+    loss = module.training_step(Batch(image, mask, *numbers), 0)
     loss.backward()
     assert torch.isfinite(loss)
     module.eval()
@@ -89,9 +90,23 @@ def test_a_step_of_training_and_a_prediction_know_the_mask(cut: bool) -> None:
     assert module.cost()["gflops"] > 0
 
 
-def test_what_cannot_pool_by_the_region_says_so() -> None:
-    with pytest.raises(ConfigurationError, match="alexnet gives numbers without a place"):
-        network_of(config(backbone="alexnet"), 1)
-    for system in ("covid-caps", "texture"):
-        with pytest.raises(ConfigurationError, match=f"view.pool: network {system}"):
-            assert_can_train(config(network=system), 1)
+def test_a_smaller_stride_makes_a_finer_map_of_the_same_weights() -> None:
+    coarse, fine = (Classifier("test_efficientnet", head=(8,), by_region=True, stride=stride) for stride in (32, 8))
+    assert coarse.maps(images())[0][0].shape[2:] == (2, 2)
+    assert fine.maps(images())[0][0].shape[2:] == (8, 8)
+    fine.load_state_dict(coarse.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"backbone": "alexnet"}, "view.pool: alexnet gives numbers without a place"),
+        ({"network": "covid-caps"}, "view.pool: network covid-caps is no trunk"),
+        ({"network": "texture"}, "view.pool: network texture is no trunk"),
+        ({"backbone": "hrnet_w18_small", "stride": 16}, "stride: hrnet_w18_small has no other than 32"),
+        ({"backbone": "test_vit2", "stride": 8}, "stride: test_vit2 has no other than 32"),
+    ],
+)
+def test_what_cannot_pool_by_the_region_or_has_no_finer_maps_says_so(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        assert_can_train(config(**changes), 1)

@@ -11,6 +11,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from lunglens.cli.main import app
+from lunglens.errors import ConfigurationError
 from lunglens.jobs import Job, JobResult
 from lunglens.study.config.sweep import Sweep
 from lunglens.study.folder import load_study
@@ -27,10 +28,10 @@ OTHER = "cd" * 32
 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
-    """One network twice on six films a class and as many unseen ones; a third system's configuration is wrong."""
+    """One network twice on six films a class, two of three folds, and four unseen films; a third system is wrong."""
     folder = tmp_path_factory.mktemp("studies")
     study = study_folder(folder / "study", 6, both=True)
-    write_folds(load_study(study), FoldSettings(folds=2, external=()))
+    write_folds(load_study(study), FoldSettings(folds=3, external=()))
     about = json.loads((study_folder(folder / "unseen", 2) / "study.json").read_text())
     edit_manifest(folder / "unseen", lambda index, _: {"image_id": f"far-{index}", "group_id": f"far-{index}"})
     apart = about | {"fingerprint": OTHER, "apart_from": [about["fingerprint"]]}
@@ -42,7 +43,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
                 {"config": "quick", "name": "twin"},
                 {"config": "quick", "name": "bad", "set": ["classifier.backbone=nothing"]},
             ],
-            "studies": {"phantom": {"folder": study, "test": folder / "unseen"}},
+            "studies": {"phantom": {"folder": study, "test": folder / "unseen", "folds": ["0", "1"]}},
             "inputs": ["lungs"],
             "set": ["classifier.optimization.epochs=1", "classifier.backbone=resnet10t"],
         }
@@ -79,10 +80,10 @@ def test_each_combination_is_an_ordinary_run(out: Path) -> None:
         about = json.loads((run / "run.json").read_text())
         assert (about["unseen"]["fingerprint"], about["cut"]) == (OTHER, True)
         assert about["gflops"] > 0
-        assert about["draws"] == 4  # of 6 films in the other fold one of each class validates: a batch of 4, one epoch
+        assert about["draws"] == 4  # of 8 films in other folds one of each class validates: a batch of 4, one epoch
         assert about["train_seconds"] > 0
         predictions = pd.read_csv(run / "predictions.csv", dtype=str)
-        assert predictions["fold"].value_counts().to_dict() == {"0": 6, "1": 6, "external": 4}
+        assert predictions["fold"].value_counts().to_dict() == {"0": 4, "1": 4, "external": 4}
     first, second = ((out / "phantom" / f"{name}-lungs" / "predictions.csv").read_bytes() for name in ("quick", "twin"))
     assert first == second
 
@@ -112,6 +113,16 @@ def test_the_table_of_all_runs_is_a_page_of_its_own(out: Path, tmp_path: Path) -
 
 
 def test_a_line_for_a_shell_a_fold(out: Path, sweep: Sweep) -> None:
-    lines = list(commands(sweep.model_copy(update={"systems": sweep.systems[:2]}), out))
-    assert len(lines) == 4
-    assert lines[3].endswith(f"--fold 1 --out {out}/phantom/twin-lungs")
+    some = sweep.model_copy(update={"systems": sweep.systems[:2]})
+    with pytest.raises(ConfigurationError, match="folds of study phantom"):
+        list(commands(some, out))
+    whole = {"phantom": sweep.studies["phantom"].model_copy(update={"folds": ()})}
+    lines = list(commands(some.model_copy(update={"studies": whole}), out))
+    assert len(lines) == 6
+    assert lines[5].endswith(f"--fold 2 --out {out}/phantom/twin-lungs")
+
+
+def test_a_fold_that_is_not_there_is_said(out: Path, sweep: Sweep, tmp_path: Path) -> None:
+    wrong = {"phantom": sweep.studies["phantom"].model_copy(update={"folds": ("7",)})}
+    with pytest.raises(FoldsFailedError, match="has no fold 7; it has 0, 1, 2"):
+        run_sweep(sweep.model_copy(update={"studies": wrong}), tmp_path, run_here, CONSOLE)

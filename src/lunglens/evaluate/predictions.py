@@ -38,6 +38,16 @@ def read_predictions(path: Path, classes: Sequence[str]) -> pd.DataFrame:
     return table
 
 
+def mean_predictions(folders: Iterable[str], classes: Sequence[str]) -> "pd.Series[float]":
+    """image_id -> the first class's probability: the mean of all the folders' `predictions.csv` that have the film.
+
+    Raises:
+        DataError: see `read_predictions`.
+    """
+    tables = [read_predictions(Path(folder) / "predictions.csv", classes) for folder in folders]
+    return pd.concat(tables).groupby("image_id")[f"p_{classes[0]}"].mean()
+
+
 def check_predictions(table: pd.DataFrame, classes: Sequence[str]) -> None:
     """Raise DataError unless it is one row an image, of known classes, with probabilities 0..1 that sum to 1."""
     wanted = ["image_id", "class", "source", "group_id", "fold", *(f"p_{name}" for name in classes)]

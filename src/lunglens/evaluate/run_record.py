@@ -8,6 +8,7 @@ from pydantic import Field
 from lunglens import files
 from lunglens.errors import DataError
 from lunglens.files import read_json, read_record
+from lunglens.film.parameters import Postprocess
 
 RUN, METRICS = "run.json", "metrics.json"
 FINISH = "finish the run with crossval"
@@ -55,7 +56,7 @@ class ClassifierRun(_Run):
 
     cut: the films are cut to the lungs. unseen: the study that every fold's model was tested on besides.
     parameters, gflops, cpu_ms (of one film): known once the run is finished. draws, train_seconds: films drawn and time
-    spent to train one fold, their mean; known of runs of a sweep.
+    spent to train one fold, their mean; known of runs of a sweep. postprocess: by which the films' masks were made.
     """
 
     kind: Literal["classifier"]
@@ -68,6 +69,7 @@ class ClassifierRun(_Run):
     draws: int | None = None
     train_seconds: float | None = None
     unseen: StudyName | None = None
+    postprocess: Postprocess = Postprocess()
 
     @property
     def is_finished(self) -> bool:

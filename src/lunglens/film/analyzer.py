@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 
 from lunglens.errors import LungLensError
-from lunglens.film.finding import Analyzed, Answer, Finding, Lung, Refused
+from lunglens.film.finding import Analyzed, Answer, Finding, Lung, Opacity, Refused
 from lunglens.film.gate.judge import GateResult
 from lunglens.film.gate.look import Look, look_at
 from lunglens.film.heatmap import FULL_HEAT, evidence_on_film, heat_on_film, heat_share
@@ -205,6 +205,7 @@ class Analyzer:
         left_lung, right_lung = (_lung(side, look.film) for side in look.sides())
         return Analyzed(
             answer=answer,
+            opacity=_opacity(outputs, parameters),
             lungs=look.lungs(),
             left=left_lung,
             right=right_lung,
@@ -252,6 +253,12 @@ def _severity(look: Look, package: ModelPackage[SeverityParameters]) -> Severity
     if look.mirrored:
         scores = np.roll(scores, len(ZONES) // 2)
     return Severity(dict(zip(ZONES, scores.tolist(), strict=True)), package.parameters.within)
+
+
+def _opacity(outputs: dict[str, Floats], parameters: ClassifierParameters) -> Opacity | None:
+    if parameters.opacity is None:
+        return None
+    return Opacity(float(outputs["opacity"][0]), parameters.opacity.threshold)
 
 
 def _heat_of(outputs: dict[str, Floats], answer: Answer) -> Floats | None:

@@ -14,6 +14,7 @@ from lunglens.film.finding_record import (
     GateRecord,
     LungRecord,
     LungsRecord,
+    OpacityRecord,
     OrientationRecord,
     SeverityRecord,
 )
@@ -66,6 +67,22 @@ class Answer:
         positive = float(probability)
         decision = names[0] if positive >= settings.threshold else names[1]
         return cls({names[0]: positive, names[1]: 1 - positive}, decision, settings.threshold)
+
+
+@dataclass(frozen=True)
+class Opacity:
+    """A second answer beside the classes: is there any opacity in the lungs, whatever it is of?
+
+    probability: 0..1, as of a class. threshold: from which it is said to be there.
+    """
+
+    probability: float
+    threshold: float
+
+    @property
+    def is_there(self) -> bool:
+        """The decision."""
+        return self.probability >= self.threshold
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -147,6 +164,7 @@ class Analyzed(Finding):
     heat_share_in_lungs: share of the heat that lies in the classifier's lung region, 0..1, None where there is no heat.
     region_share: share of the classifier's image which that region covers: what an even spread of heat would give.
     classifier_view: (S, S) float32, 0..1, what the classifier saw, in the usual display.
+    opacity: None from a classifier that does not tell it.
     severity: how much of the lungs a COVID-19 pneumonia covers; None from a classifier that does not tell it.
     view_box: (top, left, bottom, right) of that view on the displayed film, as shares 0..1 of its height and width.
     """
@@ -163,6 +181,7 @@ class Analyzed(Finding):
     region_share: float
     classifier_view: Floats
     view_box: tuple[float, float, float, float]
+    opacity: Opacity | None = None
     severity: Severity | None = None
     heat_full: float | None = None
 
@@ -194,8 +213,10 @@ class Analyzed(Finding):
 
     def _answer_record(self) -> dict[str, Any]:
         severity = {} if self.severity is None else {"severity": _severity_record(self.severity)}
+        opacity = {} if self.opacity is None else {"opacity": _opacity_record(self.opacity)}
         return {
             "reason": None,
+            **opacity,
             **severity,
             "probabilities": {name: _rounded(value) for name, value in self.probabilities.items()},
             "threshold": self.answer.threshold,
@@ -235,6 +256,11 @@ def _rounded(value: float | None) -> float | None:
 def _lung_record(lung: Lung) -> LungRecord:
     area = None if lung.area_cm2 is None else round(lung.area_cm2, 2)
     return LungRecord(share_of_film=round(lung.share, 4), area_px=lung.area_px, area_cm2=area)
+
+
+def _opacity_record(opacity: Opacity) -> OpacityRecord:
+    rounded = round(opacity.probability, 6)
+    return OpacityRecord(probability=rounded, threshold=opacity.threshold, decision="yes" if opacity.is_there else "no")
 
 
 def _severity_record(severity: Severity) -> SeverityRecord:

@@ -34,6 +34,14 @@ class LungsRecord(_Part):
     plane: str | None = None
 
 
+class OpacityRecord(_Part):
+    """Any opacity in the lungs: probability, 0..1, and whether it reaches the threshold."""
+
+    probability: float
+    threshold: float
+    decision: Literal["yes", "no"]
+
+
 class SeverityRecord(_Part):
     """An estimate of the Brixia score: zones A ... F, 0..3 each, their sum 0..18, and the sum's 95 % interval."""
 
@@ -83,7 +91,7 @@ class FindingRecord(_Part):
 
     path: of the film, as it was given; only where a batch wrote it. probabilities: 0..1 by class, in the package's
     order; None if the film was refused. covid_probability: only where there is a class "covid";
-    severity: only where it was estimated. heat_full_log_odds: only where heat has one scale for all films.
+    opacity, severity: only where they were estimated. heat_full_log_odds: only where heat has one scale for all films.
     """
 
     path: str | None = None
@@ -95,6 +103,7 @@ class FindingRecord(_Part):
     probabilities: dict[str, float] | None
     threshold: float | None
     decision: str | None
+    opacity: OpacityRecord | None = None
     severity: SeverityRecord | None = None
     lungs: LungsRecord
     heat_share_in_lungs: float | None

@@ -5,7 +5,8 @@ from PIL import Image
 
 from lunglens.film.preprocess import Floats, Mask, resize, resize_mask
 
-FULL_HEAT = 10.0  # log odds
+# Evidence in log odds that is drawn in full colour: if the whole lungs looked like that place, 150 to 1 for the class.
+FULL_HEAT = 5.0
 
 
 def heat_share(heat: Floats, region: Mask) -> float | None:

@@ -3,7 +3,7 @@
 from typing import Literal, NamedTuple
 
 from lunglens.film.about import NOTICE
-from lunglens.film.finding import Analyzed, Lung, Refused
+from lunglens.film.finding import Analyzed, Lung, Opacity, Refused
 from lunglens.film.picture.drawing import plain
 from lunglens.film.radiograph import Radiograph
 from lunglens.film.severity import Severity
@@ -19,7 +19,7 @@ SEVERITY_LIMITS = (
 class Line(NamedTuple):
     """One statement: where on the panel it belongs, its label ('' where it has none) and the statement itself."""
 
-    kind: Literal["film", "probability", "decision", "refusal", "fact", "warning", "note", "notice"]
+    kind: Literal["film", "probability", "decision", "opacity", "refusal", "fact", "warning", "note", "notice"]
     label: str
     text: str
 
@@ -74,7 +74,15 @@ def _answer(finding: Analyzed) -> list[Line]:
         lines = [Line("probability", f"{words[name]} probability", percent(probability))]
         side = "at or above" if probability >= answer.threshold else "below"
         why = f"{side} the documented threshold of {percent(answer.threshold)}"
-    return [*lines, Line("decision", "Decision", answer.decision), Line("decision", "", why)]
+    lines += [Line("decision", "Decision", answer.decision), Line("decision", "", why)]
+    return lines if finding.opacity is None else [*lines, *_opacity(finding.opacity)]
+
+
+def _opacity(opacity: Opacity) -> list[Line]:
+    """A second number and what it decides; of an opacity that is there the film hardly tells the kind."""
+    kind = "; its kind is uncertain" if opacity.is_there else ""
+    said = f"{'yes' if opacity.is_there else 'no'} (from {percent(opacity.threshold)}){kind}"
+    return [Line("opacity", "Any opacity", percent(opacity.probability)), Line("opacity", "Opacity", said)]
 
 
 def _severity(severity: Severity) -> str:

@@ -35,6 +35,8 @@ from lunglens.study.folder import (
     fingerprint,
 )
 from lunglens.study.manifest import FIELDS, manifest
+from lunglens.study.opacity import COLUMN as OPACITY
+from lunglens.study.opacity import opacity_column
 from lunglens.study.prepare import JOURNAL, write_cut
 from lunglens.study.sources import SOURCES, Problems, read_sources
 from lunglens.study.sources.own import own_readers
@@ -140,6 +142,7 @@ def _read(order: Order, console: Console) -> Flow:
     table["image"] = table["path"].map(lambda path: Path(path).relative_to(order.data).as_posix())
     table["image_id"] = [_image_id(*names) for names in zip(table["source"], table["image"], strict=True)]
     table["class"] = assign_classes(table, config.classes)
+    table[OPACITY] = opacity_column(table)
     for line in misspelt(table, config.classes):
         console.print(f"warning: {line}", style="yellow", markup=False, highlight=False)
     return Flow(table.sort_values("image", ignore_index=True), config, problems)
@@ -180,8 +183,8 @@ def _finish(flow: Flow, begun: Begun, context: Context) -> StudyRecord:
         cut="images/" + table["class"].map(_file_name) + "/" + table["image_id"] + ".png",
     )
     _cut(table, context)
-    own = [name for name in table if name not in {*COLUMNS, *FIELDS, "image", "step", "reason"}]
-    save_csv(table[[*COLUMNS, *own]].astype(dict.fromkeys(WHOLE, "Int64")), folder / "manifest.csv")
+    own = [name for name in table if name not in {*COLUMNS, *FIELDS, OPACITY, "image", "step", "reason"}]
+    save_csv(table[[*COLUMNS, "label", OPACITY, *own]].astype(dict.fromkeys(WHOLE, "Int64")), folder / "manifest.csv")
     for name, content in (flow.tables | _other_tables(flow, context.data)).items():
         save_csv(content, folder / name)
     write_json(folder / "counts.json", [step.model_dump() for step in flow.steps])
@@ -196,6 +199,7 @@ def _finish(flow: Flow, begun: Begun, context: Context) -> StudyRecord:
         fingerprint=fingerprint(folder, table),
         data_root=str(context.data),
         lungs_model=context.lungs.name,
+        postprocess=context.lungs.parameters.postprocess,
         without=begun.without,
         apart_from=begun.apart_from,
         seed=config.seed,

@@ -11,7 +11,6 @@ from rich.progress import track
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from lunglens.film.parameters import Postprocess
 from lunglens.study.config.study import DuplicatesCriterion, LungsCriterion
 from lunglens.study.criteria import Context, Verdict
 from lunglens.study.duplicates import find_duplicates, tie_groups
@@ -40,7 +39,7 @@ def by_copies(table: pd.DataFrame, criterion: DuplicatesCriterion, context: Cont
 def by_lungs(table: pd.DataFrame, criterion: LungsCriterion, context: Context) -> Verdict:
     """Drops films that cannot be read, and those with less lung than the criterion wants."""
     images = dict(zip(table["image_id"], table["path"].map(Path), strict=True))
-    films = prepare_films(images, context.folder, context.lungs, Postprocess())
+    films = prepare_films(images, context.folder, context.lungs, context.lungs.parameters.postprocess)
     shown = track(films, "segmenting", total=len(images), console=context.console)
     measured = pd.DataFrame([asdict(film) for film in shown], index=table.index, columns=[*MEASURED, "error"])
     area, unreadable = measured["lung_px"].astype("Int64"), measured["error"].notna()

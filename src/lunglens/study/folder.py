@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError
 
 from lunglens.errors import DataError
 from lunglens.files import Record, read_json, read_record, sha256_of
+from lunglens.film.parameters import Postprocess
 from lunglens.study.config.study import StudyConfig, criterion_kind
 
 FORMAT = 2
@@ -30,8 +31,8 @@ class StudyRecord(Record):
     """`study.json`.
 
     classes: of two, the first is the positive one. fingerprint: of the manifest and all pictures. without: sources of
-    the configuration that were left out because they are not here. apart_from: fingerprints of other studies whose
-    films and patients this one has not.
+    the configuration that were left out because they are not here. postprocess: by which the masks were made.
+    apart_from: fingerprints of other studies whose films and patients this one has not.
     """
 
     format: int
@@ -40,6 +41,7 @@ class StudyRecord(Record):
     fingerprint: str
     data_root: str = ""
     lungs_model: str = ""
+    postprocess: Postprocess = Postprocess()
     without: tuple[str, ...] = ()
     apart_from: tuple[str, ...] = ()
     seed: int = 0
@@ -79,7 +81,8 @@ class Step(Record):
 class Study:
     """A curated study: its folder, what `study.json` says, and its manifest.
 
-    The manifest has a row a film, the columns `COLUMNS`, then those carried from tables of one's own.
+    The manifest has a row a film, the columns `COLUMNS`, `label` and `opacity` (studies of earlier versions have
+    neither), then those carried from tables of one's own.
     """
 
     folder: Path

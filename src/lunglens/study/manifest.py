@@ -51,7 +51,7 @@ class Row:
 
 FIELDS = tuple(item.name for item in fields(Row) if item.name != "extra")
 # Columns of tables that are made of a manifest; their names are taken too.
-_RESERVED = {*FIELDS, "image", "image_id", "class", "film", "mask", "cut", "fold"}
+_RESERVED = {*FIELDS, "image", "image_id", "class", "opacity", "film", "mask", "cut", "fold"}
 _RESERVED |= {"width_px", "height_px", "bits", "border_px", "lung_px", "sha256"}
 
 

@@ -33,6 +33,7 @@ def card(record: Record[ClassifierParameters], films: pd.DataFrame, sources: pd.
             data=_data(films),
             licences=[_licence(name, sources[sources["source"] == name]) for name in names],
             measured="\n".join(_measured(record)),
+            opacity="\n".join(_opacity(record)),
             hides=[(name, SOURCES[name].hides) for name in names if name in SOURCES],
         )
     )
@@ -64,6 +65,18 @@ def _measured(record: Record[ClassifierParameters]) -> Iterator[str]:
         rows.append([films, " : ".join(str(n) for n in found["classes"].values()), *shares])
     classes = " : ".join(entry.name for entry in answer.classes)
     yield from markdown_table(["films", classes, "AUROC", *(name.replace("_", " ") for name in last)], rows)
+
+
+def _opacity(record: Record[ClassifierParameters]) -> Iterator[str]:
+    """A row a set of films of which it is known whether there is any opacity."""
+    found = record.provenance.get("opacity", {"measured": {}, "rows": []})
+    points = {row["films"]: row for row in found["rows"]}
+    rows = [
+        [films, " : ".join(str(n) for n in measured["classes"].values()), _share(measured, "auroc")]
+        + [_share(points.get(films, {}), name) for name in ("sensitivity", "specificity")]
+        for films, measured in found["measured"].items()
+    ]
+    yield from markdown_table(["films", "any opacity : none", "AUROC", "sensitivity", "specificity"], rows)
 
 
 def _share(found: dict[str, Any], name: str) -> str:

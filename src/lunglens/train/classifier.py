@@ -19,27 +19,34 @@ from lunglens.study.config.training import ClassifierConfig
 from lunglens.train.augment import augment
 from lunglens.train.cost import cost_of
 from lunglens.train.loop import EpochSampler, fit, load_kept, optimizers
+from lunglens.train.networks.network import Network
 from lunglens.train.networks.weights import freeze, start_from, trunk_of
+from lunglens.train.objective import MOST_GROUPS, Batch, Objective
 from lunglens.train.systems import network_of
 from lunglens.train.views import Views
 
-Item = tuple[Tensor, Tensor, Tensor]
 
+class ViewImages(Dataset[Batch]):
+    """A film of every row, as a `Batch` holds them; table: source, class, `target` and perhaps `opacity`, if wanted."""
 
-class ViewImages(Dataset[Item]):
-    """(1, S, S) uint8 image, (1, S, S) uint8 mask and target of every row."""
-
-    def __init__(self, views: Views, targets: pd.Series) -> None:
+    def __init__(self, views: Views, table: pd.DataFrame | None = None) -> None:
         self.views = views
-        self.targets = torch.tensor(targets.to_numpy(), dtype=torch.float32)
+        films = len(views.images)
+        self.targets, self.opacity = torch.zeros(films), torch.full((films,), torch.nan)
+        self.groups = torch.zeros(films, dtype=torch.long)
+        if table is not None:
+            self.targets = torch.tensor(table["target"].to_numpy(), dtype=torch.float32)
+            self.groups = torch.tensor(table.groupby(["source", "class"]).ngroup().to_numpy())
+            if "opacity" in table:
+                self.opacity = torch.tensor(table["opacity"].to_numpy(), dtype=torch.float32)
 
     def __len__(self) -> int:
         return len(self.targets)
 
-    def __getitem__(self, index: int) -> Item:
+    def __getitem__(self, index: int) -> Batch:
         image = torch.from_numpy(np.array(self.views.images[index]))
         mask = torch.from_numpy(np.array(self.views.masks[index]))
-        return image[None], mask[None], self.targets[index]
+        return Batch(image[None], mask[None], self.targets[index], self.opacity[index], self.groups[index])
 
 
 class ClassifierTraining(L.LightningModule):
@@ -56,30 +63,37 @@ class ClassifierTraining(L.LightningModule):
         self.config = config
         network = network_of(config, outputs)
         freeze(network, config.freeze)
-        self.classifier = network.to(memory_format=torch.channels_last)
+        self.classifier: Network = network.to(memory_format=torch.channels_last)
+        self.objective = Objective(config)
         self.register_buffer("class_weights", class_weights, persistent=False)
 
-    def training_step(self, batch: Item, _: int) -> Tensor:
-        """One batch of (N, 1, S, S) uint8 images and masks, and (N,) targets."""
-        images, masks = augment(batch[0].float() / 255, batch[1].float(), self.config.augment)
+    def training_step(self, batch: Batch, _: int) -> Tensor:
+        """One step."""
+        images, masks = augment(batch.images.float() / 255, batch.masks.float(), self.config.augment)
         masks = jitter(masks, self.config.augment.mask_jitter_px)
-        loss, logits = self.classifier.loss(shown(images, masks, self.config.view), batch[2], self.class_weights)
-        accuracy = _accuracy(logits, self.classifier.classes_of(batch[2]))
+        loss: Tensor
+        given = shown(images, masks, self.config.view)
+        loss, logits = self.objective(self.classifier, given, batch, self.class_weights)
+        accuracy = _accuracy(logits, self.classifier.classes_of(batch.targets))
         self.log("train_loss", loss, on_epoch=True, on_step=False, batch_size=len(images))
         self.log("train_accuracy", accuracy, on_epoch=True, on_step=False, batch_size=len(images))
         return loss
 
-    def validation_step(self, batch: Item, _: int) -> None:
+    def validation_step(self, batch: Batch, _: int) -> None:
         """Loss and accuracy on images as they are."""
-        images = shown(batch[0].float() / 255, batch[1].float(), self.config.view)
-        loss, logits = self.classifier.loss(images, batch[2], self.class_weights)
+        images = shown(batch.images.float() / 255, batch.masks.float(), self.config.view)
+        loss, logits = self.objective(self.classifier, images, batch, self.class_weights)
         self.log("validation_loss", loss, batch_size=len(logits))
-        self.log("validation_accuracy", _accuracy(logits, batch[2]), prog_bar=True, batch_size=len(logits))
+        self.log("validation_accuracy", _accuracy(logits, batch.targets), prog_bar=True, batch_size=len(logits))
 
-    def predict_step(self, batch: Item, _: int) -> Tensor:
+    def predict_step(self, batch: Batch, _: int) -> Tensor:
         """(N,) probabilities of the positive class, or (N, classes)."""
-        logits: Tensor = self.classifier(shown(batch[0].float() / 255, batch[1].float(), self.config.view)).float()
-        return logits.sigmoid() if logits.ndim == 1 else logits.softmax(1)
+        return self._answers(batch)[0]
+
+    def _answers(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        told = self.classifier.told(shown(batch[0].float() / 255, batch[1].float(), self.config.view))
+        logits = told.logits.float()
+        return (logits.sigmoid() if logits.ndim == 1 else logits.softmax(1)), told.opacity.float().sigmoid()
 
     def configure_optimizers(self) -> dict[str, object]:  # type: ignore[override]
         """Lightning's hook."""
@@ -90,10 +104,15 @@ class ClassifierTraining(L.LightningModule):
 
     def predict(self, views: Views, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Probabilities (len(rows),) or (len(rows), classes) of the given views, float32 arithmetic."""
-        images = Subset(ViewImages(views, pd.Series(np.zeros(len(views.images)))), rows.tolist())
+        return self.predict_both(views, rows)[0]
+
+    def predict_both(self, views: Views, rows: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """As `predict`, and (len(rows),) the probability of any opacity, NaN where the network does not tell it."""
+        images = Subset(ViewImages(views), rows.tolist())
         with torch.inference_mode():
-            parts = [self.predict_step(batch, 0) for batch in DataLoader(images, batch_size=32)]
-        return np.asarray(torch.cat(parts).numpy(), np.float32)
+            parts = zip(*(self._answers(batch) for batch in DataLoader(images, batch_size=32)), strict=True)
+            answers, opacity = (torch.cat(part).numpy().astype(np.float32) for part in parts)
+        return answers, opacity
 
     def cost(self) -> dict[str, float]:
         """Parameters, GFLOPs and time of one film."""
@@ -104,9 +123,9 @@ class ClassifierTraining(L.LightningModule):
 
     def batches(self, views: Views, rows: NDArray[np.int64]) -> Iterator[Tensor]:
         """The given views as the network is given them, (N, channels, S, S) in 0..1."""
-        images = Subset(ViewImages(views, pd.Series(np.zeros(len(views.images)))), rows.tolist())
+        images = Subset(ViewImages(views), rows.tolist())
         for batch in DataLoader(images, batch_size=32):
-            yield shown(batch[0].float() / 255, batch[1].float(), self.config.view)
+            yield shown(batch.images.float() / 255, batch.masks.float(), self.config.view)
 
 
 def shown(images: Tensor, masks: Tensor, view: View) -> Tensor:
@@ -149,14 +168,15 @@ def train_classifier(
 
     Args:
         table: films in the order of `views`, with source, class, `part` and `target` (1 for the first of two classes
-            and 0 for the second, or the number of the class).
+            and 0 for the second, or the number of the class); where the configuration needs them also `opacity` (1, 0
+            or NaN: not known) and `taught` (what the teacher answers, NaN where it does not).
         views: the rows' images.
         config: model, view, augmentation, optimization.
         folder: where checkpoints and logs go.
         outputs: 1 for two classes, else their number.
     """
     L.seed_everything(config.optimization.seed, verbose=False)
-    images = ViewImages(views, table["target"])
+    images = ViewImages(views, table)
     training = np.flatnonzero(table["part"] == "train").astype(np.int64)
     batch_size = config.optimization.batch_size
     sampler = _sampler(table.iloc[training], config)
@@ -165,7 +185,12 @@ def train_classifier(
     module = ClassifierTraining(config, outputs, _class_weights(table.iloc[training]["target"], config, outputs))
     if not (folder / "checkpoints" / "last.ckpt").exists():
         start_from(module.classifier, config)
+    if config.group_dro and int(images.groups.max()) >= MOST_GROUPS:
+        raise ConfigurationError(f"group_dro: more than {MOST_GROUPS} sources x classes; leave it out")
     rows = torch.from_numpy(training)
+    if config.teacher:
+        taught = torch.tensor(table.iloc[training]["taught"].to_numpy(), dtype=torch.float32)
+        images.targets[rows] = torch.where(taught.isnan(), images.targets[rows], taught)
     batches = partial(module.batches, views, training)
     images.targets[rows] = module.classifier.fit_targets(batches, images.targets[rows], folder)
     fit(module, loader, validation, folder, config.optimization)
@@ -180,12 +205,18 @@ def load_trained(config: ClassifierConfig, folder: Path, outputs: int = 1) -> Cl
 
 
 def _sampler(table: pd.DataFrame, config: ClassifierConfig) -> EpochSampler:
-    """Shuffle, or draw the classes equally often and each source x class in proportion to size ** balance_power."""
+    """Shuffle, or draw the classes equally often and each source x class in proportion to size ** balance_power.
+
+    Films of the second of two classes with an opacity are drawn `hard_negatives` times as often as those without.
+    """
     seed = config.optimization.seed
     if config.balance_power is None:
         return EpochSampler(len(table), seed)
     size = table.groupby(["source", "class"])["class"].transform("size").astype(float)
     weight = size ** (config.balance_power - 1)
+    if config.hard_negatives != 1:
+        hard = (table["target"] == 0) & (table["opacity"] == 1)
+        weight = weight.where(~hard, weight * config.hard_negatives)
     weight = weight / weight.groupby(table["target"]).transform("sum")
     return EpochSampler(len(table), seed, torch.tensor(weight.to_numpy()), config.images_per_epoch)
 

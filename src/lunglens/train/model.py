@@ -13,7 +13,7 @@ from lunglens.study.config.training import ClassifierConfig
 from lunglens.train.classifier import ClassifierTraining, assert_can_begin, load_trained, train_classifier
 from lunglens.train.export import FittedGraph
 from lunglens.train.networks.classifier import ClassifierGraph
-from lunglens.train.systems import FITTED, assert_pools
+from lunglens.train.systems import FITTED, assert_is_trunk
 from lunglens.train.views import Views
 
 
@@ -29,7 +29,7 @@ class Model(Protocol):
 
 def assert_can_train(config: ClassifierConfig, outputs: int) -> None:
     """Raise ConfigurationError for what cannot be trained, before any fold has begun."""
-    assert_pools(config)
+    assert_is_trunk(config)
     if config.network in FITTED:
         _fitted(config).assert_can_train(config, outputs)
     else:

@@ -2,19 +2,20 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from safetensors.torch import save_file
 
 from lunglens.errors import DataError
 from lunglens.evaluate.classification import external_tables, measures
+from lunglens.evaluate.opacity import PROBABILITY, known_opacity, opacity_measures
 from lunglens.evaluate.operating_point import chosen_threshold, operating_points
 from lunglens.evaluate.predictions import EXTERNAL, cross_validated, read_predictions
 from lunglens.evaluate.run_record import ClassifierRun, read_classifier_run
 from lunglens.files import write_atomically, write_bytes
 from lunglens.film.model_package.package import load_package
-from lunglens.film.model_package.record import AnswerClass, AnswerSettings, ClassifierParameters
-from lunglens.film.parameters import Postprocess
+from lunglens.film.model_package.record import AnswerClass, AnswerSettings, ClassifierParameters, OpacitySettings
 from lunglens.study.config.training import ClassifierConfig
 from lunglens.train.card import card
 from lunglens.train.crossval.classifier import FILMS, PREDICTIONS, SOURCES, VALIDATION, outputs_of
@@ -58,6 +59,14 @@ class _Exported:
         unseen = external_tables(self.predictions[self.predictions["fold"] == EXTERNAL], self.run.classes)
         return found | {f"never trained on: {films}": rows for films, rows in unseen.items()}
 
+    @property
+    def opacity(self) -> dict[str, Any] | None:
+        """What the second answer is worth, on the same films as far as they are known; None where there is none."""
+        if PROBABILITY not in self.predictions:
+            return None
+        tables = {words: known_opacity(rows, self.films) for words, rows in self.tables.items() if " of " not in words}
+        return opacity_measures(tables, self.run.seed)
+
 
 def export_run(run: Path, folder: Path, *, fold: str | None = None, ensemble: bool = False) -> None:
     """Write the package.
@@ -85,6 +94,7 @@ def export_run(run: Path, folder: Path, *, fold: str | None = None, ensemble: bo
         threshold=threshold,
     )
     tables = {words: rows for words, rows in exported.tables.items() if len(rows)}
+    opacity = exported.opacity
     metrics = {words: measures(rows, classes, about.seed).to_json() for words, rows in tables.items()}
     rows = [] if threshold is None else operating_points(tables, classes, threshold, about.seed)
     export_package(
@@ -92,7 +102,12 @@ def export_run(run: Path, folder: Path, *, fold: str | None = None, ensemble: bo
         folder,
         name=_name(about, config, len(folds)),
         input_size=config.view.input_size,
-        parameters=ClassifierParameters(postprocess=Postprocess(), view=config.view, answer=answer),
+        parameters=ClassifierParameters(
+            postprocess=about.postprocess,
+            view=config.view,
+            answer=answer,
+            opacity=None if opacity is None else OpacitySettings(threshold=opacity["threshold"]),
+        ),
         provenance={
             "date": today(),
             "run": about.model_dump(include={"date", "seed", "versions", "hardware"}),
@@ -100,6 +115,7 @@ def export_run(run: Path, folder: Path, *, fold: str | None = None, ensemble: bo
             "images": _counts(exported.films),
             "config": config.model_dump(mode="json"),
             "metrics": metrics,
+            **({} if opacity is None else {"opacity": opacity}),
         },
         files=files,
         origin={"pretrained": config.pretrained, "data": about.study.to_json(), "members": len(folds)},

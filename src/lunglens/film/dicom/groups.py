@@ -86,7 +86,11 @@ def _film_of(source: Source, finding: Analyzed | Refused, stem: Stem) -> Group:
 
 def _classifier(source: Source, finding: Analyzed, stem: Stem, heat: Dataset | None) -> Group:
     """The classifier's question with its coded answer; no item "Finding", which would stand for "present"."""
-    numbers, answer = _answer(finding)
+    numbers, answers = _answer(finding)
+    if finding.opacity is not None:
+        numbers.append((private("opacity-prob"), round(finding.opacity.probability, 6)))
+        numbers.append((private("opacity-from"), finding.opacity.threshold))
+        answers.append(QualitativeEvaluation(private("opacity"), _PRESENT if finding.opacity.is_there else _ABSENT))
     if finding.heat_share_in_lungs is not None:
         numbers.append((private("heat-in-lungs"), round(finding.heat_share_in_lungs, 4)))
     group = MeasurementsAndQualitativeEvaluations(
@@ -94,7 +98,7 @@ def _classifier(source: Source, finding: Analyzed, stem: Stem, heat: Dataset | N
         algorithm_id=AlgorithmIdentification(**algorithm(finding, "classifier")),
         finding_sites=[FindingSite(codes.SCT.Lung)],
         measurements=[Measurement(name, value, codes.UCUM.NoUnits) for name, value in numbers],
-        qualitative_evaluations=[answer],
+        qualitative_evaluations=answers,
         source_images=[SourceImageForMeasurementGroup(source.SOPClassUID, source.SOPInstanceUID)],
     )
     if heat is not None:
@@ -136,18 +140,18 @@ def _severity(source: Source, finding: Analyzed, severity: Severity, stem: Stem)
     return group
 
 
-def _answer(finding: Analyzed) -> tuple[list[tuple[Code, float]], QualitativeEvaluation]:
+def _answer(finding: Analyzed) -> tuple[list[tuple[Code, float]], list[QualitativeEvaluation]]:
     """Numbers and what they mean: of two classes whether the first one is present, of more which is most probable."""
     of = finding.probabilities
     if finding.answer.threshold is None:
         decided = next(entry for entry in finding.classes if entry.name == finding.decision)
         numbers = [(probability_code(entry), round(of[entry.name], 6)) for entry in finding.classes]
-        return numbers, QualitativeEvaluation(private("most-probable"), class_code(decided))
+        return numbers, [QualitativeEvaluation(private("most-probable"), class_code(decided))]
     positive = finding.classes[0]
     numbers = [(probability_code(positive), round(of[positive.name], 6))]
     numbers.append((private("threshold"), finding.answer.threshold))
     presence = _PRESENT if finding.decision == positive.name else _ABSENT
-    return numbers, QualitativeEvaluation(class_code(positive), presence)
+    return numbers, [QualitativeEvaluation(class_code(positive), presence)]
 
 
 def _lung(

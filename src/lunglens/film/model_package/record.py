@@ -171,13 +171,20 @@ class AnswerSettings(_Part):
         return next(entry for entry in self.classes if entry.name == name)
 
 
+class OpacitySettings(_Part):
+    """Of a classifier's second answer, any opacity in the lungs: from which probability it is said to be there."""
+
+    threshold: Share
+
+
 class ClassifierParameters(Parameters):
-    """Of a classifier: which region cuts the film, what of it is seen, what is answered."""
+    """Of a classifier: which region cuts the film, what of it is seen, what is answered; opacity: if it tells that."""
 
     task = "classification"
     postprocess: Postprocess
     view: View
     answer: AnswerSettings
+    opacity: OpacitySettings | None = None
 
     @property
     def channels(self) -> int:
@@ -264,7 +271,8 @@ class Record(_Part, Generic[P]):
     def outputs(self) -> dict[str, int]:
         """The outputs that the graph must have, each with its number of dimensions."""
         if isinstance(self.parameters, ClassifierParameters):
-            return {"probability": 1 if self.parameters.answer.is_binary else 2}
+            opacity = {} if self.parameters.opacity is None else {"opacity": 1}
+            return {"probability": 1 if self.parameters.answer.is_binary else 2} | opacity
         by_task = {"lungs": {"probability": 4, "features": 2}, "orientation": {"score": 1}, "severity": {"maps": 4}}
         return by_task[self.task]
 

@@ -161,18 +161,32 @@ def _refusal(draw: ImageDraw.ImageDraw, lines: list[Line]) -> None:
 
 
 def _answer(draw: ImageDraw.ImageDraw, answer: Answer, lines: list[Line]) -> None:
-    """The probability of two classes' first, or those of all classes; below it the decision."""
-    probabilities = [line for line in lines if line.kind == "probability"]
+    """The probability of two classes' first, and of any opacity, or those of all classes; below them the decisions."""
+    probabilities, decisions, opacity = (
+        [line for line in lines if line.kind == kind] for kind in ("probability", "decision", "opacity")
+    )
     if answer.threshold is None:
         _ranking(draw, probabilities, sorted(answer.probabilities.values(), reverse=True))
+        opacity = [line._replace(text=f"{opacity[0].text}, {line.text}") for line in opacity[1:]]
     else:
-        _text(draw, (MARGIN, FACTS_TOP), clip_middle(probabilities[0].label, BODY, TILE), BODY, colours.MUTED)
-        _text(draw, (MARGIN - 1, FACTS_TOP + 17), probabilities[0].text, 46, colours.TEXT)
+        _numbers(draw, [*probabilities, *opacity[:1]])
         _probability_bar(draw, FACTS_TOP + 80, next(iter(answer.probabilities.values())), answer.threshold)
-    for number, line in enumerate(line for line in lines if line.kind == "decision"):
+        opacity = opacity[1:]
+    below = [*decisions, *opacity]
+    for number, line in enumerate(below):
         text, colour = (f"{line.label}: {line.text}", colours.TEXT) if line.label else (line.text, colours.MUTED)
-        size = BODY + 2 * bool(line.label)
-        _text(draw, (MARGIN, FACTS_TOP + 124 + 24 * number), clip_middle(text, size, TILE), size, colour)
+        size = BODY + 2 * (line.label == decisions[0].label)
+        top = FACTS_TOP + (124 + 24 * number if len(below) == 2 else 119 + 20 * number)
+        _text(draw, (MARGIN, top), clip_middle(text, size, TILE), size, colour)
+
+
+def _numbers(draw: ImageDraw.ImageDraw, lines: list[Line]) -> None:
+    """One large number, or two beside each other."""
+    wide, size = TILE // len(lines), 46 if len(lines) == 1 else 36
+    for number, line in enumerate(lines):
+        left = MARGIN + wide * number
+        _text(draw, (left, FACTS_TOP), clip_middle(line.label, BODY, wide), BODY, colours.MUTED)
+        _text(draw, (left - 1, FACTS_TOP + 17), line.text, size, colours.TEXT)
 
 
 def _ranking(draw: ImageDraw.ImageDraw, lines: list[Line], probabilities: list[float]) -> None:

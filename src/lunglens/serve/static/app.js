@@ -183,6 +183,7 @@ function answerOf(result) {
   return [
     ...(isBinary() ? oneProbability(first, probabilities[first], threshold, decision === first) : allProbabilities(result)),
     element("p", `Decision: ${wordsOf(decision)} (${how})`, { id: "decision" }),
+    ...(result.opacity ? opacityOf(result.opacity) : []),
     element("p", "It holds for the balance of classes in training, not for your patients.", { class: "muted" }),
   ];
 }
@@ -199,6 +200,11 @@ function oneProbability(name, probability, threshold, isOver) {
   mark.style.left = text.style.left = `${100 * threshold}%`;
   meter.append(mark, text);
   return [element("p", `Probability of ${wordsOf(name)}`, { class: "muted" }), element("p", percent(probability), { class: "big", id: "probability" }), meter];
+}
+
+function opacityOf({ probability, threshold, decision }) {
+  const kind = decision === "yes" ? "; its kind is uncertain" : "", said = `Any opacity: ${percent(probability)}, ${decision} (threshold ${percent(threshold)})${kind}`;
+  return [meterOf(probability, decision === "yes"), element("p", said, { id: "opacity" })];
 }
 
 function allProbabilities({ decision, probabilities }) {

@@ -28,6 +28,7 @@ class _SweepStudy(Section):
 
     folder: Path
     test: Path | None = Field(None, description="a study curated apart from it, that every model is tested on")
+    folds: tuple[str, ...] = Field((), description="those of its folds that are trained; all if none is given")
     inputs: tuple[Shown, ...] = ("film", "lungs", "surroundings")
     set: tuple[str, ...] = Field((), description="changes to the configuration of every system on this study")
 
@@ -54,7 +55,8 @@ class SweepRun:
     """One combination.
 
     study, system, shown, seed: which; seed is None where the configuration's own counts. folder: of the run, below the
-    sweep's. label: what tables call the system. data, test: the folders of the studies. config, changes: its settings.
+    sweep's. label: what tables call the system. data, test: the folders of the studies. folds: of the study, all where
+    there is none. config, changes: its settings.
     """
 
     study: str
@@ -64,6 +66,7 @@ class SweepRun:
     label: str
     data: Path
     test: Path | None
+    folds: tuple[str, ...]
     config: str
     changes: tuple[str, ...]
 
@@ -124,6 +127,7 @@ class Sweep(Section):
                             label=system.label or system.name,
                             data=study.folder,
                             test=study.test,
+                            folds=study.folds,
                             config=system.config,
                             changes=(*self.set, *study.set, *system.set, *_VIEWS[shown]),
                         )

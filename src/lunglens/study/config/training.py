@@ -128,6 +128,9 @@ class ClassifierConfig(Section):
     )
     options: dict[str, Option] = Field({}, description="what a network of its own is told besides")
     backbone: str = Field("hrnet_w18", description="any network of timm")
+    stride: Literal[8, 16, 32] = Field(
+        32, description="px of the image that a place of the last maps stands for; less: finer heat, and more time"
+    )
     head: tuple[int, ...] = Field((2048, 512), description="widths of the hidden layers after pooling")
     dropout: float = Field(0.5, ge=0, lt=1, description="share of the features left out in training")
     pretrained: str = Field(
@@ -145,6 +148,28 @@ class ClassifierConfig(Section):
     class_weights: Literal["none", "balanced"] | tuple[float, ...] = Field(
         "none", description="of the loss, in the order of the classes; balanced: each class counts the same"
     )
+    opacity_loss: float = Field(
+        0.0,
+        ge=0,
+        description="weight of a second answer in the loss, beside that of the classes: is there any opacity in the "
+        "lungs? It is taught where the study's column opacity tells; 0: it is not asked",
+    )
+    group_dro: float = Field(
+        0.0,
+        ge=0,
+        description="step by which groups (source x class) of larger loss come to count more; 0: all alike",
+    )
+    decorrelate: float = Field(
+        0.0,
+        ge=0,
+        description="weight in the loss of how much the features tell the source among films of one class (distance "
+        "correlation, which needs batches of 24 or more)",
+    )
+    teacher: tuple[str, ...] = Field(
+        (),
+        description="folders with a predictions.csv (of `lunglens measure`, or a run): films that train answer their "
+        "mean probability instead of their class; of two classes",
+    )
     view: View = View()
     augment: Augment = Augment()
     optimization: Optimization = Optimization()
@@ -155,6 +180,12 @@ class ClassifierConfig(Section):
         description="draw source x class in proportion to its size to this power: 0 equally, 1 as it is",
     )
     images_per_epoch: int | None = Field(None, ge=1, description="with `balance_power`: how many draws make an epoch")
+    hard_negatives: float = Field(
+        1.0,
+        gt=0,
+        description="with `balance_power`: how often a film of the second of two classes that has an opacity is drawn, "
+        "against one that has none",
+    )
 
     @property
     def called(self) -> str:

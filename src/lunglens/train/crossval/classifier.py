@@ -10,26 +10,31 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from rich.console import Console
 
-from lunglens.errors import DataError, OutputError
+from lunglens.errors import ConfigurationError, DataError, OutputError
 from lunglens.evaluate.classification import metrics_of
 from lunglens.evaluate.figures import table6, write_figures
-from lunglens.evaluate.predictions import EXTERNAL, read_predictions
+from lunglens.evaluate.opacity import PROBABILITY
+from lunglens.evaluate.predictions import EXTERNAL, mean_predictions, read_predictions
 from lunglens.evaluate.run_record import METRICS, RUN, ClassifierMetrics, ClassifierRun, StudyName, read_run
 from lunglens.files import save_csv, write_json
+from lunglens.film.parameters import Postprocess
 from lunglens.jobs import Job, is_finished
 from lunglens.study.config.training import ClassifierConfig
 from lunglens.study.folder import Study
 from lunglens.study.folds import fold_names, parts_of, read_folds
+from lunglens.study.opacity import opacity_of
+from lunglens.train.classifier import ClassifierTraining
 from lunglens.train.crossval.run_folder import Runner, describe, gather, run_folds
 from lunglens.train.guard import assert_no_copies
 from lunglens.train.loop import lighten
-from lunglens.train.model import assert_can_train, load_model, train_model
+from lunglens.train.model import Model, assert_can_train, load_model, train_model
 from lunglens.train.precision import settled
-from lunglens.train.views import read_views, write_views
+from lunglens.train.views import Views, read_views, write_views
 
 FILMS = "films.csv"
 SOURCES = "sources.csv"
 PREDICTIONS = "predictions.csv"
+VALIDATED = "validation.csv"  # of a fold
 UNSEEN = "unseen"
 VALIDATION = "validation"
 
@@ -87,6 +92,7 @@ def begin(
     """Make a run folder, or go on with the same run: its films, its views, and `run.json`, whose content it returns."""
     if not (out / RUN).exists():
         assert_can_train(config, outputs_of(study.classes))
+    table = _with_what_is_taught(table, study, config)
     config = settled(config, out / RUN, console)
     content = {
         "model": config.called,
@@ -97,6 +103,8 @@ def begin(
         "folds": folds,
         "seed": config.optimization.seed,
     }
+    if study.record.postprocess != Postprocess():
+        content["postprocess"] = study.record.postprocess.model_dump()
     out.mkdir(parents=True, exist_ok=True)
     with FileLock(out / ".begin.lock"):  # folds that are tasks of a cluster begin together
         run = {name: value for name, value in describe("classifier", content, out).items() if name != "unseen"}
@@ -105,6 +113,20 @@ def begin(
         save_csv(study.table[["source", "licence", "citation"]].drop_duplicates(), out / SOURCES)
         write_views(study, list(table["image_id"]), config.view, out)
     return ClassifierRun.model_validate(run)
+
+
+def _with_what_is_taught(table: pd.DataFrame, study: Study, config: ClassifierConfig) -> pd.DataFrame:
+    """The films with their `opacity`, and what the teachers say, where the configuration needs them."""
+    if config.opacity_loss or config.hard_negatives != 1:
+        table = table.assign(opacity=opacity_of(study).loc[table["image_id"]].to_numpy())
+    if config.teacher and len(study.classes) != 2:
+        raise ConfigurationError(f"teacher: is for two classes; {study.folder} has {', '.join(study.classes)}")
+    if config.teacher:
+        said = mean_predictions(config.teacher, study.classes)
+        table = table.assign(taught=table["image_id"].map(said.map("{:.6f}".format)).fillna(""))
+        if (table["taught"] == "").all():
+            raise DataError(f"teacher: {', '.join(config.teacher)}: knows no film of {study.folder}")
+    return table
 
 
 def jobs_of(run: ClassifierRun, out: Path) -> list[Job]:
@@ -145,15 +167,27 @@ def run_fold(folder: Path, run: str, fold: str, config: dict[str, Any], study: s
     table["part"] = parts_of(table, fold, settings.optimization.seed)
     views = read_views(Path(run))
     assert_no_copies(table, views.images)
+    for column in {"opacity", "taught"} & set(table):
+        table[column] = pd.to_numeric(table[column])
     model = train_model(table, views, settings, folder, outputs)
-    tested = table["part"] == "test"
+    tested, validated = table["part"] == "test", table["part"] == VALIDATION
+    if validated.any():
+        save_csv(_predicted(model, views, table, validated, classes), folder / VALIDATED)
     if fold == VALIDATION:
-        chosen = table["part"] == VALIDATION
-        table.loc[chosen, "fold"] = VALIDATION
-        tested |= chosen
-    scores = model.predict(views, np.flatnonzero(tested))
-    save_csv(_answers(table[tested], scores, classes), folder / PREDICTIONS)
+        table.loc[validated, "fold"] = VALIDATION
+        tested |= validated
+    save_csv(_predicted(model, views, table, tested, classes), folder / PREDICTIONS)
     return {str(part): int(n) for part, n in table["part"].value_counts().sort_index().items()}
+
+
+def _predicted(model: Model, views: Views, table: pd.DataFrame, chosen: pd.Series, classes: list[str]) -> pd.DataFrame:
+    """Answers for the chosen films, with the probability of any opacity where the model tells it."""
+    rows = np.flatnonzero(chosen)
+    if not isinstance(model, ClassifierTraining):
+        return _answers(table[chosen], model.predict(views, rows), classes)
+    scores, opacity = model.predict_both(views, rows)
+    answers = _answers(table[chosen], scores, classes)
+    return answers if np.isnan(opacity).all() else answers.assign(**{PROBABILITY: opacity})
 
 
 def run_test(folder: Path, run: str, fold: str, config: dict[str, Any], unseen: str) -> int:  # noqa: ARG001

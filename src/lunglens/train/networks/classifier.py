@@ -12,7 +12,10 @@ from lunglens.errors import ConfigurationError
 from lunglens.study.config.training import ClassifierConfig
 from lunglens.train.networks import alexnet  # noqa: F401, which names it among timm's networks
 from lunglens.train.networks.layers import fully_connected, gradient_through, through
-from lunglens.train.networks.network import Network
+from lunglens.train.networks.network import Network, Told
+
+STRIDE = 32  # of nearly every network
+_LEAST_SHARE = 1e-6  # so that a region that was warped out of the picture divides nothing by 0
 
 
 def network_settings(name: str) -> Any:
@@ -27,8 +30,15 @@ def network_settings(name: str) -> Any:
     return settings
 
 
-def create_trunk(name: str, size: int | None, *, pretrained: bool = False, channels: int = 1) -> Any:
-    """A timm network without its last layer; HRNet as its four streams."""
+def create_trunk(name: str, size: int | None, *, pretrained: bool = False, stride: int = STRIDE) -> Any:
+    """A timm network without its last layer; HRNet as its four streams.
+
+    stride: px of the image that a place of the last map stands for. Below the usual one convolutions are widened
+    (dilated) where others would leave out places, so that the weights mean the same.
+
+    Raises:
+        ConfigurationError: there is no such network, or it has no other stride.
+    """
     settings = network_settings(name)
     how: dict[str, Any] = {"num_classes": 0}
     if name.startswith("hrnet"):
@@ -37,7 +47,16 @@ def create_trunk(name: str, size: int | None, *, pretrained: bool = False, chann
         how = {"features_only": True, "feature_location": "", "out_indices": (1, 2, 3, 4)}
     elif settings.fixed_input_size and size is not None:
         how["img_size"] = size
-    net = timm.create_model(name, in_chans=channels, pretrained=pretrained, **how)
+    if stride != STRIDE:
+        how["output_stride"] = stride
+    try:
+        net = timm.create_model(name, in_chans=1, pretrained=pretrained, **how)
+    except (AssertionError, TypeError) as error:
+        if stride == STRIDE:
+            raise
+        raise ConfigurationError(
+            f"stride: {name} has no other than {STRIDE}; an EfficientNet or a ResNet has"
+        ) from error
     if hasattr(net, "pre_logits"):  # VGG's wide layers, which are no part of the features
         net.pre_logits = nn.Identity()
     return net
@@ -59,9 +78,6 @@ def _cut(net: nn.Module, last: str) -> None:
         within = within.get_submodule(name)
 
 
-_LEAST_SHARE = 1e-6  # so that a region that was warped out of the picture divides nothing by 0
-
-
 class Streams(nn.Module):
     """A timm network as a list of last feature maps: HRNet's parallel streams, or the one map of other networks.
 
@@ -69,16 +85,16 @@ class Streams(nn.Module):
     `mean` and `std`, which change nothing (0 and 1) until weights that expect something else are loaded.
     channels: of each stream. has_maps: False where the network gives numbers without a place; then they are maps of
     one position. size: side of the images for networks that are built for one size. cut_after: name of the block that
-    ends a shortened network.
+    ends a shortened network. stride: see `create_trunk`.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, name: str, size: int | None = None, cut_after: str | None = None) -> None:
+    def __init__(self, name: str, size: int | None = None, cut_after: str | None = None, stride: int = STRIDE) -> None:
         super().__init__()
         self.is_hrnet = name.startswith("hrnet")
-        self.net = create_trunk(name, size)
+        self.net = create_trunk(name, size, stride=stride)
         if cut_after is not None:
             _cut(self.net, cut_after)
         self.register_buffer("mean", torch.zeros(()))
@@ -134,30 +150,43 @@ class Classifier(Network):
     size: side of the images; only transformers that are built for one size need it.
     head: widths of the hidden layers; the paper does not print them, 2048 and 512 is the reading built here.
     by_region: average the places of the lung region alone; its mask is then a second channel of the images.
+    stride: see `create_trunk`.
+    tells_opacity: whether there is a second answer.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a setting each
         self,
         backbone: str = "hrnet_w18",
         head: tuple[int, ...] = (2048, 512),
         dropout: float = 0.5,
         outputs: int = 1,
         size: int | None = None,
+        *,
         by_region: bool = False,
+        stride: int = STRIDE,
+        tells_opacity: bool = False,
     ) -> None:
         super().__init__(ClassifierConfig(backbone=backbone, head=head, dropout=dropout), outputs)
-        self.streams, self.by_region = Streams(backbone, size), by_region
+        self.streams, self.by_region = Streams(backbone, size, stride=stride), by_region
         if by_region and not self.streams.has_maps:
             raise ConfigurationError(f"view.pool: {backbone} gives numbers without a place; say all, or take another")
-        widths = [sum(self.streams.channels), *head, outputs]
-        self.layers = fully_connected(widths)
+        self.tells_opacity = tells_opacity
+        self.layers = fully_connected([sum(self.streams.channels), *head, outputs + tells_opacity])
         self.dropout = nn.Dropout(dropout)
 
     @classmethod
     def of(cls, config: ClassifierConfig, outputs: int) -> "Classifier":
         """The network that a configuration describes."""
-        view = config.view
-        return cls(config.backbone, config.head, config.dropout, outputs, view.input_size, view.pool == "region")
+        return cls(
+            config.backbone,
+            config.head,
+            config.dropout,
+            outputs,
+            config.view.input_size,
+            by_region=config.view.pool == "region",
+            stride=config.stride,
+            tells_opacity=config.opacity_loss > 0,
+        )
 
     @property
     def has_heat(self) -> bool:
@@ -169,7 +198,11 @@ class Classifier(Network):
 
         With `by_region` (N, 2, H, W): image and mask.
         """
-        return self.logits(pool(*self.maps(images)))
+        return self.told(images).logits
+
+    def told(self, images: Tensor) -> Told:
+        """Network's."""
+        return self.of_features(pool(*self.maps(images)))
 
     def maps(self, images: Tensor) -> tuple[list[Tensor], list[Tensor] | None]:
         """The maps of the streams, and of each what share of its positions lies in the region, (N, 1, H_i, W_i)."""
@@ -180,8 +213,13 @@ class Classifier(Network):
 
     def logits(self, pooled: Tensor) -> Tensor:
         """(N, C) pooled features -> (N,) or (N, outputs) logits."""
-        logits = through(self.layers, pooled, self.dropout)
-        return logits.squeeze(1) if logits.shape[1] == 1 else logits
+        return self.of_features(pooled).logits
+
+    def of_features(self, pooled: Tensor) -> Told:
+        """(N, C) pooled features -> what `told` gives."""
+        found = through(self.layers, pooled, self.dropout)
+        opacity = found[:, self.outputs] if self.tells_opacity else torch.full_like(found[:, 0], torch.nan)
+        return Told(found[:, 0] if self.outputs == 1 else found[:, : self.outputs], opacity, pooled)
 
     def answer(self, images: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
         """Logits, Grad-CAM of each in closed form, pooled features."""
@@ -198,7 +236,7 @@ class Classifier(Network):
 
     def pooled_gradient(self, pooled: Tensor, output: int = 0) -> Tensor:
         """d logit / d pooled, (N, C), in closed form."""
-        outward = torch.eye(self.outputs, device=pooled.device)[None, output : output + 1]
+        outward = torch.eye(self.outputs + self.tells_opacity, device=pooled.device)[None, output : output + 1]
         return gradient_through(self.layers, pooled, outward)[:, 0]
 
 
@@ -254,7 +292,8 @@ class ClassifierGraph(nn.Module):
 
     Of several members (an ensemble) the mean of their probabilities, and of their heat; features side by side. Of two
     classes `probability`, `logit` and `heat` are of the first; of more, of each. A trunk without maps gives no heat.
-    Members that pool by the region take (N, 2, S, S), image and mask, and their heat is `evidence`.
+    Members that pool by the region take (N, 2, S, S), image and mask, and their heat is `evidence`. Where they tell it,
+    (N,) `opacity` is the probability of any in the lungs.
     """
 
     outputs: tuple[str, ...]
@@ -263,7 +302,9 @@ class ClassifierGraph(nn.Module):
         super().__init__()
         self.members = nn.ModuleList(members)
         with_heat = all(member.has_heat for member in members)
+        self.tells_opacity = all(getattr(member, "tells_opacity", False) for member in members)
         self.outputs = ("probability", "logit", *(["heat"] if with_heat else []), "features")
+        self.outputs += ("opacity",) if self.tells_opacity else ()
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """(N, 1, S, S) -> (N,), (N,), (N, h, w), (N, C); of K > 2 classes (N, K), (N, K), (N, K, h, w), (N, C)."""
@@ -272,7 +313,9 @@ class ClassifierGraph(nn.Module):
         logit = logits[0] if len(logits) == 1 else mean_logit(torch.stack(logits))
         probability = logit.sigmoid() if logit.ndim == 1 else logit.softmax(1)
         heat = (torch.stack(heats).mean(0),) if "heat" in self.outputs else ()
-        return probability, logit, *heat, torch.cat(pooled, 1)
+        told = zip(self.members, pooled, strict=True) if self.tells_opacity else ()
+        opacity = [member.of_features(features).opacity.sigmoid() for member, features in told]  # type: ignore[operator]
+        return probability, logit, *heat, torch.cat(pooled, 1), *([torch.stack(opacity).mean(0)] if opacity else [])
 
 
 def mean_logit(logits: Tensor) -> Tensor:

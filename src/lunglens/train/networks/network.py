@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from pydantic import ValidationError
@@ -12,6 +13,18 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from lunglens.errors import ConfigurationError
 from lunglens.film.parameters import Section
 from lunglens.study.config.training import ClassifierConfig
+
+
+class Told(NamedTuple):
+    """What a network says in training.
+
+    logits: as `Network.forward` gives them. opacity: (N,) logits of any opacity in the lungs, NaN where that is not
+    told. features: (N, C) before the head, of a trunk and head alone.
+    """
+
+    logits: Tensor
+    opacity: Tensor
+    features: Tensor
 
 
 class Network(nn.Module):
@@ -52,6 +65,11 @@ class Network(nn.Module):
         """(N, 1, S, S) images in 0..1 -> (N,) logits of the first of two classes, or (N, outputs)."""
         raise NotImplementedError
 
+    def told(self, images: Tensor) -> Told:
+        """All that it tells of (N, 1, S, S)."""
+        logits = self(images)
+        return Told(logits, logits.new_full((len(logits),), torch.nan), logits.new_zeros(len(logits), 0))
+
     def answer(self, images: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
         """(N, 1, S, S) -> logits, heat (N, h, w) or (N, K, h, w), >= 0, or None, and features (N, C)."""
         raise NotImplementedError
@@ -84,7 +102,7 @@ class Network(nn.Module):
 
     def classes_of(self, targets: Tensor) -> Tensor:
         """The classes, as `classification_loss` takes them, of what `fit_targets` has given."""
-        return targets
+        return targets.round()
 
 
 @contextmanager
@@ -100,12 +118,14 @@ def evaluating(network: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
-def classification_loss(logits: Tensor, targets: Tensor, class_weights: Tensor | None) -> Tensor:
+def classification_loss(
+    logits: Tensor, targets: Tensor, class_weights: Tensor | None, reduction: str = "mean"
+) -> Tensor:
     """Binary cross-entropy of (N,) logits (target 1 is the first class), cross-entropy of (N, K) (targets 0 ... K - 1).
 
-    class_weights: (classes,) in the order of the study's classes.
+    Of two classes a target may be a probability. class_weights: (classes,) in the order of the study's classes.
     """
     if logits.ndim > 1:
-        return cross_entropy(logits, targets.long(), class_weights)
-    each = None if class_weights is None else class_weights[1 - targets.long()]  # the first class is target 1
-    return binary_cross_entropy_with_logits(logits, targets, each)
+        return cross_entropy(logits, targets.long(), class_weights, reduction=reduction)
+    each = None if class_weights is None else targets * class_weights[0] + (1 - targets) * class_weights[1]
+    return binary_cross_entropy_with_logits(logits, targets, each, reduction=reduction)

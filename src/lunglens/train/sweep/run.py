@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 from rich.console import Console
 
-from lunglens.errors import LungLensError
+from lunglens.errors import ConfigurationError, DataError, LungLensError
 from lunglens.evaluate.run_record import METRICS, ClassifierRun
 from lunglens.files import readable
 from lunglens.jobs import Job, JobResult, is_finished
@@ -66,6 +67,8 @@ def commands(sweep: Sweep, out: Path) -> Iterator[str]:
     """
     for run in sweep.runs():
         run.load()
+        if run.folds:
+            raise ConfigurationError(f"folds of study {run.study}: a task a fold makes whole runs; leave them out")
         for fold in fold_names(read_folds(load_study(run.data))):
             yield run.command(out, fold)
 
@@ -79,10 +82,22 @@ def _prepared(run: SweepRun, out: Path) -> list[Job]:
         assert_unseen(study, unseen)
     table = read_folds(study)
     share_views(study, list(table["image_id"]), config.view, out / _VIEWS, folder)
-    about = begin(study, config, folder, table, fold_names(table), quiet)
+    about = begin(study, config, folder, table, _folds(run, table), quiet)
     jobs = [*jobs_of(about, folder), *_tests(unseen, about, folder, out / _VIEWS)]
     jobs.append(finish_job(about, None if unseen is None else named(unseen), folder, jobs))
     return [replace(job, name=f"{run.folder} {job.name}") for job in jobs]
+
+
+def _folds(run: SweepRun, table: pd.DataFrame) -> list[str]:
+    """The folds to train.
+
+    Raises:
+        DataError: the study has no such fold.
+    """
+    folds = fold_names(table)
+    if unknown := set(run.folds) - set(folds):
+        raise DataError(f"{run.data}: has no fold {', '.join(sorted(unknown))}; it has {', '.join(folds)}")
+    return list(run.folds) or folds
 
 
 def _tests(unseen: Study | None, run: ClassifierRun, folder: Path, store: Path) -> list[Job]:

@@ -37,13 +37,21 @@ def network_of(config: ClassifierConfig, outputs: int) -> Network:
         raise ConfigurationError(f"classifier.network {config.network!r} is none of {', '.join([*NETWORKS, *FITTED])}")
     if config.network == "trunk" and config.options:
         raise ConfigurationError(f"classifier.options: a trunk has none, so not {', '.join(config.options)}")
-    assert_pools(config)
+    assert_is_trunk(config)
     module, name = NETWORKS[config.network]
     network: Network = getattr(import_module(module), name).of(config, outputs)
     return network
 
 
-def assert_pools(config: ClassifierConfig) -> None:
-    """Raise ConfigurationError where only the region's features are to be pooled, and this is no trunk and head."""
-    if config.view.pool == "region" and config.network != "trunk":
-        raise ConfigurationError(f"view.pool: network {config.network} is no trunk and head; say all")
+def assert_is_trunk(config: ClassifierConfig) -> None:
+    """Raise ConfigurationError where what only a trunk and head can do is asked of another network."""
+    asked = (
+        ("view.pool", config.view.pool, "all"),
+        ("stride", config.stride, 32),
+        ("opacity_loss", config.opacity_loss, 0),
+        ("group_dro", config.group_dro, 0),
+        ("decorrelate", config.decorrelate, 0),
+    )
+    for key, value, usual in asked:
+        if value != usual and config.network != "trunk":
+            raise ConfigurationError(f"{key}: network {config.network} is no trunk and head; say {usual}")

@@ -1,0 +1,91 @@
+"""What a classifier of two classes is worth by finding: hospitals it never saw, one collection, films before COVID-19.
+
+A study's classes join findings: "not covid" is healthy, another pneumonia, or tuberculosis. Here they are told apart.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lunglens.evaluate.classification import auc
+from lunglens.evaluate.heat import mean_with_interval
+from lunglens.evaluate.intervals import bootstrap
+from lunglens.evaluate.predictions import EXTERNAL, cross_validated, groups_of
+
+SENSITIVITY = 0.85  # on validation, of every source alike: there the threshold lies
+_FEWEST = 10  # films of a side
+
+Measured = dict[str, dict[str, Any]]
+
+
+def arm_measures(
+    predictions: pd.DataFrame, validation: pd.DataFrame, findings: "pd.Series[str]", classes: Sequence[str], seed: int
+) -> dict[str, Any]:
+    """Everything that the arms of a training are compared by, with 95 % intervals by group.
+
+    Args:
+        predictions: of a run; as `read_predictions` gives them.
+        validation: the same of its validation films, none of which is in `predictions`.
+        findings: image_id -> finding, such as normal or tuberculosis.
+        classes: the two; the first is positive.
+        seed: of the bootstrap.
+
+    Returns:
+        `auroc`: films in words -> n (positives, negatives), value, 95_ci. `threshold`: of the first class's
+        probability. `called`: films of one class in words -> n, share called positive, 95_ci.
+    """
+    rows = predictions.assign(finding=predictions["image_id"].map(findings.to_dict()).astype(object).fillna("unknown"))
+    threshold = threshold_at(validation, classes, SENSITIVITY)
+    return {
+        "auroc": {words: _auroc(*sides, classes, seed) for words, sides in _pairs(rows, classes)},
+        "threshold": round(threshold, 4),
+        "called": {words: _called(films, threshold, classes, seed) for words, films in _of_one_class(rows, classes)},
+    }
+
+
+def threshold_at(validation: pd.DataFrame, classes: Sequence[str], sensitivity: float) -> float:
+    """The largest threshold that calls this share of the first class's films, each of its sources weighing the same."""
+    positive = validation[validation["class"] == classes[0]].sort_values(f"p_{classes[0]}", ascending=False)
+    weight = 1 / positive.groupby("source")["source"].transform("size").to_numpy(float)
+    reached = weight.cumsum() / weight.sum() >= sensitivity - 1e-9
+    return float(positive[f"p_{classes[0]}"].to_numpy(float)[reached][0])
+
+
+def _pairs(rows: pd.DataFrame, classes: Sequence[str]) -> Iterator[tuple[str, tuple[pd.DataFrame, pd.DataFrame]]]:
+    """Words -> positives and negatives: the tested mixture, within its sources, and external against external ones."""
+    inside, external = cross_validated(rows), rows[rows["fold"] == EXTERNAL]
+    positive = inside["class"] == classes[0]
+    found = [("tested mixture", (inside[positive], inside[~positive]))]
+    for source, films in inside.groupby("source", sort=True):
+        ours = films[films["class"] == classes[0]]
+        others = films[films["class"] != classes[0]]
+        found += [
+            (f"within {source}, against {finding}", (ours, theirs)) for finding, theirs in others.groupby("finding")
+        ]
+    for source, ours in external[external["class"] == classes[0]].groupby("source", sort=True):
+        for words, theirs in _of_one_class(external[external["class"] != classes[0]], classes):
+            found.append((f"{classes[0]} of {source} against {words}", (ours, theirs)))
+    yield from ((words, sides) for words, sides in found if min(map(len, sides)) >= _FEWEST)
+
+
+def _of_one_class(rows: pd.DataFrame, classes: Sequence[str]) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Words -> films of a finding of a source, positive ones of a source together."""
+    finding = rows["finding"].where(rows["class"] != classes[0], classes[0])
+    for (source, name), films in rows.groupby(["source", finding], sort=True):
+        yield f"{name} of {source}", films
+
+
+def _auroc(ours: pd.DataFrame, theirs: pd.DataFrame, classes: Sequence[str], seed: int) -> dict[str, Any]:
+    both = pd.concat([ours, theirs], ignore_index=True)
+    target = (both["class"] == classes[0]).to_numpy(int)
+    score = both[f"p_{classes[0]}"].to_numpy(float)
+    bounds = bootstrap(lambda drawn: auc(target[drawn], score[drawn]), groups_of(both), seed)
+    return {"n": [len(ours), len(theirs)], "value": round(auc(target, score), 4), "95_ci": bounds}
+
+
+def _called(films: pd.DataFrame, threshold: float, classes: Sequence[str], seed: int) -> dict[str, Any]:
+    called = (films[f"p_{classes[0]}"].to_numpy(float) >= threshold).astype(np.float64)
+    share, bounds = mean_with_interval(called, groups_of(films), seed)
+    return {"n": len(films), "share": share, "95_ci": bounds}

@@ -1,0 +1,56 @@
+"""By finding: pairs across hospitals, one collection, and how often films are called at a threshold of validation."""
+
+import pandas as pd
+import pytest
+
+from lunglens.evaluate.arms import arm_measures, threshold_at
+
+CLASSES = ("covid", "not covid")
+
+
+def films(source: str, name: str, fold: str, scores: list[float]) -> pd.DataFrame:
+    table = pd.DataFrame({"p_covid": scores, "class": name, "source": source, "fold": fold})
+    table["image_id"] = [f"{source}-{name}-{fold}-{number}" for number in range(len(scores))]
+    return table.assign(group_id=table["image_id"], **{"p_not covid": 1 - table["p_covid"]})
+
+
+def test_the_threshold_reaches_the_sensitivity_with_every_source_weighing_the_same() -> None:
+    small = films("small", "covid", "v", [0.9, 0.2])
+    large = films("large", "covid", "v", [0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.25, 0.1])
+    healthy = films("large", "not covid", "v", [0.99])
+    assert threshold_at(pd.concat([small, large, healthy]), CLASSES, 0.85) == 0.2
+    assert threshold_at(pd.concat([large, healthy]), CLASSES, 0.5) == 0.5
+
+
+def test_findings_are_told_apart_where_a_class_joins_them() -> None:
+    near = [films("here", "covid", "0", [0.9] * 10), films("here", "not covid", "0", [0.8, 0.3] * 10)]
+    far = [films("far", "covid", "external", [0.7] * 12), films("old", "not covid", "external", [0.6, 0.1] * 10)]
+    rows = pd.concat([*near, *far], ignore_index=True)
+    findings = rows.set_index("image_id")["p_covid"].map({0.8: "pneumonia", 0.6: "tuberculosis"}).fillna("normal")
+    found = arm_measures(rows, films("here", "covid", "v", [0.5] * 20), findings, CLASSES, 0)
+    assert set(found["auroc"]) == {
+        "tested mixture",
+        "within here, against normal",
+        "within here, against pneumonia",
+        "covid of far against normal of old",
+        "covid of far against tuberculosis of old",
+    }
+    assert found["auroc"]["within here, against pneumonia"] == {"n": [10, 10], "value": 1.0, "95_ci": [1.0, 1.0]}
+    assert found["threshold"] == 0.5
+    shares = {words: measured["share"] for words, measured in found["called"].items()}
+    assert shares == {
+        "covid of here": 1,
+        "pneumonia of here": 1,
+        "normal of here": 0,
+        "covid of far": 1,
+        "tuberculosis of old": 1,
+        "normal of old": 0,
+    }
+    assert found["called"]["covid of far"]["n"] == 12
+
+
+def test_a_film_of_no_known_finding_is_called_so() -> None:
+    rows = films("old", "not covid", "external", [0.1] * 3)
+    found = arm_measures(rows, films("here", "covid", "v", [0.5]), pd.Series(dtype=object), CLASSES, 0)
+    assert found["called"]["unknown of old"]["share"] == pytest.approx(0)
+    assert found["auroc"] == {}
