@@ -1,6 +1,7 @@
 """Lungs packages without training: the same lungs in every film."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,16 @@ from lunglens.film.model_package.package import Array, golden_input, golden_summ
 from tests.support.packages import SIZE, _node, _value
 
 
-def lungs_package(folder: Path, maps: Array, **parameters: Any) -> Path:
-    """A package in `folder` that gives the same maps (C, SIZE, SIZE), 0..1, of every film, which its gate accepts."""
+def lungs_package(folder: Path, maps: Array, traits: Mapping[str, float] | None = None, **parameters: Any) -> Path:
+    """A package in `folder` that gives the same maps (C, SIZE, SIZE), 0..1, of every film, which its gate accepts.
+
+    traits: the log odds of each, of every film.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     graph = _graph(maps)
     (folder / "model.onnx").write_bytes(graph)
-    checks = {name: _check(bias) for name, bias in (("frontal", 9.0), ("inverted", -9.0))}
+    checks: dict[str, Any] = {name: _check(bias) for name, bias in (("frontal", 9.0), ("inverted", -9.0))}
+    checks["traits"] = {name: _check(bias) for name, bias in (traits or {}).items()}
     description = {
         "format_version": 2,
         "task": "lungs",

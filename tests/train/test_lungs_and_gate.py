@@ -96,7 +96,19 @@ def test_gate_rates_are_out_of_fold_and_in_the_package(lungs_run: Path) -> None:
     package = load_package(lungs_run / "package")
     rates = package.description["provenance"]["gate"]["out_of_fold"]["refused_by_frontal_check"]
     assert {"film", "lateral", "CT", "spoiled", "synthetic"} <= rates.keys()
-    assert set(package.description["parameters"]["gate"]) == {"frontal", "inverted"}
+    assert set(package.description["parameters"]["gate"]) == {"frontal", "inverted", "traits"}
+
+
+def test_what_films_look_like_is_learned_where_there_are_such_films(lungs_run: Path) -> None:
+    package = load_package(lungs_run / "package")
+    assert package.parameters.gate is not None
+    rates = package.description["provenance"]["gate"]["out_of_fold"]
+    traits = package.parameters.gate.traits
+    assert {"over-exposed", "under-exposed", "moved"} <= set(traits)
+    for name, check in traits.items():
+        report = rates[f"taken_for_{name}"]
+        assert check.threshold == pytest.approx(report["threshold"], abs=1e-4)
+        assert ("PA" if name == "ap" else "film") in report
 
 
 def test_a_finished_run_goes_on_from_its_checkpoint(lungs_run: Path, phantom_root: Path) -> None:

@@ -13,6 +13,7 @@ from lunglens.errors import LungLensError
 from lunglens.film.finding import Analyzed, Answer, Finding, Lung, Opacity, Refused
 from lunglens.film.gate.judge import GateResult
 from lunglens.film.gate.look import Look, look_at
+from lunglens.film.gate.traits import Trait, projection, trait_warnings, traits_of
 from lunglens.film.heatmap import FULL_HEAT, evidence_on_film, heat_on_film, heat_share
 from lunglens.film.inputs import Film, is_several, to_radiograph
 from lunglens.film.lungs.doubt import doubts
@@ -157,12 +158,18 @@ class Analyzer:
         )
         if look.gate.reason is not None:
             return Refused(reason=look.gate.reason, reason_code=look.gate.reason_code or "other", **vars(of_all))
-        found = self._classify(look, of_all)
+        traits = self._traits(look)
+        found = replace(self._classify(look, of_all), projection=projection(film, traits))
         clock.lap("classifier")
         if self.severity is not None:
             found = replace(found, severity=_severity(look, self.severity))
             clock.lap("severity")
-        return replace(found, warnings=(*found.warnings, *self._doubts(look, found)))
+        doubts = (*trait_warnings(film, traits), *self._doubts(look, found))
+        return replace(found, warnings=(*found.warnings, *doubts))
+
+    def _traits(self, look: Look) -> dict[str, Trait]:
+        gate = self.lungs.parameters.gate
+        return traits_of(look.segmentation, {} if gate is None else gate.traits)
 
     def _doubts(self, look: Look, found: Analyzed) -> Iterator[str]:
         """Warnings about an answer."""

@@ -16,8 +16,10 @@ from lunglens.film.finding_record import (
     LungsRecord,
     OpacityRecord,
     OrientationRecord,
+    ProjectionRecord,
     SeverityRecord,
 )
+from lunglens.film.gate.traits import Projection
 from lunglens.film.lungs.sides import lung_sides
 from lunglens.film.model_package.record import COVID, AnswerClass, AnswerSettings
 from lunglens.film.orientation import AS_STORED, Orientation
@@ -164,6 +166,7 @@ class Analyzed(Finding):
     heat_share_in_lungs: share of the heat that lies in the classifier's lung region, 0..1, None where there is no heat.
     region_share: share of the classifier's image which that region covers: what an even spread of heat would give.
     classifier_view: (S, S) float32, 0..1, what the classifier saw, in the usual display.
+    projection: from which side the film was taken; None where neither header nor pixels tell.
     opacity: None from a classifier that does not tell it.
     severity: how much of the lungs a COVID-19 pneumonia covers; None from a classifier that does not tell it.
     view_box: (top, left, bottom, right) of that view on the displayed film, as shares 0..1 of its height and width.
@@ -181,6 +184,7 @@ class Analyzed(Finding):
     region_share: float
     classifier_view: Floats
     view_box: tuple[float, float, float, float]
+    projection: Projection | None = None
     opacity: Opacity | None = None
     severity: Severity | None = None
     heat_full: float | None = None
@@ -216,6 +220,7 @@ class Analyzed(Finding):
         opacity = {} if self.opacity is None else {"opacity": _opacity_record(self.opacity)}
         return {
             "reason": None,
+            "projection": self.projection and _projection_record(self.projection),
             **opacity,
             **severity,
             "probabilities": {name: _rounded(value) for name, value in self.probabilities.items()},
@@ -256,6 +261,10 @@ def _rounded(value: float | None) -> float | None:
 def _lung_record(lung: Lung) -> LungRecord:
     area = None if lung.area_cm2 is None else round(lung.area_cm2, 2)
     return LungRecord(share_of_film=round(lung.share, 4), area_px=lung.area_px, area_cm2=area)
+
+
+def _projection_record(side: Projection) -> ProjectionRecord:
+    return ProjectionRecord(name=side.name, stated_by_header=side.stated, ap_score=_rounded(side.ap_score))
 
 
 def _opacity_record(opacity: Opacity) -> OpacityRecord:

@@ -67,6 +67,14 @@ class OrientationRecord(_Part):
     heart_on_the_wrong_side: bool = False
 
 
+class ProjectionRecord(_Part):
+    """From which side the film was taken, by its header or its pixels; ap_score: 0..1, what the pixels say."""
+
+    name: Literal["AP", "PA"]
+    stated_by_header: bool
+    ap_score: float | None
+
+
 class FilmRecord(_Part):
     """What the file says of itself; never a patient's name, number or dates. sha256: '' for an array."""
 
@@ -91,7 +99,8 @@ class FindingRecord(_Part):
 
     path: of the film, as it was given; only where a batch wrote it. probabilities: 0..1 by class, in the package's
     order; None if the film was refused. covid_probability: only where there is a class "covid";
-    opacity, severity: only where they were estimated. heat_full_log_odds: only where heat has one scale for all films.
+    projection: None where nothing tells. opacity, severity: only where they were estimated. heat_full_log_odds: only
+    where heat has one scale for all films.
     """
 
     path: str | None = None
@@ -111,6 +120,7 @@ class FindingRecord(_Part):
     lung_region_share_of_view: float | None
     gate: GateRecord
     orientation: OrientationRecord = OrientationRecord()
+    projection: ProjectionRecord | None = None
     warnings: tuple[str, ...]
     film: FilmRecord
     models: dict[str, str]

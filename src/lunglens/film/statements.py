@@ -4,6 +4,7 @@ from typing import Literal, NamedTuple
 
 from lunglens.film.about import NOTICE
 from lunglens.film.finding import Analyzed, Lung, Opacity, Refused
+from lunglens.film.gate.traits import Projection
 from lunglens.film.picture.drawing import plain
 from lunglens.film.radiograph import Radiograph
 from lunglens.film.severity import Severity
@@ -35,7 +36,8 @@ def panel_lines(finding: Analyzed | Refused) -> list[Line]:
             lines.append(Line("fact", "Severity", _severity(finding.severity)))
         lines += [Line("fact", "Lungs", _lungs(finding)), Line("fact", "Heat", _heat(finding))]
     polarity = "; polarity inverted, corrected" if finding.inverted else ""
-    lines.append(Line("fact", "Gate", f"frontal chest film score {finding.gate_score:.3f} of 1{polarity}"))
+    side = _side(finding.projection) if isinstance(finding, Analyzed) and finding.projection else ""
+    lines.append(Line("fact", "Gate", f"frontal chest film score {finding.gate_score:.3f} of 1{side}{polarity}"))
     lines.append(Line("fact", "Models", ", ".join(f"{part}: {name}" for part, name in finding.models.items()) or "-"))
     lines.append(Line("fact", "Time", _seconds(finding.seconds)))
     lines += [Line("warning", "Warning", text) for text in finding.warnings]
@@ -83,6 +85,11 @@ def _opacity(opacity: Opacity) -> list[Line]:
     kind = "; its kind is uncertain" if opacity.is_there else ""
     said = f"{'yes' if opacity.is_there else 'no'} (from {percent(opacity.threshold)}){kind}"
     return [Line("opacity", "Any opacity", percent(opacity.probability)), Line("opacity", "Opacity", said)]
+
+
+def _side(projection: Projection) -> str:
+    by = "header" if projection.stated else f"pixels, AP score {projection.ap_score:.2f}"
+    return f", taken {projection.name} by its {by}"
 
 
 def _severity(severity: Severity) -> str:

@@ -72,10 +72,11 @@ class Check(_Part):
 
 
 class Gate(_Part):
-    """The gate's learned checks: is it a frontal film, is its polarity inverted?"""
+    """The gate's learned checks: is it a frontal film, is its polarity inverted; traits: see `film.gate.traits`."""
 
     frontal: Check
     inverted: Check
+    traits: dict[str, Check] = {}
 
 
 class Parameters(_Part):

@@ -230,7 +230,8 @@ function factsOf(result) {
   }
   if (result.heat_full_log_odds) add("Heat", `from the lungs alone, for ${wordsOf(shownClass(result))}; full colour is ${result.heat_full_log_odds} log odds`);
   else if (result.heat_share_in_lungs !== null) add("Heat in lungs", `${percent(result.heat_share_in_lungs)} of that for ${wordsOf(shownClass(result))}; even would be ${percent(result.lung_region_share_of_view)}`);
-  add("Gate", `score ${result.gate.frontal_score.toFixed(3)}${result.gate.polarity_inverted ? ", polarity corrected" : ""}`);
+  const side = result.projection ? `, taken ${result.projection.name} by its ${result.projection.stated_by_header ? "header" : "pixels"}` : "";
+  add("Gate", `score ${result.gate.frontal_score.toFixed(3)}${side}${result.gate.polarity_inverted ? ", polarity corrected" : ""}`);
   const film = result.film;
   add("Film", [film.format, `${film.width_px} x ${film.height_px} px`, `${film.bits} bit`, film.view && `view ${film.view}`].filter(Boolean).join(", "));
   add("Models", Object.values(result.models).join(", "));

@@ -5,15 +5,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lunglens.film.reading.facts import UNDER_AGE
 from lunglens.study.manifest import manifest
 from lunglens.study.sources import read_sources
 
+CHILD_YEARS = 12  # from here on a film looks more and more like an adult's: neither is taught
+
 
 def gate_films(data: Path, per_source: int | None) -> pd.DataFrame:
-    """Manifest rows with `kind`: frontal adult "film" (at most so many a source), "lateral" and "CT"."""
+    """Manifest rows with `kind`: frontal adult "film" (at most so many a source), "lateral", "CT" and "child"."""
     table = manifest(read_sources(data))
-    is_film = table["exclude"].isna()
-    table["kind"] = np.select([table["modality"] == "CT", table["view"] == "L", is_film], ["CT", "lateral", "film"], "")
+    young = (table["exclude"] == UNDER_AGE) & (table["age_years"].isna() | (table["age_years"] < CHILD_YEARS))
+    kinds = {"CT": table["modality"] == "CT", "lateral": table["view"] == "L", "child": young}
+    kinds["film"] = table["exclude"].isna()
+    table["kind"] = np.select(list(kinds.values()), list(kinds), "")
     table = table[table["kind"] != ""]
     if per_source is None:
         return table.reset_index(drop=True)

@@ -1,9 +1,9 @@
-"""Images that are no frontal chest radiographs, drawn or made from films: what the gate learns to refuse."""
+"""Images that are no good frontal films, drawn or made from films: what the gate learns to refuse or to warn of."""
 
 import numpy as np
 from scipy import ndimage
 
-from lunglens.film.preprocess import Floats, resize
+from lunglens.film.preprocess import Floats, film_square, resize
 
 
 def synthetic(generator: np.random.Generator, size: int) -> Floats:
@@ -31,6 +31,19 @@ def spoiled(film: Floats, generator: np.random.Generator) -> Floats:
         return resize(film[top : top + side, left : left + side], size, size)
     half = film[:, : size // 2] if generator.random() < 0.5 else film[:, size // 2 :]
     return resize(half, size, size)
+
+
+def badly_made(film: Floats, generator: np.random.Generator) -> dict[str, Floats]:
+    """The film (S, S), 0..1, over-exposed, under-exposed, and with the patient moving, each as a film is read."""
+    burnt = np.clip((film - generator.uniform(0.15, 0.4)) / 0.6, 0, 1) ** generator.uniform(1, 2)
+    grain = generator.uniform(0.02, 0.06) * generator.standard_normal(film.shape)
+    pale = np.clip(film * generator.uniform(1.3, 1.9), 0, 1) + grain
+    length = film.shape[0] * generator.uniform(
+        0.012, 0.03
+    )  # of 256 px: 3 to 8, most often up and down, as one breathes
+    moved = ndimage.uniform_filter1d(film, round(length), axis=int(generator.random() < 0.2))
+    made = {"over-exposed": burnt, "under-exposed": pale, "moved": moved}
+    return {name: film_square(np.asarray(image, np.float32), len(film)) for name, image in made.items()}
 
 
 def _coloured_noise(generator: np.random.Generator, size: int) -> Floats:

@@ -1,9 +1,10 @@
 """`lunglens train gate` and `lunglens evaluate gate`.
 
-The gate's two linear checks are learned from films and from what must be refused, and judged on held-out groups.
+The gate's linear checks are learned from films and from what must be refused or warned of, and judged on groups held
+out.
 """
 
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,31 +13,31 @@ import pandas as pd
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold
 
 from lunglens.files import save_csv, write_json
-from lunglens.film.gate.judge import LinearCheck, gate_features
+from lunglens.film.gate.judge import gate_features
 from lunglens.film.gate.look import look_at
+from lunglens.film.gate.traits import AP, TRAITS
 from lunglens.film.lungs.segmenter import segment_square
 from lunglens.film.model_package.package import ModelPackage, load_package, shipped_models, write_description
 from lunglens.film.parameters import Postprocess
 from lunglens.film.preprocess import Floats, film_square
 from lunglens.film.radiograph import read_radiograph
+from lunglens.train.gate.checks import Limit, Samples, elsewhere, fit_check
 from lunglens.train.gate.films import gate_films
-from lunglens.train.gate.negatives import spoiled, synthetic
+from lunglens.train.gate.negatives import badly_made, spoiled, synthetic
 from lunglens.train.provenance import today
 
-FOLDS = 5
 REFUSED_FILMS = 0.01  # share of good films, out of fold, that the frontal check may refuse
 FALSE_INVERSIONS = 0.001  # share of good films, out of fold, that may be taken for inverted
+FALSE_WARNINGS = 0.01  # likewise, warned of as a child's or as badly made
 
 
 def learn_gate(data: Path, lungs: Path, console: Console) -> None:
     """Fit the gate's checks for a lungs package and write them, with out-of-fold rates, into its `package.json`."""
     package = load_package(lungs)
     table = gate_films(data, per_source=600)
-    parameters, rates = _fit_gate(_gather(table, package, seed=0), seed=0)
+    parameters, rates = _fit_gate(*_gather(table, package, seed=0), seed=0)
     console.print_json(data=rates)
     fitted = {"gate": {"out_of_fold": rates, "films": len(table)}}
     changes = {
@@ -65,87 +66,60 @@ def measure_gate(data: Path, lungs: Path, out: Path, per_source: int | None, con
     console.print_json(data=overall)
 
 
-@dataclass(frozen=True, eq=False)
-class _GateData:
-    """Features (N, C) with kind ("film", "inverted", "lateral", "CT", "spoiled", "synthetic") and group of each."""
-
-    features: NDArray[np.float64]
-    kind: NDArray[np.str_]
-    group: NDArray[np.str_]
-    path: NDArray[np.str_]
-
-
-def _gather(table: pd.DataFrame, lungs: ModelPackage, seed: int) -> _GateData:
-    """Features of every film, its inversion and a spoiled copy (one film in four each), and synthetic images.
+def _gather(table: pd.DataFrame, lungs: ModelPackage, seed: int) -> tuple[Samples, NDArray[np.str_]]:
+    """Features of every film, of its inversion, a spoiled and badly made copies (one film in four each), and of
+    synthetic images; and the projection of each film that tells it, "AP" or "PA".
 
     Args:
-        table: manifest rows with `kind`: "film" (frontal radiographs), "lateral" or "CT".
+        table: as `gate_films` gives it.
         lungs: the packaged lung network.
         seed: of the draws.
     """
     generator = np.random.default_rng(seed)
-    rows: list[tuple[NDArray[np.float64], str, str, str]] = []
+    rows: list[tuple[NDArray[np.float64], str, str, str, str]] = []
 
-    def add(film: Floats, kind: str, group: str, path: str) -> None:
-        rows.append((gate_features(segment_square(film, lungs, Postprocess())), kind, group, path))
+    def add(film: Floats, kind: str, source: str, group: str, view: object = "") -> None:
+        features = gate_features(segment_square(film, lungs, Postprocess()))
+        rows.append((features, kind, source, group, str(view)[:2].upper()))
 
     for row in track(list(table.itertuples()), "reading films"):
         film = film_square(read_radiograph(Path(str(row.path))).pixels, lungs.input_size)
-        group, path, kind = str(row.group_id), str(row.path), str(row.kind)
-        add(film, kind, group, path)
+        of, kind = (str(row.source), str(row.group_id)), str(row.kind)
+        add(film, kind, *of, row.view if kind == "film" else "")
         if kind == "film" and generator.random() < 0.25:
-            add(np.float32(1) - film, "inverted", group, path)
+            add(np.float32(1) - film, "inverted", *of)
         if kind == "film" and generator.random() < 0.25:
-            add(spoiled(film, generator), "spoiled", group, path)
+            add(spoiled(film, generator), "spoiled", *of)
+        if kind == "film" and generator.random() < 0.25:
+            for name, image in badly_made(film, generator).items():
+                add(image, name, *of)
     for index in range(len(table) // 5):
-        add(synthetic(generator, lungs.input_size), "synthetic", f"synthetic-{index}", "")
-    features, kinds, groups, paths = zip(*rows, strict=True)
-    return _GateData(np.stack(features), np.array(kinds), np.array(groups), np.array(paths))
+        add(synthetic(generator, lungs.input_size), "synthetic", "", f"synthetic-{index}")
+    features, kinds, sources, groups, views = zip(*rows, strict=True)
+    return Samples(np.stack(features), np.array(kinds), np.array(sources), np.array(groups)), np.array(views)
 
 
-def _fit_gate(data: _GateData, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Package parameters of both checks, and their out-of-fold rates over grouped folds.
+def _fit_gate(samples: Samples, view: NDArray[np.str_], seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Package parameters of all checks, and their out-of-fold rates over grouped folds.
 
     Returns:
-        parameters {"frontal": ..., "inverted": ...} and a report: kind -> number, share refused or taken for inverted.
+        parameters {"frontal": ..., "inverted": ..., "traits": ...} and a report: kind -> number, share refused or
+        taken for that; of traits also AUROC on sources not trained on.
     """
-    frontal, frontal_report = _fit(data, "film", data.kind != "inverted", seed, ("lower", REFUSED_FILMS))
-    inverted, inverted_report = _fit(
-        data, "inverted", np.isin(data.kind, ["film", "inverted"]), seed, ("upper", FALSE_INVERSIONS)
+    fitted, report = {}, {}
+    frontal = samples.of("film", "lateral", "CT", "spoiled", "synthetic")
+    fitted["frontal"], report["refused_by_frontal_check"] = fit_check(
+        frontal, "film", Limit(REFUSED_FILMS, below=True), seed
     )
-    parameters = {"frontal": frontal.to_parameters(), "inverted": inverted.to_parameters()}
-    return parameters, {"refused_by_frontal_check": frontal_report, "taken_for_inverted": inverted_report}
-
-
-def _fit(
-    data: _GateData, positive: str, chosen: NDArray[np.bool_], seed: int, threshold_rule: tuple[str, float]
-) -> tuple[LinearCheck, dict[str, Any]]:
-    features, kind, group = data.features[chosen], data.kind[chosen], data.group[chosen]
-    target = kind == positive
-    scores = np.zeros(len(target))
-    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
-    for train, test in folds.split(features, kind, group):
-        check = _logistic(features[train], target[train], kind[train])
-        scores[test] = [check.score(row) for row in features[test]]
-    side, share = threshold_rule
-    films = scores[kind == "film"]
-    threshold = float(np.quantile(films, share if side == "lower" else 1 - share))
-    flagged = scores < threshold if side == "lower" else scores > threshold
-    report = {
-        str(name): {"n": int((kind == name).sum()), "share": round(float(flagged[kind == name].mean()), 4)}
-        for name in np.unique(kind)
-    }
-    final = _logistic(features, target, kind)
-    check = LinearCheck(final.mean, final.scale, final.weights, final.bias, threshold)
-    return check, report | {"threshold": round(threshold, 4), "folds": FOLDS, "seed": seed}
-
-
-def _logistic(features: NDArray[np.float64], target: NDArray[np.bool_], kind: NDArray[np.str_]) -> LinearCheck:
-    mean, scale = features.mean(0), features.std(0) + 1e-3
-    standard = np.clip((features - mean) / scale, -8, 8)
-    # Every kind weighs the same: there are 60 lateral films and thousands of frontal ones.
-    names, counts = np.unique(kind, return_counts=True)
-    weight_of = {name: len(kind) / (len(names) * count) for name, count in zip(names, counts, strict=True)}
-    model = LogisticRegression(C=0.02, max_iter=2000)
-    model.fit(standard, target, sample_weight=[weight_of[name] for name in kind])
-    return LinearCheck(mean, scale, model.coef_[0], float(model.intercept_[0]), 0.5)
+    fitted["inverted"], report["taken_for_inverted"] = fit_check(
+        samples.of("film", "inverted"), "inverted", Limit(FALSE_INVERSIONS), seed
+    )
+    traits, sides = {}, replace(samples, kind=view).of("AP", "PA")
+    for name in TRAITS:
+        chosen, positive = (sides, "AP") if name == AP else (samples.of("film", name), name)
+        if not {positive} < set(chosen.kind):
+            continue  # no such films here
+        traits[name], found = fit_check(chosen, positive, None if name == AP else Limit(FALSE_WARNINGS), seed)
+        report[f"taken_for_{name}"] = found | {"elsewhere": elsewhere(chosen, positive)}
+    parameters: dict[str, Any] = {name: check.to_parameters() for name, check in fitted.items()}
+    return parameters | {"traits": {name: check.to_parameters() for name, check in traits.items()}}, report
