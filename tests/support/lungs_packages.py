@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from onnx import helper, numpy_helper
 
+from lunglens.film.gate.traits import SHARPNESS
 from lunglens.film.model_package.package import Array, golden_input, golden_summary, load_package, write_description
 from tests.support.packages import SIZE, _node, _value
 
@@ -21,7 +22,7 @@ def lungs_package(folder: Path, maps: Array, traits: Mapping[str, float] | None 
     graph = _graph(maps)
     (folder / "model.onnx").write_bytes(graph)
     checks: dict[str, Any] = {name: _check(bias) for name, bias in (("frontal", 9.0), ("inverted", -9.0))}
-    checks["traits"] = {name: _check(bias) for name, bias in (traits or {}).items()}
+    checks["traits"] = {name: _check(bias, 9 + SHARPNESS) for name, bias in (traits or {}).items()}
     description = {
         "format_version": 2,
         "task": "lungs",
@@ -48,7 +49,7 @@ def _graph(maps: Array) -> bytes:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8).SerializeToString()
 
 
-def _check(bias: float) -> dict[str, Any]:
-    """Of the gate: always the same score."""
-    lists = {"mean": [0.0] * 9, "scale": [1.0] * 9, "weights": [0.0] * 9}  # one feature, eight of geometry
+def _check(bias: float, features: int = 9) -> dict[str, Any]:
+    """Of the gate: always the same score, whatever the features (one of the network, eight of geometry)."""
+    lists = {"mean": [0.0] * features, "scale": [1.0] * features, "weights": [0.0] * features}
     return lists | {"bias": bias, "threshold": 0.5}

@@ -2,7 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
+from lunglens.film.gate.traits import SHARPNESS, trait_features
+from lunglens.film.lungs.postprocess import LungMask
+from lunglens.film.lungs.segmenter import Segmentation
 from lunglens.film.preprocess import film_square
 from lunglens.train.gate.checks import Limit, Samples, elsewhere, fit_check
 from lunglens.train.gate.negatives import badly_made
@@ -37,12 +41,30 @@ def test_without_a_limit_the_threshold_is_one_half_and_kinds_weigh_the_same() ->
 def test_a_source_is_judged_by_a_check_that_never_saw_it() -> None:
     found = elsewhere(samples(2), "child")
     assert set(found) == {"one", "two"}
-    assert all(0.85 < of["auroc"] < 0.97 and of["n"] == [50, 200] for of in found.values())
+    assert all(0.85 < of["value"] < 0.97 and of["n"] == [50, 200] for of in found.values())
     told = samples(0)
     told.features[:, 1] = (told.kind == "child") == (told.source == "one")  # means the opposite in the other source
-    assert all(of["auroc"] < 0.1 for of in elsewhere(told, "child").values())
+    assert all(of["value"] < 0.1 for of in elsewhere(told, "child").values())
+    _, report = fit_check(told, "child", None, seed=0)
+    assert all(of["value"] > 0.4 for of in report["auroc"].values())
     one = told.rows((told.source == "one") | (told.kind == "film"))
     assert elsewhere(one, "child") == {}
+    assert set(fit_check(one, "child", None, seed=0)[1]["auroc"]) == {"one"}
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_sharpness_tells_motion_and_its_direction_and_not_the_contrast(axis: int) -> None:
+    film, mask = chest(3, 256)[0][:128, :128].astype(np.float32), np.ones((512, 512), bool)
+    film += 0.1 * np.random.default_rng(0).standard_normal(film.shape).astype(np.float32)
+
+    def sharpness(pixels: np.ndarray) -> np.ndarray:
+        lungs = LungMask(mask, mask, mask[None].astype(np.float32))
+        return trait_features(Segmentation(pixels.astype(np.float32), lungs, np.zeros(1, np.float32)))[-SHARPNESS:]
+
+    still, moved = sharpness(film), sharpness(ndimage.uniform_filter1d(film, 5, axis=axis))
+    along, across = np.split(moved - still, 2)[:: 1 if axis == 0 else -1]
+    assert along[0] < across[0] - 0.5
+    assert np.allclose(sharpness(0.5 * film), still, atol=0.02)
 
 
 def test_badly_made_films_are_what_they_are_called() -> None:

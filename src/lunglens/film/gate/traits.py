@@ -3,9 +3,13 @@
 from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lunglens.film.gate.judge import LinearCheck, gate_features
 from lunglens.film.lungs.segmenter import Segmentation
 from lunglens.film.model_package.record import Check
+from lunglens.film.preprocess import resize_mask
 from lunglens.film.radiograph import Radiograph
 
 AP, CHILD = "ap", "child"
@@ -17,6 +21,8 @@ _WARNINGS = {
     "moved": "looks blurred by motion (score {:.2f} of 1): faint opacities may be lost",
 }
 TRAITS = (AP, *_WARNINGS)
+_APART_PX = (1, 2, 3, 4, 6, 8, 12)  # of the square that the lung network sees
+SHARPNESS = 2 * len(_APART_PX)
 
 
 class Trait(NamedTuple):
@@ -42,10 +48,30 @@ class Projection(NamedTuple):
     ap_score: float | None
 
 
+def trait_features(segmentation: Segmentation) -> NDArray[np.float64]:
+    """What the gate's other checks see, and how sharp the film is in the lungs, (C + 8 + SHARPNESS,)."""
+    return np.concatenate([gate_features(segmentation), _sharpness(segmentation)])
+
+
+def _sharpness(segmentation: Segmentation) -> NDArray[np.float64]:
+    """Log mean difference of pixels some way apart, down and across, against that of the farthest: blur lowers the near
+    ones, motion in one direction."""
+    film, region = segmentation.film, segmentation.mask.region
+    inside = resize_mask(region, *film.shape)
+    apart = [(film[way:] - film[:-way], inside[way:]) for way in _APART_PX]
+    apart += [(film[:, way:] - film[:, :-way], inside[:, way:]) for way in _APART_PX]
+    seen = [np.abs(steps[within] if within.any() else steps).mean() for steps, within in apart]
+    logs: NDArray[np.float64] = np.log(np.array(seen, np.float64) + 1e-4)
+    farthest: float = (logs[len(_APART_PX) - 1] + logs[-1]) / 2
+    return logs - farthest
+
+
 def traits_of(segmentation: Segmentation, checks: Mapping[str, Check]) -> dict[str, Trait]:
     """By name, of those that the lungs package has checks for."""
-    features = gate_features(segmentation)
     known = {name: LinearCheck.of(check) for name, check in checks.items() if name in TRAITS}
+    if not known:
+        return {}
+    features = trait_features(segmentation)
     return {name: Trait(check.score(features), check.threshold) for name, check in known.items()}
 
 

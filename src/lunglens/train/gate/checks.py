@@ -55,7 +55,8 @@ def fit_check(samples: Samples, positive: str, limit: Limit | None, seed: int) -
         seed: of the folds.
 
     Returns:
-        The check, fitted to all; and a report: kind -> n, share flagged out of fold; `threshold`, `folds`, `seed`.
+        The check, fitted to all; and a report, out of fold: kind -> n, share flagged; `auroc`: source -> n, value;
+        `threshold`, `folds`, `seed`.
     """
     scores = np.zeros(len(samples.kind))
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
@@ -68,6 +69,7 @@ def fit_check(samples: Samples, positive: str, limit: Limit | None, seed: int) -
         for name in np.unique(samples.kind)
         for chosen in [samples.kind == name]
     }
+    report |= {"auroc": _within(samples, positive, scores)}
     report |= {"threshold": round(threshold, 4), "folds": FOLDS, "seed": seed}
     final = _logistic(samples, positive)
     return LinearCheck(final.mean, final.scale, final.weights, final.bias, threshold), report
@@ -75,16 +77,24 @@ def fit_check(samples: Samples, positive: str, limit: Limit | None, seed: int) -
 
 def elsewhere(samples: Samples, positive: str) -> dict[str, Any]:
     """AUROC on each source that has both kinds, of a check that was fitted without this source."""
+    scores = np.full(len(samples.kind), np.nan)
+    for source in np.unique(samples.source):
+        here, rest = samples.source == source, samples.rows(samples.source != source)
+        if len(set(rest.kind)) == len(set(samples.kind)):
+            scores[here] = _scores(_logistic(rest, positive), samples.rows(here))
+    known = ~np.isnan(scores)
+    return _within(samples.rows(known), positive, scores[known])
+
+
+def _within(samples: Samples, positive: str, scores: NDArray[np.float64]) -> dict[str, Any]:
+    """AUROC within each source that has enough of both kinds."""
     found: dict[str, Any] = {}
     for source in np.unique(samples.source):
-        here, rest = samples.rows(samples.source == source), samples.rows(samples.source != source)
-        target = here.kind == positive
-        if min(target.sum(), (~target).sum()) >= _FEWEST and len(np.unique(rest.kind)) > 1:
-            scores = _scores(_logistic(rest, positive), here)
-            found[str(source)] = {
-                "n": [int(target.sum()), int((~target).sum())],
-                "auroc": round(auc(target, scores), 4),
-            }
+        here = samples.source == source
+        target = samples.kind[here] == positive
+        n = [int(target.sum()), int((~target).sum())]
+        if min(n) >= _FEWEST:
+            found[str(source)] = {"n": n, "value": round(auc(target, scores[here]), 4)}
     return found
 
 

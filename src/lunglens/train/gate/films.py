@@ -9,7 +9,7 @@ from lunglens.film.reading.facts import UNDER_AGE
 from lunglens.study.manifest import manifest
 from lunglens.study.sources import read_sources
 
-CHILD_YEARS = 12  # from here on a film looks more and more like an adult's: neither is taught
+CHILD_YEARS = 15  # from here on a film looks like an adult's: neither is taught
 
 
 def gate_films(data: Path, per_source: int | None) -> pd.DataFrame:

@@ -15,9 +15,8 @@ from rich.console import Console
 from rich.progress import track
 
 from lunglens.files import save_csv, write_json
-from lunglens.film.gate.judge import gate_features
 from lunglens.film.gate.look import look_at
-from lunglens.film.gate.traits import AP, TRAITS
+from lunglens.film.gate.traits import AP, SHARPNESS, TRAITS, trait_features
 from lunglens.film.lungs.segmenter import segment_square
 from lunglens.film.model_package.package import ModelPackage, load_package, shipped_models, write_description
 from lunglens.film.parameters import Postprocess
@@ -67,8 +66,8 @@ def measure_gate(data: Path, lungs: Path, out: Path, per_source: int | None, con
 
 
 def _gather(table: pd.DataFrame, lungs: ModelPackage, seed: int) -> tuple[Samples, NDArray[np.str_]]:
-    """Features of every film, of its inversion, a spoiled and badly made copies (one film in four each), and of
-    synthetic images; and the projection of each film that tells it, "AP" or "PA".
+    """Features (those of traits) of every film, of its inversion, a spoiled copy and badly made ones (of one film in
+    four each), and of synthetic images; and the projection of each film that tells it, "AP" or "PA".
 
     Args:
         table: as `gate_films` gives it.
@@ -79,7 +78,7 @@ def _gather(table: pd.DataFrame, lungs: ModelPackage, seed: int) -> tuple[Sample
     rows: list[tuple[NDArray[np.float64], str, str, str, str]] = []
 
     def add(film: Floats, kind: str, source: str, group: str, view: object = "") -> None:
-        features = gate_features(segment_square(film, lungs, Postprocess()))
+        features = trait_features(segment_square(film, lungs, Postprocess()))
         rows.append((features, kind, source, group, str(view)[:2].upper()))
 
     for row in track(list(table.itertuples()), "reading films"):
@@ -107,12 +106,12 @@ def _fit_gate(samples: Samples, view: NDArray[np.str_], seed: int) -> tuple[dict
         taken for that; of traits also AUROC on sources not trained on.
     """
     fitted, report = {}, {}
-    frontal = samples.of("film", "lateral", "CT", "spoiled", "synthetic")
+    judged = replace(samples, features=samples.features[:, :-SHARPNESS])
     fitted["frontal"], report["refused_by_frontal_check"] = fit_check(
-        frontal, "film", Limit(REFUSED_FILMS, below=True), seed
+        judged.of("film", "lateral", "CT", "spoiled", "synthetic"), "film", Limit(REFUSED_FILMS, below=True), seed
     )
     fitted["inverted"], report["taken_for_inverted"] = fit_check(
-        samples.of("film", "inverted"), "inverted", Limit(FALSE_INVERSIONS), seed
+        judged.of("film", "inverted"), "inverted", Limit(FALSE_INVERSIONS), seed
     )
     traits, sides = {}, replace(samples, kind=view).of("AP", "PA")
     for name in TRAITS:
@@ -120,6 +119,6 @@ def _fit_gate(samples: Samples, view: NDArray[np.str_], seed: int) -> tuple[dict
         if not {positive} < set(chosen.kind):
             continue  # no such films here
         traits[name], found = fit_check(chosen, positive, None if name == AP else Limit(FALSE_WARNINGS), seed)
-        report[f"taken_for_{name}"] = found | {"elsewhere": elsewhere(chosen, positive)}
+        report[f"taken_for_{name}"] = found | {"auroc_without_the_source": elsewhere(chosen, positive)}
     parameters: dict[str, Any] = {name: check.to_parameters() for name, check in fitted.items()}
     return parameters | {"traits": {name: check.to_parameters() for name, check in traits.items()}}, report
