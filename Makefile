@@ -42,8 +42,9 @@ $(DEMO_VENV)/.stamp: pyproject.toml constraints/base.txt constraints/dev.txt
 	$(call environment,$(DEMO_VENV),$$pip install -q -c constraints/base.txt -e .; \
 		$$pip install -q -c constraints/dev.txt pydicom-data)
 
+# Most of torch is never imported: what is, Python compiles then.
 $(TEST_VENV)/.stamp: pyproject.toml constraints/dev.txt
-	$(call environment,$(TEST_VENV),$$pip install -q -c constraints/dev.txt -e '.[dev]')
+	$(call environment,$(TEST_VENV),$$pip install -q --no-compile -c constraints/dev.txt -e '.[dev]')
 
 $(CONSTRAINTS_VENV)/.stamp: pyproject.toml
 	$(call environment,$(CONSTRAINTS_VENV),$$pip install -q 'uv>=0.9')

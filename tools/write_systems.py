@@ -25,6 +25,7 @@ SEVERITY = {
     "BS-Net, out of fold": ROOT / "results" / "crossval" / "severity-bsnet",
 }
 SHOWN = {"film": "whole film", "lungs": "lungs only", "surroundings": "lungs black"}
+CONDITION = ("accuracy", "auroc")
 MEASURES = ("accuracy", "sensitivity", "specificity", "auc", "f1", "kappa")
 
 
@@ -107,6 +108,44 @@ def severity_table() -> str:
     return table(head, rows)
 
 
+def conditions_table() -> str:
+    """What `benchmarks/printed_conditions.py` has found, if it has been run."""
+    file = RESULTS / "conditions.json"
+    if not file.exists():
+        return ""
+    rows = []
+    for name, parts in json.loads(file.read_text()).items():
+        for where, found in parts.items():
+            shares = [f"{found[n]:.3f} ({' to '.join(f'{e:.3f}' for e in found[f'{n}_95_ci'])})" for n in CONDITION]
+            rows.append([name, where, str(found["n"]), *shares, f"{found['sensitivity']:.3f}"])
+    return table(("conditions, system", "films", "n", "accuracy", "AUROC", "sensitivity"), rows)
+
+
+def shipped_table() -> str:
+    """Each system against the twin of the classifier that ships, on places that neither has seen."""
+    file = RESULTS / "against-shipped.csv"
+    if not file.exists():
+        return ""
+    runs: dict[tuple[str, str], dict[str, dict[str, str]]] = {}
+    for row in csv.DictReader(file.open(encoding="utf-8")):
+        if row["kind"] == "pair" and row["against"]:
+            runs.setdefault((row["system"], row["shown"]), {})[row["films"]] = row
+    films = sorted({words for parts in runs.values() for words in parts})
+    best = sorted(runs.items(), key=lambda item: -sum(float(row["auroc"]) for row in item[1].values()))
+    rows = [
+        [f"`{run[0]}`", SHOWN[run[1]], *(c for words in films for c in compared(parts[words]))] for run, parts in best
+    ]
+    head = ("preset", "sees", *(cell for words in films for cell in (f"AUROC, {words}", "less the twin's", "p, Holm")))
+    return table(head, rows)
+
+
+def compared(row: dict[str, str]) -> tuple[str, str, str]:
+    """AUROC, the difference, and its corrected p."""
+    p = row["p_holm"] and ("< 0.0001" if float(row["p_holm"]) < 1e-4 else f"{float(row['p_holm']):.4f}")
+    difference = f"{float(row['against']):+.3f} ({float(row['against_low']):+.3f} to {float(row['against_high']):+.3f})"
+    return share(row, "auroc"), difference, p or "-"
+
+
 def share(row: dict[str, str], name: str) -> str:
     """0.971 (0.960 to 0.981), or a dash."""
     if not row.get(name):
@@ -139,7 +178,11 @@ def main() -> None:
         )
     misquotes = [[p["facts"].title, p["facts"].quoted, p["facts"].misquote] for p in pages if p["facts"].misquote]
     text = environment.from_string((Path(__file__).parent / "systems.md.jinja").read_text()).render(
-        systems=pages, misquotes=table(("system", "the paper says", "but"), misquotes), side_by_side=bool(rows)
+        systems=pages,
+        misquotes=table(("system", "the paper says", "but"), misquotes),
+        side_by_side=bool(rows),
+        conditions=conditions_table(),
+        shipped=shipped_table(),
     )
     PAGE.write_text(text + "\n")
 

@@ -43,6 +43,7 @@ class SystemFacts(Section):
     quoted: str = Field(min_length=1, description="what the paper's table 1 says of it")
     misquote: str = Field("", description="what of that is wrong, if anything")
     flaws: tuple[str, ...] = Field(min_length=1, description="why the printed figures cannot be held against ours")
+    gap: str = Field("", description="where ours is far from what was printed: why")
     lesson: str = Field(min_length=1, description="what to learn from it")
     picture: tuple[tuple[str, ...], ...] = Field(
         min_length=2,
