@@ -33,9 +33,6 @@ SMALL = ["classifier.view.film_size=256", "classifier.view.input_size=128"]
 BLACK = ["classifier.view.blackout=true"]
 CHILDREN: dict[str, Any] = {
     "name": "children",
-    "own": [
-        {"name": "kermany-v7", "kind": "table", "table": "pairs.csv", "columns": {"path": "image", "label": "label"}}
-    ],
     "classes": [
         {"name": "covid", "sources": ["covid-chestxray-dataset", "hannover"], "labels": ["covid"]},
         {"name": "normal", "sources": ["kermany-v7", "nih-chestxray14"], "labels": ["normal"]},

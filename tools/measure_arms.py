@@ -1,8 +1,9 @@
-"""The arms of a sweep beside each other, by finding: a row an arm, as JSON and as Markdown.
+"""Runs of two classes beside each other, by finding: a row a run, as JSON and as Markdown.
 
-    python tools/measure_arms.py SWEEP STUDY... --out results/arms.json
+    python tools/measure_arms.py RUNS STUDY... --out results/arms.json
 
-SWEEP: folder of `lunglens sweep`. STUDY: its studies, and those its models were tested on: they tell the findings.
+RUNS: folder of `lunglens sweep`, `crossval classifier` or `fit`. STUDY: what they trained on and were tested on, where
+the findings stand.
 """
 
 import argparse
@@ -22,28 +23,35 @@ from lunglens.train.crossval.run_folder import gather
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("sweep", type=Path)
+    parser.add_argument("runs", type=Path)
     parser.add_argument("studies", type=Path, nargs="+")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     tables = [load_study(study).table for study in arguments.studies]
     findings = pd.concat(tables).drop_duplicates("image_id").set_index("image_id")["label"]
     found = {}
-    for swept in read_swept(arguments.sweep).runs:
-        folder = arguments.sweep / swept.folder
-        if not (folder / METRICS).is_file():
-            continue
+    for folder in folders_of(arguments.runs):
         run = read_classifier_run(folder)
         predictions = read_predictions(folder / "predictions.csv", run.classes)
         validation = gather(folder, run.folds, VALIDATED)
-        found[swept.folder] = arm_measures(predictions, validation, findings, run.classes, run.seed)
-        found[swept.folder] |= {"gflops": run.gflops, "draws": run.draws, "train_seconds": run.train_seconds}
+        about = run.model_dump(mode="json", include={"date", "seed", "model", "gflops", "draws", "train_seconds"})
+        name = folder.relative_to(arguments.runs).as_posix() if folder != arguments.runs else folder.name
+        found[name] = about | {"study": run.study.fingerprint}
+        found[name] |= arm_measures(predictions, validation, findings, run.classes, run.seed)
     write_json(arguments.out, found)
     for kind in ("auroc", "called"):
         columns = list(dict.fromkeys(words for arm in found.values() for words in arm[kind]))
         names = {"auroc": "value", "called": "share"}
         rows = [[name, *(_cell(arm[kind].get(words), names[kind]) for words in columns)] for name, arm in found.items()]
         print("\n".join(markdown_table(["arm", *columns], rows)), "\n")
+
+
+def folders_of(runs: Path) -> list[Path]:
+    """The finished runs of a sweep, or the one run."""
+    if (runs / METRICS).is_file():
+        return [runs]
+    folders = [runs / swept.folder for swept in read_swept(runs).runs]
+    return [folder for folder in folders if (folder / METRICS).is_file()]
 
 
 def _cell(measured: dict | None, name: str) -> str:

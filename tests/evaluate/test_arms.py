@@ -14,6 +14,9 @@ def films(source: str, name: str, fold: str, scores: list[float]) -> pd.DataFram
     return table.assign(group_id=table["image_id"], **{"p_not covid": 1 - table["p_covid"]})
 
 
+VALIDATION = pd.concat([films("here", "covid", "v", [0.5] * 20), films("here", "not covid", "v", [0.4] * 20)])
+
+
 def test_the_threshold_reaches_the_sensitivity_with_every_source_weighing_the_same() -> None:
     small = films("small", "covid", "v", [0.9, 0.2])
     large = films("large", "covid", "v", [0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.25, 0.1])
@@ -27,7 +30,7 @@ def test_findings_are_told_apart_where_a_class_joins_them() -> None:
     far = [films("far", "covid", "external", [0.7] * 12), films("old", "not covid", "external", [0.6, 0.1] * 10)]
     rows = pd.concat([*near, *far], ignore_index=True)
     findings = rows.set_index("image_id")["p_covid"].map({0.8: "pneumonia", 0.6: "tuberculosis"}).fillna("normal")
-    found = arm_measures(rows, films("here", "covid", "v", [0.5] * 20), findings, CLASSES, 0)
+    found = arm_measures(rows, VALIDATION, findings, CLASSES, 0)
     assert set(found["auroc"]) == {
         "tested mixture",
         "within here, against normal",
@@ -37,6 +40,10 @@ def test_findings_are_told_apart_where_a_class_joins_them() -> None:
     }
     assert found["auroc"]["within here, against pneumonia"] == {"n": [10, 10], "value": 1.0, "95_ci": [1.0, 1.0]}
     assert found["threshold"] == 0.5
+    assert found["balanced"]["threshold"] == pytest.approx(0.45)
+    points = {row["films"]: (row["sensitivity"], row["specificity"]) for row in found["balanced"]["rows"]}
+    assert points["covid of far against normal of old"] == (1.0, 1.0)
+    assert points["covid of far against tuberculosis of old"] == (1.0, 0.0)
     shares = {words: measured["share"] for words, measured in found["called"].items()}
     assert shares == {
         "covid of here": 1,
@@ -51,6 +58,6 @@ def test_findings_are_told_apart_where_a_class_joins_them() -> None:
 
 def test_a_film_of_no_known_finding_is_called_so() -> None:
     rows = films("old", "not covid", "external", [0.1] * 3)
-    found = arm_measures(rows, films("here", "covid", "v", [0.5]), pd.Series(dtype=object), CLASSES, 0)
+    found = arm_measures(rows, VALIDATION, pd.Series(dtype=object), CLASSES, 0)
     assert found["called"]["unknown of old"]["share"] == pytest.approx(0)
     assert found["auroc"] == {}

@@ -12,6 +12,7 @@ import pandas as pd
 from lunglens.evaluate.classification import auc
 from lunglens.evaluate.heat import mean_with_interval
 from lunglens.evaluate.intervals import bootstrap
+from lunglens.evaluate.operating_point import chosen_threshold, operating_points
 from lunglens.evaluate.predictions import EXTERNAL, cross_validated, groups_of
 
 SENSITIVITY = 0.85  # on validation, of every source alike: there the threshold lies
@@ -27,19 +28,22 @@ def arm_measures(
 
     Args:
         predictions: of a run; as `read_predictions` gives them.
-        validation: the same of its validation films, none of which is in `predictions`.
+        validation: the same of its validation films, by which thresholds are chosen.
         findings: image_id -> finding, such as normal or tuberculosis.
         classes: the two; the first is positive.
         seed: of the bootstrap.
 
     Returns:
-        `auroc`: films in words -> n (positives, negatives), value, 95_ci. `threshold`: of the first class's
-        probability. `called`: films of one class in words -> n, share called positive, 95_ci.
+        `auroc`: films in words -> n (positives, negatives), value, 95_ci. `balanced`: the threshold where sensitivity +
+        specificity is largest, and what it does on these films. `threshold`: the one of `SENSITIVITY`. `called`: films
+        of one class in words -> n, share called positive by it, 95_ci.
     """
     rows = predictions.assign(finding=predictions["image_id"].map(findings.to_dict()).astype(object).fillna("unknown"))
-    threshold = threshold_at(validation, classes, SENSITIVITY)
+    pairs = {words: pd.concat(sides, ignore_index=True) for words, sides in _pairs(rows, classes)}
+    balanced, threshold = chosen_threshold(validation, classes), threshold_at(validation, classes, SENSITIVITY)
     return {
-        "auroc": {words: _auroc(*sides, classes, seed) for words, sides in _pairs(rows, classes)},
+        "auroc": {words: _auroc(both, classes, seed) for words, both in pairs.items()},
+        "balanced": {"threshold": balanced, "rows": operating_points(pairs, classes, balanced, seed)},
         "threshold": round(threshold, 4),
         "called": {words: _called(films, threshold, classes, seed) for words, films in _of_one_class(rows, classes)},
     }
@@ -77,12 +81,11 @@ def _of_one_class(rows: pd.DataFrame, classes: Sequence[str]) -> Iterator[tuple[
         yield f"{name} of {source}", films
 
 
-def _auroc(ours: pd.DataFrame, theirs: pd.DataFrame, classes: Sequence[str], seed: int) -> dict[str, Any]:
-    both = pd.concat([ours, theirs], ignore_index=True)
+def _auroc(both: pd.DataFrame, classes: Sequence[str], seed: int) -> dict[str, Any]:
     target = (both["class"] == classes[0]).to_numpy(int)
     score = both[f"p_{classes[0]}"].to_numpy(float)
     bounds = bootstrap(lambda drawn: auc(target[drawn], score[drawn]), groups_of(both), seed)
-    return {"n": [len(ours), len(theirs)], "value": round(auc(target, score), 4), "95_ci": bounds}
+    return {"n": [int(target.sum()), int((1 - target).sum())], "value": round(auc(target, score), 4), "95_ci": bounds}
 
 
 def _called(films: pd.DataFrame, threshold: float, classes: Sequence[str], seed: int) -> dict[str, Any]:
