@@ -63,10 +63,11 @@ def main() -> None:
         for words, changes in (("film", []), ("lungs blacked out", BLACK)):
             metrics = _run(small, system, changes, out, f"children-{system}-{words[:4]}", jobs)
             found[f"children, {system}, {words}"] = _row(metrics, "external")
+            write_json(out / "conditions.json", found)
     for by, study in (("image", _by_image(arguments.study, out / "studies")), ("patient", load_study(arguments.study))):
         metrics = _run(study, "darkcovidnet", ["classifier.optimization.epochs=20"], out, f"by-{by}", jobs)
         found[f"paper's study by {by}, darkcovidnet"] = _row(metrics, None)
-    write_json(out / "conditions.json", found)
+        write_json(out / "conditions.json", found)
     for name, row in found.items():
         print(name, row)
 

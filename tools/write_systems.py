@@ -25,6 +25,7 @@ SEVERITY = {
     "BS-Net, out of fold": ROOT / "results" / "crossval" / "severity-bsnet",
 }
 SHOWN = {"film": "whole film", "lungs": "lungs only", "surroundings": "lungs black"}
+SURE = 0.05
 CONDITION = ("accuracy", "auroc")
 MEASURES = ("accuracy", "sensitivity", "specificity", "auc", "f1", "kappa")
 
@@ -139,6 +140,26 @@ def shipped_table() -> str:
     return table(head, rows)
 
 
+def verdicts() -> list[str]:
+    """Which runs beat the twin on each pair, and which are worse, by the corrected test; then who is best elsewhere."""
+    file = RESULTS / "against-shipped.csv"
+    rows = list(csv.DictReader(file.open(encoding="utf-8"))) if file.exists() else []
+    pairs: dict[str, list[dict[str, str]]] = {}
+    for row in rows:
+        if row["kind"] == "pair" and row["against"]:
+            pairs.setdefault(row["films"], []).append(row)
+    told = []
+    for words, found in sorted(pairs.items()):
+        sure = [row for row in found if row["p_holm"] and float(row["p_holm"]) < SURE]
+        better = [f"`{row['system']}` ({SHOWN[row['shown']]})" for row in sure if float(row["against"]) > 0]
+        worse = sum(float(row["against"]) < 0 for row in sure)
+        told.append(f"{words}: {', '.join(better) or 'none'} better, {worse} of {len(found)} worse")
+    elsewhere = [row for row in rows if row["kind"] == "elsewhere"]
+    best = sorted(elsewhere, key=lambda row: -float(row["auroc"]))[:3]
+    ranked = ", ".join(f"`{row['system']}` ({SHOWN[row['shown']]}) {share(row, 'auroc')}" for row in best)
+    return [*told, f"elsewhere, all films: {ranked} are the best of {len(elsewhere)}"] if rows else []
+
+
 def compared(row: dict[str, str]) -> tuple[str, str, str]:
     """AUROC, the difference, and its corrected p."""
     p = row["p_holm"] and ("< 0.0001" if float(row["p_holm"]) < 1e-4 else f"{float(row['p_holm']):.4f}")
@@ -183,6 +204,7 @@ def main() -> None:
         side_by_side=bool(rows),
         conditions=conditions_table(),
         shipped=shipped_table(),
+        verdicts=verdicts(),
     )
     PAGE.write_text(text + "\n")
 
