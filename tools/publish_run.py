@@ -13,7 +13,8 @@ from tempfile import TemporaryDirectory
 
 TABLES = ("run.json", "metrics.json", "predictions.csv", "heat.json", "heat.csv")
 TABLES += ("comparison.json", "comparison.md", "table7.csv", "pairs.csv")
-SWEPT = (".json", ".csv", ".md", ".tex", ".svg")  # of a sweep; the page is drawn of the same
+# Of a sweep; page and systems.json hold the same and are made of runs.tar.xz again.
+SWEPT = ("sweep.json", "systems.csv", "systems.md", "systems.svg", "systems.tex")
 SHOWN = ("heat.svg",)  # in the docs
 
 
@@ -37,7 +38,7 @@ def publish_sweep(sweep: Path, to: Path) -> list[Path]:
     `tar xf runs.tar.xz` beside `sweep.json` gives `lunglens compare --systems` what it needs.
     """
     to.mkdir(parents=True, exist_ok=True)
-    tables = [file for file in sorted(sweep.glob("s*.*")) if file.suffix in SWEPT]
+    tables = [sweep / name for name in SWEPT if (sweep / name).is_file()]
     copied = [Path(shutil.copyfile(file, to / file.name)) for file in tables]
     with tarfile.open(to / "runs.tar.xz", "w:xz") as archive, TemporaryDirectory() as scratch:
         for measured in sorted(sweep.glob("*/*/metrics.json")):

@@ -109,6 +109,12 @@ def severity_table() -> str:
     return table(head, rows)
 
 
+def table_of(name: str) -> list[dict[str, str]]:
+    """The rows of a table of results/systems; none if it is not there."""
+    file = RESULTS / f"{name}.csv"
+    return list(csv.DictReader(file.open(encoding="utf-8"))) if file.exists() else []
+
+
 def conditions_table() -> str:
     """What `benchmarks/printed_conditions.py` has found, if it has been run."""
     file = RESULTS / "conditions.json"
@@ -124,11 +130,8 @@ def conditions_table() -> str:
 
 def shipped_table() -> str:
     """Each system against the twin of the classifier that ships, on places that neither has seen."""
-    file = RESULTS / "against-shipped.csv"
-    if not file.exists():
-        return ""
     runs: dict[tuple[str, str], dict[str, dict[str, str]]] = {}
-    for row in csv.DictReader(file.open(encoding="utf-8")):
+    for row in table_of("against-shipped"):
         if row["kind"] == "pair" and row["against"]:
             runs.setdefault((row["system"], row["shown"]), {})[row["films"]] = row
     films = sorted({words for parts in runs.values() for words in parts})
@@ -142,8 +145,7 @@ def shipped_table() -> str:
 
 def verdicts() -> list[str]:
     """Which runs beat the twin on each pair, and which are worse, by the corrected test; then who is best elsewhere."""
-    file = RESULTS / "against-shipped.csv"
-    rows = list(csv.DictReader(file.open(encoding="utf-8"))) if file.exists() else []
+    rows = table_of("against-shipped")
     pairs: dict[str, list[dict[str, str]]] = {}
     for row in rows:
         if row["kind"] == "pair" and row["against"]:
@@ -178,8 +180,7 @@ def share(row: dict[str, str], name: str) -> str:
 def main() -> None:
     draw()
     pictures, systems = drawn(), shipped_systems()
-    file = RESULTS / "systems.csv"
-    rows = list(csv.DictReader(file.open(encoding="utf-8"))) if file.exists() else []
+    rows = table_of("systems")
     environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)  # noqa: S701
     pages = []
     for number, items in groupby(systems.items(), key=lambda item: facts_of(item[1]).number):
@@ -203,7 +204,7 @@ def main() -> None:
         misquotes=table(("system", "the paper says", "but"), misquotes),
         side_by_side=bool(rows),
         conditions=conditions_table(),
-        shipped=shipped_table(),
+        shipped=shipped_table() if table_of("against-shipped") else "",
         verdicts=verdicts(),
     )
     PAGE.write_text(text + "\n")
