@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from lunglens.cli.main import app
 from lunglens.errors import ConfigurationError
+from lunglens.evaluate.systems.record import read_swept
 from lunglens.jobs import Job, JobResult
 from lunglens.study.config.sweep import Sweep
 from lunglens.study.folder import load_study
@@ -100,6 +101,12 @@ def test_a_second_call_does_only_what_is_missing(out: Path, sweep: Sweep) -> Non
     with pytest.raises(FoldsFailedError, match="bad-lungs"):
         run_sweep(sweep, out, run_here, CONSOLE)
     assert {path: path.stat().st_mtime_ns for path in out.rglob("result.json")} == before
+
+
+def test_a_part_of_it_hides_no_other_run(out: Path, sweep: Sweep) -> None:
+    before = read_swept(out)
+    run_sweep(sweep.model_copy(update={"systems": sweep.systems[1:2]}), out, run_here, CONSOLE)
+    assert read_swept(out) == before
 
 
 def test_the_table_of_all_runs_is_a_page_of_its_own(out: Path, tmp_path: Path) -> None:

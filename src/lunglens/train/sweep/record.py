@@ -4,7 +4,7 @@ from pathlib import Path
 
 from lunglens.errors import LungLensError
 from lunglens.evaluate.figures.comparison import printed_of
-from lunglens.evaluate.systems.record import SWEEP, Origin, Printed, Swept, SweptRun
+from lunglens.evaluate.systems.record import SWEEP, Origin, Printed, Swept, SweptRun, read_swept
 from lunglens.files import write_record
 from lunglens.study.config.sweep import Sweep, SweepRun
 from lunglens.study.config.system import SystemFacts
@@ -18,14 +18,21 @@ _OF_THE_PAPER = (
 
 
 def write_swept(sweep: Sweep, out: Path) -> None:
-    """Write `sweep.json` into the sweep's folder; a run that cannot begin is left out."""
-    found = []
+    """Write `sweep.json` into the sweep's folder; a run that cannot begin is left out.
+
+    Runs of other sweeps into the same folder stay in it.
+
+    Raises:
+        DataError: the file that is there is damaged.
+    """
+    before = read_swept(out).runs if (out / SWEEP).exists() else ()
+    found = {run.folder: run for run in before if (out / run.folder).exists()}
     for run in sweep.runs():
         try:
-            found.append(_described(run))
+            found[run.folder] = _described(run)
         except LungLensError:
             continue  # said where the run is prepared
-    write_record(out / SWEEP, Swept(runs=tuple(found)))
+    write_record(out / SWEEP, Swept(runs=tuple(found.values())))
 
 
 def _described(run: SweepRun) -> SweptRun:
