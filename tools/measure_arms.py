@@ -1,9 +1,9 @@
 """Runs of two classes beside each other, by finding: a row a run, as JSON and as Markdown.
 
-    python tools/measure_arms.py RUNS STUDY... --out results/arms.json
+    python tools/measure_arms.py RUNS STUDY... [--brixia BRIXIA] --out results/arms.json
 
 RUNS: folder of `lunglens sweep`, `crossval classifier` or `fit`. STUDY: what they trained on and were tested on, where
-the findings stand.
+the findings stand. BRIXIA: covid-chestxray-dataset's table of both radiologists' scores, for the numbers by severity.
 """
 
 import argparse
@@ -12,8 +12,10 @@ from pathlib import Path
 import pandas as pd
 
 from lunglens.evaluate.arms import arm_measures
+from lunglens.evaluate.brixia import read_brixia
 from lunglens.evaluate.predictions import read_predictions
 from lunglens.evaluate.run_record import METRICS, read_classifier_run
+from lunglens.evaluate.subgroups import levels_of, terciles
 from lunglens.evaluate.systems.record import read_swept
 from lunglens.files import markdown_table, write_json
 from lunglens.study.folder import load_study
@@ -25,10 +27,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", type=Path)
     parser.add_argument("studies", type=Path, nargs="+")
+    parser.add_argument("--brixia", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     tables = [load_study(study).table for study in arguments.studies]
-    findings = pd.concat(tables).drop_duplicates("image_id").set_index("image_id")["label"]
+    films = pd.concat(tables).drop_duplicates("image_id").set_index("image_id")
+    levels = levels_of(films)
+    if arguments.brixia is not None:
+        sums = read_brixia(arguments.brixia).sum(axis=1)
+        levels["severity"] = terciles(films["path"].map(lambda path: Path(path).name).map(sums))
     found = {}
     for folder in folders_of(arguments.runs):
         run = read_classifier_run(folder)
@@ -37,7 +44,7 @@ def main() -> None:
         about = run.model_dump(mode="json", include={"date", "seed", "model", "gflops", "draws", "train_seconds"})
         name = folder.relative_to(arguments.runs).as_posix() if folder != arguments.runs else folder.name
         found[name] = about | {"study": run.study.fingerprint}
-        found[name] |= arm_measures(predictions, validation, findings, run.classes, run.seed)
+        found[name] |= arm_measures(predictions, validation, films["label"], run.classes, run.seed, levels)
     write_json(arguments.out, found)
     for kind in ("auroc", "called"):
         columns = list(dict.fromkeys(words for arm in found.values() for words in arm[kind]))

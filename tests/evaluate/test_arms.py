@@ -30,7 +30,8 @@ def test_findings_are_told_apart_where_a_class_joins_them() -> None:
     far = [films("far", "covid", "external", [0.7] * 12), films("old", "not covid", "external", [0.6, 0.1] * 10)]
     rows = pd.concat([*near, *far], ignore_index=True)
     findings = rows.set_index("image_id")["p_covid"].map({0.8: "pneumonia", 0.6: "tuberculosis"}).fillna("normal")
-    found = arm_measures(rows, VALIDATION, findings, CLASSES, 0)
+    view = rows.set_index("image_id")["source"].map({"here": "PA", "far": "AP", "old": "PA"})
+    found = arm_measures(rows, VALIDATION, findings, CLASSES, 0, {"view": view})
     assert set(found["auroc"]) == {
         "tested mixture",
         "within here, against normal",
@@ -54,6 +55,12 @@ def test_findings_are_told_apart_where_a_class_joins_them() -> None:
         "normal of old": 0,
     }
     assert found["called"]["covid of far"]["n"] == 12
+    inside, outside = found["subgroups"]["tested mixture"]["view"], found["subgroups"]["external"]["view"]
+    assert [(row["level"], row["n"], row["specificity"]) for row in inside] == [("PA", [10, 20], 0.5)]
+    assert [(row["level"], row["n"], row["sensitivity"]) for row in outside] == [
+        ("AP", [12, 0], 1),
+        ("PA", [0, 20], None),
+    ]
 
 
 def test_a_film_of_no_known_finding_is_called_so() -> None:

@@ -14,6 +14,7 @@ from lunglens.evaluate.heat import mean_with_interval
 from lunglens.evaluate.intervals import bootstrap
 from lunglens.evaluate.operating_point import chosen_threshold, operating_points
 from lunglens.evaluate.predictions import EXTERNAL, cross_validated, groups_of
+from lunglens.evaluate.subgroups import Levels, subgroup_measures
 
 SENSITIVITY = 0.85  # on validation, of every source alike: there the threshold lies
 _FEWEST = 10  # films of a side
@@ -22,7 +23,12 @@ Measured = dict[str, dict[str, Any]]
 
 
 def arm_measures(
-    predictions: pd.DataFrame, validation: pd.DataFrame, findings: "pd.Series[str]", classes: Sequence[str], seed: int
+    predictions: pd.DataFrame,
+    validation: pd.DataFrame,
+    findings: "pd.Series[str]",
+    classes: Sequence[str],
+    seed: int,
+    levels: Levels | None = None,
 ) -> dict[str, Any]:
     """Everything that the arms of a training are compared by, with 95 % intervals by group.
 
@@ -32,11 +38,13 @@ def arm_measures(
         findings: image_id -> finding, such as normal or tuberculosis.
         classes: the two; the first is positive.
         seed: of the bootstrap.
+        levels: attribute -> image_id -> level, such as a view (`evaluate.subgroups`).
 
     Returns:
         `auroc`: films in words -> n (positives, negatives), value, 95_ci. `balanced`: the threshold where sensitivity +
         specificity is largest, and what it does on these films. `threshold`: the one of `SENSITIVITY`. `called`: films
-        of one class in words -> n, share called positive by it, 95_ci.
+        of one class in words -> n, share called positive by it, 95_ci. `subgroups`: at the balanced threshold, those
+        tested out of fold and the external ones apart.
     """
     rows = predictions.assign(finding=predictions["image_id"].map(findings.to_dict()).astype(object).fillna("unknown"))
     pairs = {words: pd.concat(sides, ignore_index=True) for words, sides in _pairs(rows, classes)}
@@ -46,6 +54,10 @@ def arm_measures(
         "balanced": {"threshold": balanced, "rows": operating_points(pairs, classes, balanced, seed)},
         "threshold": round(threshold, 4),
         "called": {words: _called(films, threshold, classes, seed) for words, films in _of_one_class(rows, classes)},
+        "subgroups": {
+            words: subgroup_measures(films, _of_films(levels or {}, films), classes, balanced, seed)
+            for words, films in (("tested mixture", cross_validated(rows)), (EXTERNAL, rows[rows["fold"] == EXTERNAL]))
+        },
     }
 
 
@@ -55,6 +67,10 @@ def threshold_at(validation: pd.DataFrame, classes: Sequence[str], sensitivity: 
     weight = 1 / positive.groupby("source")["source"].transform("size").to_numpy(float)
     reached = weight.cumsum() / weight.sum() >= sensitivity - 1e-9
     return float(positive[f"p_{classes[0]}"].to_numpy(float)[reached][0])
+
+
+def _of_films(levels: Levels, films: pd.DataFrame) -> Levels:
+    return {name: films["image_id"].map(of.to_dict()).fillna("") for name, of in levels.items()}
 
 
 def _pairs(rows: pd.DataFrame, classes: Sequence[str]) -> Iterator[tuple[str, tuple[pd.DataFrame, pd.DataFrame]]]:
