@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from lunglens.errors import DataError
-from lunglens.evaluate import confounding
+from lunglens.evaluate import guess
 from lunglens.study.report import write_study_report
 from lunglens.study.report.figures import short
 from lunglens.study.report.tables import read_tables
@@ -61,7 +61,7 @@ class Page(HTMLParser):
 def few_draws() -> Iterator[None]:
     """A tenth of the bootstrap: the intervals get rougher, the tests faster."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(confounding, "REPEATS", 50)
+        patch.setattr(guess, "REPEATS", 50)
         yield
 
 

@@ -1,11 +1,11 @@
 """The command line's verbs for judging data and what was trained on them."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from lunglens.cli.options import Data, Lungs, Out, Study, console
+from lunglens.cli.options import Data, Gpus, Jobs, Lungs, Out, Ray, Study, console, runner
 from lunglens.files import readable
 
 app = typer.Typer()
@@ -18,6 +18,10 @@ RsnaBoxes = Annotated[
     typer.Option(
         "--boxes", metavar="TABLE", help="RSNA's boxes round opacities of NIH's films: does the heat lie in them?"
     ),
+]
+
+Brixia = Annotated[
+    Path | None, typer.Option(help="Public Brixia annotations: do the maps point at the radiologists' zones?")
 ]
 
 
@@ -56,6 +60,37 @@ def measure(
     for films, alarms in metrics.get("at_threshold", {}).get("false_alarms", {}).items():
         typer.echo(f"{films}: {alarms['called']} false alarms in {alarms['n']} films")
     typer.echo(f"AUROC {everything['auroc']} over {everything['n']} films; see {readable(out)}")
+
+
+@app.command()
+def audit(  # noqa: PLR0913, PLR0917 - an option each
+    study: Study,
+    run: Annotated[Path, typer.Option(help="Finished crossval classifier run on the study.")],
+    out: Out,
+    brixia: Brixia = None,
+    boxes: RsnaBoxes = None,
+    fail_on: Annotated[
+        Literal["doubt", "shortcut"] | None, typer.Option(help="Exit code 1 where a test finds this, or worse.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of samples, random weights and intervals.")] = 0,
+    jobs: Jobs = 1,
+    ray: Ray = None,
+    gpus_per_job: Gpus = 1,
+) -> None:
+    """Twelve tests: can the classes be told without the lungs, and does this classifier do so?"""
+    from lunglens.evaluate.audit.record import VERDICTS
+    from lunglens.study.folder import load_study
+    from lunglens.study.report.audit.page import write_audit_page
+    from lunglens.train.audit.films import Annotations
+    from lunglens.train.audit.run import audit_run
+
+    tables = Annotations(brixia, boxes)
+    found = audit_run(load_study(study), run, out, tables, runner(jobs, ray, gpus_per_job), console(), seed)
+    for test in found.tests:
+        typer.echo(f"{test.test} {test.name}: {test.verdict}. {test.sentence}")
+    typer.echo(f"see {readable(write_audit_page(out))}")
+    if fail_on is not None and VERDICTS.index(found.worst()) >= VERDICTS.index(fail_on):
+        raise typer.Exit(1)
 
 
 @evaluate_app.command("lungs")
@@ -119,9 +154,7 @@ def explain(
     cut: Annotated[Path, typer.Option(help="Finished run trained on films cut to the lungs.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for numbers and figures.")],
     cases: Annotated[int, typer.Option(min=1, help="Films of each class in the picture, drawn at random.")] = 3,
-    brixia: Annotated[
-        Path | None, typer.Option(help="Public Brixia annotations: do the maps point at the radiologists' zones?")
-    ] = None,
+    brixia: Brixia = None,
     boxes: RsnaBoxes = None,
 ) -> None:
     """Figures 9 and 12: out-of-fold heat-maps with and without cutting, and how much of the heat is in the lungs."""

@@ -1,5 +1,6 @@
 """What several verbs share: arguments and options, the console that they speak to, a bar."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,6 +9,8 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
+
+    from lunglens.train.crossval.run_folder import Runner
 
 Films = Annotated[list[Path], typer.Argument(metavar="PATH...", help="DICOM, PNG, JPEG or TIFF files, or folders.")]
 Study = Annotated[Path, typer.Argument(metavar="STUDY", help="A folder that curate has made.")]
@@ -26,6 +29,9 @@ Lungs = Annotated[Path | None, typer.Option("--lungs", help="Lungs package inste
 Classifier = Annotated[
     Path | None, typer.Option("--classifier", help="Classifier package instead of the one that ships.")
 ]
+Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Folds at a time on this machine.")]
+Ray = Annotated[str | None, typer.Option("--ray", help="Address of a Ray cluster to run the folds on ('auto').")]
+Gpus = Annotated[float, typer.Option("--gpus-per-job", min=0, help="On Ray: GPUs a fold; a fraction shares one.")]
 
 
 def console() -> "Console":
@@ -33,6 +39,17 @@ def console() -> "Console":
     from rich.console import Console
 
     return Console(stderr=True)
+
+
+def runner(jobs: int, ray: str | None, gpus_per_job: float) -> "Runner":
+    from lunglens.jobs import Job, JobResult, run_jobs, run_jobs_on_ray
+
+    def run(work: Sequence[Job], display: "Console") -> list[JobResult]:
+        if ray is not None:
+            return run_jobs_on_ray(work, ray, gpus_per_job, display)
+        return run_jobs(work, jobs, display)
+
+    return run
 
 
 def progress() -> "Progress":

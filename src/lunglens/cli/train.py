@@ -1,19 +1,15 @@
 """The command line's verbs for training: once, in folds, many systems one after the other."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lunglens.cli.options import Changes, ConfigFile, Data, Seed, Study, console
+from lunglens.cli.options import Changes, ConfigFile, Data, Gpus, Jobs, Ray, Seed, Study, console, runner
 from lunglens.files import readable
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from lunglens.evaluate.run_record import ClassifierMetrics
-    from lunglens.train.crossval.run_folder import Runner
 
 app = typer.Typer()
 crossval_app = typer.Typer(help="Cross-validate (needs the extra 'train').", no_args_is_help=True)
@@ -28,9 +24,6 @@ System = Annotated[
     str | None, typer.Option(help="One of the earlier systems that `lunglens systems` lists, instead of --config.")
 ]
 Uncut = Annotated[bool, typer.Option("--uncut", help="Show the whole film instead of the lungs.")]
-Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Folds at a time on this machine.")]
-Ray = Annotated[str | None, typer.Option("--ray", help="Address of a Ray cluster to run the folds on ('auto').")]
-Gpus = Annotated[float, typer.Option("--gpus-per-job", min=0, help="On Ray: GPUs a fold; a fraction shares one.")]
 
 
 @app.command()
@@ -54,7 +47,7 @@ def fit(  # noqa: PLR0913, PLR0917 - an option each
     films = load_study(study)
     from lunglens.train.fit import fit_classifier  # takes seconds, so last
 
-    metrics = fit_classifier(films, settings, out, _runner(1, ray, gpus_per_job), console())
+    metrics = fit_classifier(films, settings, out, runner(1, ray, gpus_per_job), console())
     _say(metrics, "validation: ", out)
 
 
@@ -143,7 +136,7 @@ def lungs(  # noqa: PLR0913, PLR0917 - an option each
     folding = FoldSettings(by, folds, seed=settings.split.seed)
     from lunglens.train.crossval.lungs import crossval_lungs  # takes seconds, so last
 
-    metrics = crossval_lungs(data, settings, folding, out, _runner(jobs, ray, gpus_per_job), console())
+    metrics = crossval_lungs(data, settings, folding, out, runner(jobs, ray, gpus_per_job), console())
     for rule, found in metrics.by_rule.items():
         dice = found["all"].dice
         low, high = dice.mean_95_ci or ("-", "-")
@@ -179,7 +172,7 @@ def classifier(  # noqa: PLR0913, PLR0917 - an option each
     films = load_study(study)
     from lunglens.train.crossval.classifier import crossval_classifier  # takes seconds, so last
 
-    metrics = crossval_classifier(films, settings, out, _runner(jobs, ray, gpus_per_job), console(), unseen, fold)
+    metrics = crossval_classifier(films, settings, out, runner(jobs, ray, gpus_per_job), console(), unseen, fold)
     if metrics is None:
         typer.echo(f"fold {fold} is done, others are not; see {readable(out)}")
     else:
@@ -206,7 +199,7 @@ def sweep(
         for line in commands(wanted, out):
             typer.echo(line)
         return
-    said = run_sweep(wanted, out, _runner(jobs, ray, gpus_per_job), console())
+    said = run_sweep(wanted, out, runner(jobs, ray, gpus_per_job), console())
     typer.echo(f"{said}; see {readable(out / 'systems.html')}")
 
 
@@ -228,7 +221,7 @@ def severity(  # noqa: PLR0913, PLR0917 - an option each
     from lunglens.train.severity.crossval import SeveritySettings, crossval_severity
 
     settings = SeveritySettings(system, folds, repeats, seed, BsnetSettings(epochs=epochs))
-    metrics = crossval_severity(data, settings, out, _runner(jobs, None, 1), console())
+    metrics = crossval_severity(data, settings, out, runner(jobs, None, 1), console())
     ours, readers = metrics["consensus"], metrics["readers"]
     typer.echo(
         f"sum of the zones: correlation {ours['pearson']} with two radiologists' mean (they with one another "
@@ -260,14 +253,3 @@ def _say(metrics: "ClassifierMetrics", what: str, out: Path) -> None:
     if metrics.pooled is not None:
         what += f"AUROC {metrics.pooled.auroc}, accuracy {metrics.pooled.accuracy}"
     typer.echo(f"{what}{never_seen}; see {readable(out)}")
-
-
-def _runner(jobs: int, ray: str | None, gpus_per_job: float) -> "Runner":
-    from lunglens.jobs import Job, JobResult, run_jobs, run_jobs_on_ray
-
-    def run(work: "Sequence[Job]", display: "Console") -> list[JobResult]:
-        if ray is not None:
-            return run_jobs_on_ray(work, ray, gpus_per_job, display)
-        return run_jobs(work, jobs, display)
-
-    return run

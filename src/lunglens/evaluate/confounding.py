@@ -8,18 +8,15 @@ can find as well.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats.contingency import association
 
-from lunglens.evaluate.classification import auc
-from lunglens.evaluate.intervals import bootstrap
+from lunglens.evaluate.guess import told
 
 FOLDS = 5
-REPEATS = 500
 CONSTANT = "is the same for every image"
 # What the file and the table say of a film, apart from what they say of the patient.
 FILE_FEATURES = ("width_px", "height_px", "aspect", "bits", "border_px", "view")
@@ -167,12 +164,15 @@ def metadata_features(images: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
-def grouped_folds(images: pd.DataFrame, seed: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Row numbers (train, test) of `FOLDS` folds: whole groups, each class as evenly spread as the groups allow."""
+def grouped_folds(images: pd.DataFrame, seed: int) -> NDArray[np.int64]:
+    """(N,) which of `FOLDS` folds tests the image: whole groups, each class as evenly spread as the groups allow."""
     from sklearn.model_selection import StratifiedGroupKFold
 
     splitter = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
-    return list(splitter.split(images, images["class"], images["group_id"]))
+    folds = np.zeros(len(images), np.int64)
+    for number, (_, test) in enumerate(splitter.split(images, images["class"], images["group_id"])):
+        folds[test] = number
+    return folds
 
 
 def _why_not(images: pd.DataFrame, classes: list[str]) -> str | None:
@@ -185,32 +185,9 @@ def _why_not(images: pd.DataFrame, classes: list[str]) -> str | None:
 
 
 def _cross_validated(features: pd.DataFrame, images: pd.DataFrame, names: tuple[str, ...], seed: int) -> Guess:
-    from sklearn.ensemble import HistGradientBoostingClassifier
-    from threadpoolctl import threadpool_limits
-
     # The trees send unknown numbers (NaN) to the side that fits; an unknown category is one of its own.
     columns = [name for name in features if name in _CATEGORIES]
     matrix = pd.get_dummies(features, columns=columns, dummy_na=True, dtype=float).to_numpy()
-    target, levels = pd.factorize(images["class"], sort=True)
-    scores = np.zeros((len(images), len(levels)))
-    for train, test in grouped_folds(images, seed):
-        trees = HistGradientBoostingClassifier(
-            max_iter=50, max_leaf_nodes=8, min_samples_leaf=5, class_weight="balanced", early_stopping=False
-        )
-        # So small a job is slower on several threads, and a hundred times slower where other work holds a core.
-        with threadpool_limits(1):
-            trees.fit(matrix[train], target[train])
-            scores[np.ix_(test, trees.classes_)] = trees.predict_proba(matrix[test])
-
-    def measure(rows: NDArray[Any]) -> float:
-        return _one_against_rest(target[rows], scores[rows])
-
-    interval = bootstrap(measure, images["group_id"].to_numpy(), seed, REPEATS)
-    value = round(measure(np.arange(len(images))), 4)
-    return Guess(names, value, (interval[0], interval[1]) if interval else None)
-
-
-def _one_against_rest(target: NDArray[np.int64], scores: NDArray[np.float64]) -> float:
-    """Mean AUC of each class against the rest; with two classes both are the same number."""
-    classes = range(1, 2) if scores.shape[1] == 2 else range(scores.shape[1])
-    return float(np.mean([auc(target == number, scores[:, number]) for number in classes]))
+    target, _ = pd.factorize(images["class"], sort=True)
+    found = told(matrix, target, grouped_folds(images, seed), images["group_id"].to_numpy(), seed)
+    return Guess(names, found.auc, (found.interval[0], found.interval[1]) if found.interval else None)

@@ -54,6 +54,9 @@ class View(Section):
     input_size: int = Field(512, ge=64, description="side of the square that the network sees, px")
     cut: bool = Field(True, description="black outside the processed lung mask")
     blackout: bool = Field(False, description="black inside it instead: what is left tells where a film comes from")
+    rectangle: float = Field(
+        0, ge=0, lt=1, description="side of a black square over the middle, as a share of the film's; 0.8 leaves a rim"
+    )
     crop: bool = Field(False, description="crop to the bounding box of the lung mask")
     crop_margin: float = Field(0.04, ge=0, le=0.5, description="margin as a share of the box's side")
     equalize: Literal["none", "lungs"] = Field("none", description="replace intensity by its rank among lung pixels")
@@ -67,6 +70,8 @@ class View(Section):
     def _shows_something(self) -> "View":
         if self.cut and self.blackout:
             raise ValueError("cut and blackout leave nothing to see; set one of them to false")
+        if self.rectangle and self.crop:
+            raise ValueError("rectangle is of the whole film; set crop to false")
         if self.blackout and self.pool == "region":
             raise ValueError("blackout leaves nothing to see in the region; set pool to all")
         return self

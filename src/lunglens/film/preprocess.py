@@ -95,9 +95,18 @@ def classifier_view(film: Floats, lungs: Mask, view: View) -> tuple[Floats, Mask
         film = rank_equalize(film, lungs)
     box = bounding_box(lungs, view.crop_margin) if view.crop else (0, 0, *film.shape)
     top, left, bottom, right = box
-    image = resize(film[top:bottom, left:right], view.input_size, view.input_size)
+    image = _without_middle(resize(film[top:bottom, left:right], view.input_size, view.input_size), view.rectangle)
     mask = resize_mask(lungs[top:bottom, left:right], view.input_size, view.input_size)
     return _quantize(image), mask, box
+
+
+def _without_middle(image: Floats, share: float) -> Floats:
+    """Black over a square in the middle whose side is a share of the image's."""
+    edge = round((1 - share) / 2 * len(image))
+    if share:
+        image = image.copy()
+        image[edge : len(image) - edge, edge : len(image) - edge] = 0
+    return image
 
 
 def seen(image: Floats, lungs: Mask, view: View) -> Floats:

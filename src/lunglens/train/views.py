@@ -72,9 +72,14 @@ def share_views(study: Study, image_ids: Sequence[str], view: View, store: Path,
 def view_of(film_path: Path, mask_path: Path, view: View) -> tuple[Floats, Mask]:
     """The classifier's picture (S, S), 0..1, of a study's film, and its lung mask."""
     film = read_gray(film_path).astype(np.float32) / np.float32(255)
-    film = np.rint(resize(film, view.film_size, view.film_size) * 255) / np.float32(255)
-    mask = resize_mask(read_gray(mask_path) > 0, view.film_size, view.film_size)
-    image, shown, _ = classifier_view(film.astype(np.float32), mask, view)
+    return view_of_pixels(film, read_gray(mask_path) > 0, view)
+
+
+def view_of_pixels(film: Floats, lungs: Mask, view: View) -> tuple[Floats, Mask]:
+    """The same of a study's film (H, W), 0..1, and its lung mask, in memory."""
+    squashed = np.rint(resize(film, view.film_size, view.film_size) * 255) / np.float32(255)
+    mask = resize_mask(lungs, view.film_size, view.film_size)
+    image, shown, _ = classifier_view(squashed.astype(np.float32), mask, view)
     return image, shown
 
 

@@ -10,44 +10,25 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
 from lunglens.errors import DataError
-from lunglens.evaluate.brixia import read_brixia, zone_agreement, zone_heat
 from lunglens.evaluate.figures.heat_cases import HeatCase, write_heat_figure
 from lunglens.evaluate.figures.heat_shares import shares_figure
 from lunglens.evaluate.figures.style import save_svg
-from lunglens.evaluate.heat import (
-    inside,
-    inside_difference,
-    inside_summary,
-    pointing,
-    pointing_summary,
-    weight_dependence,
-)
+from lunglens.evaluate.heat import inside_difference
 from lunglens.evaluate.predictions import THRESHOLD, groups_of
 from lunglens.files import save_csv, write_json
-from lunglens.film.preprocess import Floats, Mask, resize_mask
-from lunglens.film.severity import brixia_zones
+from lunglens.film.preprocess import Mask
 from lunglens.study.folder import Study
 from lunglens.train.boxes import boxes_of, heat_in_boxes
-from lunglens.train.crossval.oof_heatmaps import (
-    RANDOMISED,
-    HeatRun,
-    heat_maps,
-    heat_of,
-    load_classifier,
-    out_of_fold,
-    randomised,
-    read_heat_run,
-)
+from lunglens.train.crossval.heat_of_run import Maps, brixia_of, heat_in_lungs, heat_table, lungs_of, weights_of
+from lunglens.train.crossval.oof_heatmaps import HeatRun, heat_maps, read_heat_run
 from lunglens.train.views import read_gray
 
 FORMAT = 1
 SIDES = ("uncut", "cut")
-Maps = dict[str, Floats]
 
 
 @dataclass(frozen=True)
@@ -82,7 +63,7 @@ def explain(
     runs = {"uncut": read_heat_run(uncut), "cut": read_heat_run(cut)}
     _check(study, runs)
     boxes = boxes_of(study, settings.boxes) if settings.boxes is not None else {}
-    lungs = _lungs(study, runs["cut"])
+    lungs = lungs_of(study, runs["cut"])
     maps: dict[str, Maps] = {}
     for side, run in runs.items():
         shown = track(heat_maps(run, lungs), f"heat-maps, {side}", total=len(run.table), console=console)
@@ -111,24 +92,14 @@ def _check(study: Study, runs: dict[str, HeatRun]) -> None:
         raise DataError(f"{runs['cut'].folder} and {runs['uncut'].folder}: have other folds; run both on the same")
 
 
-def _lungs(study: Study, run: HeatRun) -> dict[str, Mask]:
-    """image_id -> processed lung mask of the whole film, at the size of the run's squashed film."""
-    size = run.config.view.film_size
-    paths = study.table.set_index("image_id").loc[run.table["image_id"], "mask"]
-    return {str(name): resize_mask(read_gray(study.folder / path) > 0, size, size) for name, path in paths.items()}
-
-
 def _measured(runs: dict[str, HeatRun], maps: dict[str, Maps], lungs: Mapping[str, Mask]) -> pd.DataFrame:
-    """A row a film: probabilities, heat in the lungs, the lungs' share of the film, whether the hottest pixel hits."""
-    table = runs["cut"].table[["image_id", "class", "source", "group_id", "fold"]].copy()
-    for side, run in runs.items():
-        table[f"p_{side}"] = out_of_fold(run)[table["image_id"]].to_numpy()
-        shares = [inside(maps[side][name], lungs[name]) for name in table["image_id"]]
-        table[f"heat_in_lungs_{side}"] = [heat for heat, _ in shares]
-        table["lungs_of_film"] = [area for _, area in shares]
-        hits = [pointing(maps[side][name], lungs[name])[0] for name in table["image_id"]]
-        table[f"hottest_in_lungs_{side}"] = pd.array(hits, "boolean")
-    return table
+    """A row a film: of both runs what `heat_table` gives."""
+    sides = {side: heat_table(run, maps[side], lungs) for side, run in runs.items()}
+    shared = ["image_id", "class", "source", "group_id", "fold", "lungs_of_film"]
+    found = sides["cut"][shared]
+    for side, table in sides.items():
+        found = found.join(table.drop(columns=shared).add_suffix(f"_{side}"))
+    return found
 
 
 def _summary(
@@ -142,59 +113,17 @@ def _summary(
         "seed": settings.seed,
         "all": _heat_in_lungs(table, settings.seed),
         "classes": {str(name): _heat_in_lungs(films, settings.seed) for name, films in table.groupby("class")},
-        "weights": {side: _weights(run, settings.seed) for side, run in runs.items()},
+        "weights": {side: weights_of(run, settings.seed) for side, run in runs.items()},
     }
     if settings.brixia is not None:
-        found["brixia"] = {side: _brixia(study, table, maps[side], settings.brixia, settings.seed) for side in SIDES}
+        found["brixia"] = {side: brixia_of(study, table, maps[side], settings.brixia, settings.seed) for side in SIDES}
     return found
 
 
 def _heat_in_lungs(table: pd.DataFrame, seed: int) -> dict[str, Any]:
-    groups, area = groups_of(table), table["lungs_of_film"].to_numpy(float)
     shares = {side: table[f"heat_in_lungs_{side}"].to_numpy(float) for side in SIDES}
-    found: dict[str, Any] = {}
-    for side in SIDES:
-        hits = [None if pd.isna(hit) else bool(hit) for hit in table[f"hottest_in_lungs_{side}"]]
-        found[side] = inside_summary(shares[side], area, groups, seed)
-        found[side]["hottest_pixel"] = pointing_summary(hits, area, groups, seed)
-    return found | {"cut_less_uncut": inside_difference(shares["uncut"], shares["cut"], groups, seed)}
-
-
-def _weights(run: HeatRun, seed: int) -> dict[str, Any]:
-    """Maps of the first fold's films by its trained model, against those with random weights."""
-    fold = run.folds[0]
-    films = run.table[run.table["fold"] == fold].reset_index(drop=True)
-    rows = films["row"].to_numpy(np.int64)
-    trained = heat_of(load_classifier(run, fold), run, rows)
-    others = {
-        name: heat_of(randomised(load_classifier(run, fold), share, seed), run, rows)
-        for name, share in RANDOMISED.items()
-    }
-    return weight_dependence(trained, others, groups_of(films), seed)
-
-
-def _brixia(study: Study, table: pd.DataFrame, maps: Maps, annotations: Path, seed: int) -> dict[str, Any]:
-    """Heat in the six zones against the radiologists' scores, over the films that have them."""
-    scores = read_brixia(annotations)
-    by_stem = {Path(str(name)).stem: zones for name, zones in zip(scores.index, scores.to_numpy(float), strict=True)}
-    stems = study.table.set_index("image_id")["path"].map(lambda path: Path(path).stem)
-    masks = study.table.set_index("image_id")["mask"]
-    kept: list[tuple[int, NDArray[np.float64], NDArray[np.float64]]] = []
-    without_zones = 0
-    for at, name in enumerate(table["image_id"]):
-        if stems[name] not in by_stem:
-            continue
-        zones = brixia_zones(read_gray(study.folder / masks[name]) > 0)
-        if zones is None:
-            without_zones += 1
-        else:
-            kept.append((at, zone_heat(maps[name], zones), by_stem[stems[name]]))
-    if not kept:
-        raise DataError(f"{annotations}: none of its films is in the study {study.folder}")
-    rows = [at for at, _, _ in kept]
-    heat, scored = np.stack([heat for _, heat, _ in kept]), np.stack([score for _, _, score in kept])
-    agreement = zone_agreement(heat, scored, groups_of(table.iloc[rows]), seed)
-    return {"scored": len(by_stem), "in_study": len(kept), "without_zones": without_zones} | agreement
+    found: dict[str, Any] = {side: heat_in_lungs(table, seed, f"_{side}") for side in SIDES}
+    return found | {"cut_less_uncut": inside_difference(shares["uncut"], shares["cut"], groups_of(table), seed)}
 
 
 def _cases(

@@ -1,0 +1,1 @@
+"""The parts of the shortcut audit that need a network, and what conducts it."""
