@@ -36,7 +36,8 @@ class ViewImages(Dataset[Batch]):
         self.groups = torch.zeros(films, dtype=torch.long)
         if table is not None:
             self.targets = torch.tensor(table["target"].to_numpy(), dtype=torch.float32)
-            self.groups = torch.tensor(table.groupby(["source", "class"]).ngroup().to_numpy())
+            sources, classes = (pd.factorize(table[name], sort=True) for name in ("source", "class"))
+            self.groups = torch.tensor(sources[0] * len(classes[1]) + classes[0])
             if "opacity" in table:
                 self.opacity = torch.tensor(table["opacity"].to_numpy(), dtype=torch.float32)
 
@@ -64,7 +65,8 @@ class ClassifierTraining(L.LightningModule):
         network = network_of(config, outputs)
         freeze(network, config.freeze)
         self.classifier: Network = network.to(memory_format=torch.channels_last)
-        self.objective = Objective(config)
+        trunk = trunk_of(network)
+        self.objective = Objective(config, 0 if trunk is None else sum(trunk.channels))
         self.register_buffer("class_weights", class_weights, persistent=False)
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
@@ -185,8 +187,8 @@ def train_classifier(
     module = ClassifierTraining(config, outputs, _class_weights(table.iloc[training]["target"], config, outputs))
     if not (folder / "checkpoints" / "last.ckpt").exists():
         start_from(module.classifier, config)
-    if config.group_dro and int(images.groups.max()) >= MOST_GROUPS:
-        raise ConfigurationError(f"group_dro: more than {MOST_GROUPS} sources x classes; leave it out")
+    if (config.group_dro or config.source_head) and int(images.groups.max()) >= MOST_GROUPS:
+        raise ConfigurationError(f"group_dro, source_head: more than {MOST_GROUPS} sources x classes; leave them out")
     rows = torch.from_numpy(training)
     if config.teacher:
         taught = torch.tensor(table.iloc[training]["taught"].to_numpy(), dtype=torch.float32)

@@ -4,11 +4,11 @@ Source and class go together in public data, so a network that tells sources apa
 of the disease. Groups are source x class.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from lunglens.study.config.training import ClassifierConfig
 from lunglens.train.networks.network import Network, Told, classification_loss
@@ -20,7 +20,7 @@ class Batch(NamedTuple):
     """Films of a batch.
 
     images, masks: (N, 1, S, S) uint8. targets: (N,) as `classification_loss` takes them. opacity: (N,) 1, 0 or NaN
-    (not known). groups: (N,) numbers of source x class, below `MOST_GROUPS`.
+    (not known). groups: (N,) number of the source x classes + number of the class, below `MOST_GROUPS`.
     """
 
     images: Tensor
@@ -30,17 +30,33 @@ class Batch(NamedTuple):
     groups: Tensor
 
 
+class _ScaledGradient(torch.autograd.Function):
+    """The identity, whose gradient is multiplied on its way back (Ganin and Lempitsky 2015, arXiv:1409.7495)."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, scale: float) -> Tensor:
+        ctx.scale = scale
+        return features.view_as(features)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return gradients[0] * ctx.scale, None
+
+
 class Objective(nn.Module):
-    """The loss of a batch. In training also group DRO and the penalty of `decorrelate`, where they are asked for.
+    """The loss of a batch. In training also group DRO, `decorrelate` and `source_head`, where they are asked for.
 
     shares: (MOST_GROUPS,) of group DRO, its state.
     """
 
     shares: Tensor
 
-    def __init__(self, config: ClassifierConfig) -> None:
+    def __init__(self, config: ClassifierConfig, width: int = 0) -> None:
+        """width: number of the network's features, 0 where it has none."""
         super().__init__()
         self.config = config
+        if config.source_head:
+            self.names_source = nn.Linear(width, MOST_GROUPS)
         if config.group_dro:
             self.register_buffer("shares", torch.ones(MOST_GROUPS))
 
@@ -49,7 +65,7 @@ class Objective(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Loss and logits; images: what the network is given of the batch."""
         config = self.config
-        if not (config.opacity_loss or config.group_dro or config.decorrelate):
+        if not (config.opacity_loss or config.group_dro or config.decorrelate or config.source_head):
             return network.loss(images, batch.targets, class_weights)
         told = Told(*(each.float() for each in network.told(images)))
         each = classification_loss(told.logits, batch.targets, class_weights, reduction="none")
@@ -58,6 +74,9 @@ class Objective(nn.Module):
             loss = loss + config.opacity_loss * opacity_loss(told.opacity, batch.opacity)
         if config.decorrelate and self.training:
             loss = loss + config.decorrelate * source_correlation(told.features, batch.targets, batch.groups)
+        if config.source_head and self.training:
+            named = self.names_source(_ScaledGradient.apply(told.features, config.source_head))
+            loss = loss + cross_entropy(named, batch.groups // network.classes)
         return loss, told.logits
 
     def _of_worst_groups(self, losses: Tensor, groups: Tensor) -> Tensor:

@@ -9,6 +9,8 @@ from lunglens.evaluate.audit.tables import LOST, TOLD, level
 from lunglens.evaluate.run_record import ClassifierMetrics, Measures
 
 FILM, BLACKOUT, RIM, CENTRE, SOURCES = "film", "blackout", "rim", "centre", "sources"
+# Gradient of a head that names the source, as a share of its own, that reaches the trunk.
+TAUGHT: Mapping[str, float] = {"source-against": -1.0, FILM: 0.0, "source-weak": 0.3, "source-taught": 1.0}
 _WORDS = {
     FILM: "the whole film",
     BLACKOUT: "the film with its lungs black",

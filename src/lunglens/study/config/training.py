@@ -165,6 +165,11 @@ class ClassifierConfig(Section):
         description="weight in the loss of how much the features tell the source among films of one class (distance "
         "correlation, which needs batches of 24 or more)",
     )
+    source_head: float = Field(
+        0.0,
+        description="a second head learns to name the source; its gradient, times this, reaches the trunk: 1 teaches "
+        "the features the source, -1 against it; 0: there is no such head",
+    )
     teacher: tuple[str, ...] = Field(
         (),
         description="folders with a predictions.csv (of `lunglens measure`, or a run): films that train answer their "

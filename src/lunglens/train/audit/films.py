@@ -16,6 +16,7 @@ from lunglens.evaluate.audit.record import AuditTest, not_done
 from lunglens.evaluate.predictions import THRESHOLD
 from lunglens.film.preprocess import Floats, Mask, resize, resize_mask
 from lunglens.study.folder import Study
+from lunglens.study.prepare import save_png
 from lunglens.train.audit.edits import edits
 from lunglens.train.audit.models import AuditedRun, first_class
 from lunglens.train.boxes import boxes_of, heat_in_boxes
@@ -26,6 +27,7 @@ from lunglens.train.views import Views, read_gray, view_of_pixels
 
 _SIDE = 128  # of small films, px
 _EDITED = 200  # films
+_SHOWN, _A_ROW = 200, 6  # of the picture of the edits: side in px, films a row
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,17 @@ def counterfactuals(study: Study, run: AuditedRun, films: pd.DataFrame, seed: in
             after[name][at] = _answers(model, [edit(*pair) for pair in pairs], run)
     at = np.sort(chosen)
     return counterfactual_test(before[at], {name: scores[at] for name, scores in after.items()}, run.groups[at], seed)
+
+
+def draw_edits(study: Study, run: AuditedRun, films: pd.DataFrame, seed: int, path: Path) -> None:
+    """One film drawn at random, and what every edit makes of it, side by side."""
+    place = int(_drawn(run, seed)[0])
+    film, lungs = _pixels(study, *films.iloc[place][["film", "mask"]])
+    shown = [film, *(edit(film, lungs)[0] for edit in edits().values())]
+    small = [np.pad(resize(np.ascontiguousarray(each), _SHOWN, _SHOWN), 2, constant_values=1) for each in shown]
+    small += [np.ones_like(small[0])] * (-len(small) % _A_ROW)
+    rows = [np.hstack(small[start : start + _A_ROW]) for start in range(0, len(small), _A_ROW)]
+    save_png(np.rint(np.vstack(rows) * 255).astype(np.uint8), path)
 
 
 def _drawn(run: AuditedRun, seed: int) -> NDArray[np.int64]:

@@ -4,7 +4,7 @@ Each is an ordinary run of `crossval classifier` below the audit's folder, of sm
 study takes minutes: what is compared is compared with the same small network on whole films.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import ceil
 from pathlib import Path
@@ -14,7 +14,7 @@ import pandas as pd
 from rich.console import Console
 
 from lunglens.errors import DataError
-from lunglens.evaluate.audit.retrained import BLACKOUT, CENTRE, FILM, RIM, SOURCES, Retrained
+from lunglens.evaluate.audit.retrained import BLACKOUT, CENTRE, FILM, RIM, SOURCES, TAUGHT, Retrained
 from lunglens.evaluate.run_record import METRICS, read_classifier_metrics
 from lunglens.jobs import Job
 from lunglens.study.config.training import ClassifierConfig
@@ -33,22 +33,26 @@ _LEARNING: Mapping[str, Any] = {
     "batch_size": 12,
 }
 _VIEWS: Mapping[str, dict[str, Any]] = {
-    FILM: {},
     BLACKOUT: {"blackout": True},
     RIM: {"rectangle": 0.8},
     CENTRE: {"rectangle": 0.5},
-    SOURCES: {},
 }
 
 
+def variants_of(config: ClassifierConfig) -> tuple[str, ...]:
+    """All variants that a run's network can be trained as."""
+    return (*(TAUGHT if config.network == "trunk" else [FILM]), *_VIEWS, SOURCES)
+
+
 def retrain(
-    study: Study, config: ClassifierConfig, out: Path, runner: Runner, console: Console
+    study: Study, config: ClassifierConfig, variants: Sequence[str], out: Path, runner: Runner, console: Console
 ) -> dict[str, Retrained]:
-    """Train and test every variant; finished ones are not run again.
+    """Train and test variants; finished ones are not run again.
 
     Args:
         study: with its `folds.csv`.
         config: of the audited run; its network, at a small size, with few films.
+        variants: of `variants_of`.
         out: gets a run folder a variant.
         runner: runs all folds of all variants as one queue.
         console: for progress.
@@ -60,7 +64,7 @@ def retrain(
         FoldsFailedError: some folds failed.
     """
     begun, queue, found = {}, list[Job](), dict[str, Retrained]()
-    for name in _VIEWS:
+    for name in variants:
         try:
             table = _folds_of(study, name)
         except DataError as error:
@@ -81,12 +85,13 @@ def small(config: ClassifierConfig, name: str, table: pd.DataFrame) -> Classifie
     """The run's network on small pictures of a variant's view, for 400 steps or three rounds of the films."""
     shown = {"cut": False, "crop": False, "equalize": "none", "pool": "all", "blackout": False, "rectangle": 0.0}
     size = {"film_size": _FILM_SIDE, "input_size": _SIDE}
-    view = config.view.model_copy(update=shown | size | dict(_VIEWS[name]))
+    view = config.view.model_copy(update=shown | size | _VIEWS.get(name, {}))
     epochs = max(3, ceil(_STEPS * _LEARNING["batch_size"] / len(table)))
     optimization = config.optimization.model_copy(update={**_LEARNING, "epochs": epochs, "keep": "last"})
     draws = None if config.balance_power is None else len(table)
     update = {"name": name, "view": view, "optimization": optimization, "images_per_epoch": draws}
     update |= {"teacher": (), "opacity_loss": 0.0, "hard_negatives": 1.0, "stride": 32}
+    update["source_head"] = TAUGHT.get(name, 0.0)
     return ClassifierConfig.model_validate(config.model_copy(update=update).model_dump())
 
 

@@ -19,9 +19,11 @@ from lunglens.evaluate.run_record import read_classifier_metrics
 from lunglens.files import write_record
 from lunglens.film.preprocess import Floats, seen
 from lunglens.study.folder import Study
-from lunglens.train.audit.films import Annotations, counterfactuals, heat_evidence, small_films
+from lunglens.study.report.audit.page import EDITS
+from lunglens.train.audit.films import Annotations, counterfactuals, draw_edits, heat_evidence, small_films
 from lunglens.train.audit.models import AuditedRun, features_of, read_audited
-from lunglens.train.audit.retrain import retrain
+from lunglens.train.audit.retrain import retrain, variants_of
+from lunglens.train.audit.short import source_taught
 from lunglens.train.crossval.run_folder import Runner
 from lunglens.train.provenance import today
 from lunglens.train.views import read_views
@@ -50,7 +52,10 @@ def audit_run(
     audited = read_audited(run, study)
     if len(study.classes) != 2:
         raise DataError(f"{study.folder}: has {len(study.classes)} classes; the audit is of two")
-    tests = [*_tests(study, audited, annotations, console, seed), *_retrained(study, audited, out, runner, console)]
+    tests = [
+        *_tests(study, audited, out, annotations, console, seed),
+        *_retrained(study, audited, out / RETRAINED, runner, console, seed),
+    ]
     pooled = read_classifier_metrics(run).pooled
     view = audited.config.view
     found = Audit(
@@ -69,7 +74,9 @@ def audit_run(
     return found
 
 
-def _tests(study: Study, run: AuditedRun, annotations: Annotations, console: Console, seed: int) -> Iterator[AuditTest]:
+def _tests(
+    study: Study, run: AuditedRun, out: Path, annotations: Annotations, console: Console, seed: int
+) -> Iterator[AuditTest]:
     """Those that train no network."""
     classes, films = study.classes, study.table.set_index("image_id").loc[run.table["image_id"]].reset_index()
     confounding = audit_confounding(films.assign(group_id=run.table["group_id"]), classes, seed)
@@ -90,14 +97,18 @@ def _tests(study: Study, run: AuditedRun, annotations: Annotations, console: Con
         else source_probe(features, run.table, groups, classes, seed)
     )
     yield counterfactuals(study, run, films, seed, console)
+    draw_edits(study, run, films, seed, out / EDITS)
     yield heat_evidence(study, run.folder, annotations, seed, console)
 
 
-def _retrained(study: Study, run: AuditedRun, out: Path, runner: Runner, console: Console) -> Iterator[AuditTest]:
-    found = retrain(study, run.config, out / RETRAINED, runner, console)
+def _retrained(
+    study: Study, run: AuditedRun, out: Path, runner: Runner, console: Console, seed: int
+) -> Iterator[AuditTest]:
+    found = retrain(study, run.config, variants_of(run.config), out, runner, console)
     yield hidden_test("T4", "Lungs blacked out, retrained", found, (BLACKOUT,))
     yield hidden_test("T5", "Rim only; black square over the centre", found, (RIM, CENTRE))
     yield source_left_out(found)
+    yield source_taught(study, out, found, seed)
 
 
 def _seen(run: AuditedRun) -> list[Floats]:

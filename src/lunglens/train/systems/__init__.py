@@ -51,6 +51,7 @@ def assert_is_trunk(config: ClassifierConfig) -> None:
         ("opacity_loss", config.opacity_loss, 0),
         ("group_dro", config.group_dro, 0),
         ("decorrelate", config.decorrelate, 0),
+        ("source_head", config.source_head, 0),
     )
     for key, value, usual in asked:
         if value != usual and config.network != "trunk":
