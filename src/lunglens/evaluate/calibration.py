@@ -1,8 +1,9 @@
-"""Whether probabilities mean what they say: expected calibration error and Brier score."""
+"""Whether probabilities mean what they say: expected calibration error, Brier score and its parts."""
 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lunglens.evaluate.predictions import Codes, Floats, calls
 
@@ -36,6 +37,42 @@ def calibration(truth: Codes, scores: Floats) -> Calibration:
     else:
         said, so = scores.max(axis=1), calls(scores) == truth
         brier = float(np.mean(((scores - np.eye(size)[truth]) ** 2).sum(axis=1)))
-    bins = [rows for rows in np.array_split(np.argsort(said, kind="stable"), BINS) if len(rows)]
-    ece = sum(len(rows) * abs(float(said[rows].mean() - so[rows].mean())) for rows in bins) / len(said)
+    rows = reliability(said, so)
+    ece = sum(row.n * abs(row.said - row.so) for row in rows) / len(said)
     return Calibration(round(ece, 4), round(brier, 4))
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Films of about one probability: how many, what is said of them in the mean, and the share that is so."""
+
+    n: int
+    said: float
+    so: float
+
+
+def reliability(said: Floats, so: NDArray[np.bool_], bins: int = BINS) -> list[Bin]:
+    """Films in order of their probability (N,), in bins of equally many; so: (N,) whether it is."""
+    parts = [rows for rows in np.array_split(np.argsort(said, kind="stable"), bins) if len(rows)]
+    return [Bin(len(rows), float(said[rows].mean()), float(so[rows].mean())) for rows in parts]
+
+
+@dataclass(frozen=True)
+class BrierParts:
+    """Of the Brier score: reliability - resolution + uncertainty (Murphy 1973, J. Appl. Meteorology 12:595-600).
+
+    reliability: what wrong probabilities cost, 0 where they are right. resolution: what telling films apart earns.
+    uncertainty: of always saying the share. Exact where all films of a bin have one probability.
+    """
+
+    reliability: float
+    resolution: float
+    uncertainty: float
+
+
+def brier_parts(said: Floats, so: NDArray[np.bool_], bins: int = BINS) -> BrierParts:
+    """The parts of the Brier score of probabilities (N,) of one class, in bins of equally many."""
+    share, rows = float(so.mean()), reliability(said, so, bins)
+    wrong = sum(row.n * (row.said - row.so) ** 2 for row in rows) / len(said)
+    told = sum(row.n * (row.so - share) ** 2 for row in rows) / len(said)
+    return BrierParts(round(wrong, 4), round(told, 4), round(share * (1 - share), 4))

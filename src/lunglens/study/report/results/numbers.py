@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 from lunglens.errors import DataError
 from lunglens.evaluate.figures.classifier import SHOWN
 from lunglens.evaluate.figures.style import percent, percents, spread
+from lunglens.evaluate.predictions import read_predictions
+from lunglens.evaluate.recalibration import calibration_rows
 from lunglens.evaluate.run_record import (
     FINISH,
     ClassifierMetrics,
@@ -129,6 +131,13 @@ def folds_rows(run: ClassifierResult) -> list[Numbers]:
         {"fold": fold, "n": found.n, **{measure: percent(found.value(measure)) for measure in SHOWN}}
         for fold, found in run.metrics.folds.items()
     ]
+
+
+def calibration_of(run: ClassifierResult) -> list[Numbers]:
+    """Whether its probabilities mean what they say, as answered and corrected; of two classes alone."""
+    if len(run.about.classes) != 2:
+        return []
+    return calibration_rows(read_predictions(run.folder / "predictions.csv", run.about.classes), run.about.classes)
 
 
 def headline(study: Numbers, runs: list[ClassifierResult], controls: list[ClassifierResult]) -> list[str]:

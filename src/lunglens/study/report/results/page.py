@@ -16,6 +16,7 @@ from lunglens.study.report.results.numbers import (
     ClassifierResult,
     LungsResult,
     Numbers,
+    calibration_of,
     check_study,
     folds_rows,
     headline,
@@ -26,7 +27,7 @@ from lunglens.study.report.results.numbers import (
     run_row,
 )
 
-_FIGURES = ("gap", "confusion", "roc", "precision-recall", "curves")
+_FIGURES = ("gap", "reliability", "confusion", "roc", "precision-recall", "curves")
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,8 @@ def _of_study(folder: Path | None, name: str, verb: str, fingerprint: str) -> An
 
 
 def _described(run: ClassifierResult) -> Numbers:
-    return {"name": run.folder.name, "measures": measures_rows(run), "folds": folds_rows(run), **_facts(run)}
+    tables = {"measures": measures_rows(run), "folds": folds_rows(run), "calibration": calibration_of(run)}
+    return {"name": run.folder.name, **tables, **_facts(run)}
 
 
 def _facts(run: ClassifierResult | LungsResult) -> Numbers:
