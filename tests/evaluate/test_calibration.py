@@ -37,3 +37,8 @@ def test_of_more_classes_the_one_called_is_judged() -> None:
     wrong = calibration(np.array([0, 1, 2, 0]), certain)
     assert (wrong.ece, wrong.brier) == (0.25, 0.5)
     assert calibration(np.array([0, 1, 2, 2]), certain).ece == 0
+
+
+def test_the_order_of_films_of_one_probability_says_nothing() -> None:
+    truth = np.r_[np.zeros(30, np.int64), np.ones(30, np.int64)]  # as in a table sorted by source
+    assert calibration(truth, two(np.full(60, 0.5))).ece == 0

@@ -51,8 +51,13 @@ class Bin:
     so: float
 
 
-def reliability(said: Floats, so: NDArray[np.bool_], bins: int = BINS) -> list[Bin]:
-    """Films in order of their probability (N,), in bins of equally many; so: (N,) whether it is."""
+def reliability(said: Floats, so: Floats | NDArray[np.bool_], bins: int = BINS) -> list[Bin]:
+    """Films in order of their probability (N,), in bins of equally many; so: (N,) whether it is.
+
+    Films of one probability have no order: where a bin ends among them, each side has their mean.
+    """
+    levels = np.unique(said, return_inverse=True)[1]
+    so = (np.bincount(levels, so) / np.bincount(levels))[levels]
     parts = [rows for rows in np.array_split(np.argsort(said, kind="stable"), bins) if len(rows)]
     return [Bin(len(rows), float(said[rows].mean()), float(so[rows].mean())) for rows in parts]
 

@@ -12,7 +12,6 @@ import pandas as pd
 from scipy.optimize import minimize_scalar
 
 from lunglens.evaluate.calibration import brier_parts, calibration
-from lunglens.evaluate.classification import external_tables
 from lunglens.evaluate.predictions import EXTERNAL, Floats, cross_validated
 
 Curve = Callable[[Floats], Floats]
@@ -47,7 +46,7 @@ def curves_of(films: pd.DataFrame, classes: Sequence[str]) -> dict[str, Curve]:
     """Corrections by name, fitted on rows of predictions: temperature, isotonic regression."""
     from sklearn.isotonic import IsotonicRegression
 
-    said, so = _said(films, classes), (films["class"] == classes[0]).to_numpy(float)
+    said, so = _said(films, classes), np.asarray(films["class"] == classes[0], np.float64)
     weight = balanced(films)
     degree = temperature(said, so, weight)
     curve = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(said, so, weight)
@@ -76,11 +75,11 @@ def calibration_rows(predictions: pd.DataFrame, classes: Sequence[str]) -> list[
         return []
     rows = _rows("cross-validated", inside, _said(inside, classes), _of_other_folds(inside, classes), classes)
     curves = curves_of(inside, classes)
-    for films, table in external_tables(predictions[predictions["fold"] == EXTERNAL], classes).items():
-        if set(table["class"]) == set(classes):
-            said = _said(table, classes)
-            after = {name: curve(said) for name, curve in curves.items()}
-            rows += _rows(f"never trained on: {films}", table, said, after, classes)
+    external = predictions[predictions["fold"] == EXTERNAL]
+    if set(external["class"]) == set(classes):
+        said = _said(external, classes)
+        after = {name: curve(said) for name, curve in curves.items()}
+        rows += _rows("never trained on", external, said, after, classes)
     return rows
 
 

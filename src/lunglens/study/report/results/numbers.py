@@ -9,6 +9,7 @@ from lunglens.evaluate.figures.classifier import SHOWN
 from lunglens.evaluate.figures.style import percent, percents, spread
 from lunglens.evaluate.predictions import read_predictions
 from lunglens.evaluate.recalibration import calibration_rows
+from lunglens.evaluate.reviewer import reviewer_rows
 from lunglens.evaluate.run_record import (
     FINISH,
     ClassifierMetrics,
@@ -133,11 +134,14 @@ def folds_rows(run: ClassifierResult) -> list[Numbers]:
     ]
 
 
-def calibration_of(run: ClassifierResult) -> list[Numbers]:
-    """Whether its probabilities mean what they say, as answered and corrected; of two classes alone."""
-    if len(run.about.classes) != 2:
-        return []
-    return calibration_rows(read_predictions(run.folder / "predictions.csv", run.about.classes), run.about.classes)
+def asked_of(run: ClassifierResult) -> Numbers:
+    """What reviewers ask: fixed points and agreement, and whether probabilities mean what they say; of two classes."""
+    classes = run.about.classes
+    if len(classes) != 2:
+        return {"asked": [], "calibration": []}
+    predictions = read_predictions(run.folder / "predictions.csv", classes)
+    asked = reviewer_rows(predictions, classes, run.about.seed)
+    return {"asked": asked, "calibration": calibration_rows(predictions, classes)}
 
 
 def headline(study: Numbers, runs: list[ClassifierResult], controls: list[ClassifierResult]) -> list[str]:

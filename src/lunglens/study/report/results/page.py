@@ -16,7 +16,7 @@ from lunglens.study.report.results.numbers import (
     ClassifierResult,
     LungsResult,
     Numbers,
-    calibration_of,
+    asked_of,
     check_study,
     folds_rows,
     headline,
@@ -90,7 +90,7 @@ def _of_study(folder: Path | None, name: str, verb: str, fingerprint: str) -> An
 
 
 def _described(run: ClassifierResult) -> Numbers:
-    tables = {"measures": measures_rows(run), "folds": folds_rows(run), "calibration": calibration_of(run)}
+    tables = {"measures": measures_rows(run), "folds": folds_rows(run), **asked_of(run)}
     return {"name": run.folder.name, **tables, **_facts(run)}
 
 
