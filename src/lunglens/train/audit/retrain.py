@@ -17,7 +17,7 @@ from lunglens.errors import DataError
 from lunglens.evaluate.audit.retrained import BLACKOUT, CENTRE, FILM, RIM, SOURCES, TAUGHT, Retrained
 from lunglens.evaluate.run_record import METRICS, read_classifier_metrics
 from lunglens.jobs import Job
-from lunglens.study.config.training import ClassifierConfig
+from lunglens.study.config.training import Augment, ClassifierConfig
 from lunglens.study.folder import Study
 from lunglens.study.folds import FoldSettings, fold_names, make_folds, read_folds
 from lunglens.train.crossval.classifier import begin, finish, jobs_of
@@ -32,6 +32,16 @@ _LEARNING: Mapping[str, Any] = {
     "weight_decay": 0.05,
     "batch_size": 12,
 }
+# Films are hardly changed: strong changes would hide what the audit looks for, a letter in the corner by a rotation.
+_AUGMENT = Augment(
+    scale=(0.95, 1.05),
+    rotate_deg=4.0,
+    shear=0.0,
+    gamma=(0.85, 1.2),
+    salt_pepper_probability=0.0,
+    blur_probability=0.0,
+    noise_probability=0.0,
+)
 _VIEWS: Mapping[str, dict[str, Any]] = {
     BLACKOUT: {"blackout": True},
     RIM: {"rectangle": 0.8},
@@ -91,7 +101,7 @@ def small(config: ClassifierConfig, name: str, table: pd.DataFrame) -> Classifie
     draws = None if config.balance_power is None else len(table)
     update = {"name": name, "view": view, "optimization": optimization, "images_per_epoch": draws}
     update |= {"teacher": (), "opacity_loss": 0.0, "hard_negatives": 1.0, "stride": 32}
-    update["source_head"] = TAUGHT.get(name, 0.0)
+    update |= {"augment": _AUGMENT, "source_head": TAUGHT.get(name, 0.0)}
     return ClassifierConfig.model_validate(config.model_copy(update=update).model_dump())
 
 
