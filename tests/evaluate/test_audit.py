@@ -9,13 +9,15 @@ from rich.console import Console
 
 from lunglens.evaluate import guess
 from lunglens.evaluate.audit import tables
+from lunglens.evaluate.audit.alike import subgroups
 from lunglens.evaluate.audit.counterfactual import counterfactual_test
 from lunglens.evaluate.audit.evidence import heat_test
 from lunglens.evaluate.audit.pixels import shape_of, shape_test, thumbnail_test
 from lunglens.evaluate.audit.probe import source_probe
-from lunglens.evaluate.audit.record import Audit, AuditTest, not_done, verdict_of_auc
+from lunglens.evaluate.audit.record import Audit, AuditTest, not_done
 from lunglens.evaluate.audit.retrained import BLACKOUT, FILM, SOURCES, Retrained, hidden_test, source_left_out
 from lunglens.evaluate.audit.short import short_test, source_gap
+from lunglens.evaluate.audit.verdict import verdict_of_auc
 from lunglens.evaluate.classification import metrics_of
 from lunglens.evaluate.confounding import audit_confounding
 from lunglens.study.folder import load_study
@@ -95,14 +97,14 @@ def test_a_view_that_is_served_worse_is_named() -> None:
     scores[100:150:2] = [0.2] * 25
     rows = table(["a"] * 200, classes, scores)
     films = pd.DataFrame({"view": views, "sex": "F", "age_years": "50"})
-    found = tables.subgroups(rows, films, CLASSES, 0)
+    found = subgroups(rows, films, CLASSES, 0)
     assert (found.verdict, found.number) == ("shortcut", 0.5)
-    assert "sensitivity is 0.50 for view PA and 1.00 for AP" in found.sentence
+    assert "sensitivity is 0.50 for view PA and 1.00 for view AP" in found.sentence
 
 
 def test_features_that_hold_the_source_name_it_and_others_do_not() -> None:
     generator = np.random.default_rng(0)
-    films = table(["a", "b"] * 60, ["covid"] * 60 + ["other"] * 60, [0.5] * 120)
+    films = table(["a", "b"] * 60, ["covid"] * 60 + ["other"] * 60, [0.5] * 120).assign(fold="0")
     noise = generator.normal(size=(120, 6))
     known = noise + (films["source"] == "a").to_numpy()[:, None] * 3.0
     groups = films["group_id"].to_numpy(str)
@@ -167,10 +169,9 @@ def test_the_gap_that_follows_what_features_know() -> None:
 
 
 def test_chance_is_no_finding_and_the_gravest_counts() -> None:
-    limits = {"doubt": 0.55, "shortcut": 0.75}
-    assert verdict_of_auc(0.8, [0.49, 0.9], limits) == "clear"
-    assert verdict_of_auc(0.8, None, limits) == "clear"
-    assert verdict_of_auc(0.8, [0.7, 0.9], limits) == "shortcut"
+    assert verdict_of_auc(0.8, [0.49, 0.9]) == "clear"
+    assert verdict_of_auc(0.8, None) == "clear"
+    assert verdict_of_auc(0.8, [0.7, 0.9]) == "shortcut"
     made = (not_done("T1", "", "why"), AuditTest(test="T2", name="", verdict="doubt", sentence=""))
     about = {"study": "", "fingerprint": "", "run": "", "model": "", "shown": "", "auroc": None, "auroc_95_ci": None}
     assert Audit(**about, date="", seed=0, tests=made).worst() == "doubt"

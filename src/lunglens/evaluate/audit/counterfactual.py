@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lunglens.evaluate.audit.record import AuditTest
-from lunglens.evaluate.audit.tables import level
+from lunglens.evaluate.audit.verdict import level
 from lunglens.evaluate.heat import mean_with_interval
 from lunglens.evaluate.predictions import THRESHOLD, Floats
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from lunglens.evaluate.audit.record import AuditTest, verdict_of_auc
-from lunglens.evaluate.audit.tables import TOLD
+from lunglens.evaluate.audit.record import AuditTest
+from lunglens.evaluate.audit.verdict import verdict_of_auc
 from lunglens.evaluate.guess import told
 from lunglens.evaluate.predictions import Codes, Floats
 from lunglens.film.preprocess import Mask, resize
@@ -38,7 +38,7 @@ def thumbnail_test(
         what=f"AUROC of a straight line through {best['side_px']}x{best['side_px']} px of the {best['shown']}",
         number=best["auroc"],
         interval=best["auroc_95_ci"],
-        verdict=verdict_of_auc(best["auroc"], best["auroc_95_ci"], TOLD),
+        verdict=verdict_of_auc(best["auroc"], best["auroc_95_ci"]),
         sentence=f"{best['side_px']}x{best['side_px']} pixels of the {best['shown']} tell the class with an AUROC of "
         f"{best['auroc']:.3f}.",
         rows=tuple(rows),
@@ -55,7 +55,7 @@ def shape_test(masks: Sequence[Mask], target: Codes, folds: NDArray[Any], groups
         what="AUROC of trees on areas, box, moments and outline of the lung mask",
         number=found.auc,
         interval=found.interval,
-        verdict=verdict_of_auc(found.auc, found.interval, TOLD),
+        verdict=verdict_of_auc(found.auc, found.interval),
         sentence=f"The outline of the lungs alone tells the class with an AUROC of {found.auc:.3f}.",
     )
 

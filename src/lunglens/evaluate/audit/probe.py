@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lunglens.evaluate.audit.record import AuditTest, not_done
-from lunglens.evaluate.audit.tables import level
+from lunglens.evaluate.audit.verdict import level
 from lunglens.evaluate.guess import told
 from lunglens.evaluate.predictions import Floats
 

@@ -1,6 +1,5 @@
 """`audit.json`: what each test of the audit found."""
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 from lunglens.files import Record
@@ -51,16 +50,3 @@ class Audit(Record):
 def not_done(test: str, name: str, why: str) -> AuditTest:
     """A test that could not be made, with the reason."""
     return AuditTest(test=test, name=name, verdict="not done", sentence=why)
-
-
-def verdict_of_auc(auc: float, interval: list[float] | None, limits: Mapping[str, float]) -> Verdict:
-    """By how well something that is no disease tells the class; by chance alone it must not be a finding.
-
-    Args:
-        auc: area under the ROC curve.
-        interval: its 95 % interval; where that holds 0.5 nothing was found.
-        limits: from which area on it is a "doubt", and a "shortcut".
-    """
-    if interval is None or interval[0] <= 0.5 or auc < limits["doubt"]:
-        return "clear"
-    return "shortcut" if auc >= limits["shortcut"] else "doubt"

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lunglens.evaluate.audit.record import AuditTest, Verdict, not_done, verdict_of_auc
-from lunglens.evaluate.audit.tables import LOST, TOLD, level
+from lunglens.evaluate.audit.record import AuditTest, Verdict, not_done
+from lunglens.evaluate.audit.verdict import LOST, level, verdict_of_auc
 from lunglens.evaluate.run_record import ClassifierMetrics, Measures
 
 FILM, BLACKOUT, RIM, CENTRE, SOURCES = "film", "blackout", "rim", "centre", "sources"
@@ -57,7 +57,7 @@ def hidden_test(test: str, name: str, found: Mapping[str, Retrained], variants: 
         what=f"AUROC of a small network trained on {words}",
         number=round(area, 4),
         interval=interval,
-        verdict=verdict_of_auc(area, interval, TOLD),
+        verdict=verdict_of_auc(area, interval),
         sentence=f"Trained on {words}, a small network reaches {area:.3f}; on whole films {whole:.3f}: {left:.0%} of "
         "what it has above chance needs no lungs.",
         rows=tuple(rows),

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from lunglens.evaluate.audit.record import AuditTest, Verdict, not_done
-from lunglens.evaluate.audit.tables import level
+from lunglens.evaluate.audit.verdict import level
 from lunglens.evaluate.predictions import THRESHOLD
 from lunglens.evaluate.subgroups import FEWEST
 

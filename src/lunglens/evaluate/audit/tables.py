@@ -1,25 +1,20 @@
-"""Tests of the audit that look at no pixel: T1 source by class, T2 metadata, T9 within one source, T12 subgroups."""
+"""Tests of the audit that look at no pixel: T1 source by class, T2 metadata, T9 within one source."""
 
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from lunglens.evaluate.audit.record import VERDICTS, AuditTest, Verdict, not_done, verdict_of_auc
+from lunglens.evaluate.audit.record import VERDICTS, AuditTest, Verdict, not_done
+from lunglens.evaluate.audit.verdict import LOST, level, verdict_of_auc
 from lunglens.evaluate.classification import auc
 from lunglens.evaluate.confounding import Confounding, Guess
 from lunglens.evaluate.intervals import bootstrap
-from lunglens.evaluate.operating_point import chosen_threshold
 from lunglens.evaluate.predictions import groups_of
-from lunglens.evaluate.subgroups import FEWEST, levels_of, subgroup_measures
+from lunglens.evaluate.subgroups import FEWEST
 
-# Conventions, not laws. An area that something without disease reaches; Cramer's V; a gap of two shares.
-TOLD = {"doubt": 0.55, "shortcut": 0.75}
 _V = {"doubt": 0.2, "shortcut": 0.5}
 _ALONE = {"doubt": 0.1, "shortcut": 0.9}  # share of films whose source holds one class
-LOST = {"doubt": 0.05, "shortcut": 0.15}
-_GAP = {"doubt": 0.1, "shortcut": 0.2}
 
 
 def source_by_class(audit: Confounding) -> AuditTest:
@@ -60,7 +55,7 @@ def metadata(audit: Confounding) -> AuditTest:
         what="AUROC of trees on size, shape, bits, border and view",
         number=found.file.auc,
         interval=interval,
-        verdict=verdict_of_auc(found.file.auc, interval, TOLD),
+        verdict=verdict_of_auc(found.file.auc, interval),
         sentence=f"Size, shape, bits, border and view tell the class with an AUROC of {found.file.auc:.3f}.{alone}",
         rows=tuple(_guess_row(guess) for guess in (found.file, found.stated, found.patient, *found.alone)),
     )
@@ -103,50 +98,6 @@ def within_sources(predictions: pd.DataFrame, classes: Sequence[str], seed: int)
     )
 
 
-def subgroups(predictions: pd.DataFrame, films: pd.DataFrame, classes: Sequence[str], seed: int) -> AuditTest:
-    """T12, second part: does the decision serve views, sexes and ages alike?
-
-    Args:
-        predictions: out of fold, of two classes.
-        films: view, sex, age_years of the same rows.
-        classes: the first is positive.
-        seed: of the bootstrap.
-    """
-    name = "Subgroups"
-    threshold = chosen_threshold(predictions, classes)
-    found = subgroup_measures(predictions, levels_of(films), classes, threshold, seed)
-    gaps: list[dict[str, Any]] = []
-    for attribute, levels in found.items():
-        for share in ("sensitivity", "specificity"):
-            known = [row for row in levels if row[share] is not None]
-            if len(known) > 1:
-                low, high = min(known, key=lambda row: row[share]), max(known, key=lambda row: row[share])
-                apart = low[f"{share}_95_ci"][1] < high[f"{share}_95_ci"][0] if _bounded(low, high, share) else False
-                gaps.append({"attribute": attribute, "share": share, "low": low, "high": high, "apart": apart})
-    rows = tuple({"attribute": attribute, **row} for attribute, levels in found.items() for row in levels)
-    if not gaps:
-        return not_done("T12", name, f"No attribute has two levels of {FEWEST} films of a class.").model_copy(
-            update={"rows": rows}
-        )
-    largest = max(gaps, key=lambda gap: (gap["apart"], gap["high"][gap["share"]] - gap["low"][gap["share"]]))
-    share, low, high = largest["share"], largest["low"], largest["high"]
-    gap = high[share] - low[share]
-    return AuditTest(
-        test="T12",
-        name=name,
-        what=f"largest gap: {share} by {largest['attribute']}",
-        number=round(gap, 4),
-        verdict=level(gap, _GAP) if largest["apart"] else "clear",
-        sentence=f"At {threshold:.2f} the {share} is {low[share]:.2f} for {largest['attribute']} {low['level']} and "
-        f"{high[share]:.2f} for {high['level']}{'' if largest['apart'] else '; the intervals overlap'}.",
-        rows=rows,
-    )
-
-
-def _bounded(low: dict[str, Any], high: dict[str, Any], share: str) -> bool:
-    return low[f"{share}_95_ci"] is not None and high[f"{share}_95_ci"] is not None
-
-
 def _area(films: pd.DataFrame, classes: Sequence[str], seed: int) -> tuple[float, list[float] | None]:
     positive = (films["class"] == classes[0]).to_numpy(int)
     score = films[f"p_{classes[0]}"].to_numpy(float)
@@ -162,9 +113,3 @@ def _guess_row(guess: Guess) -> dict[str, Any]:
         "auroc_95_ci": guess.auc_95_ci and list(guess.auc_95_ci),
         "why not": guess.why_not,
     }
-
-
-def level(value: float, limits: dict[str, float]) -> Verdict:
-    if not np.isfinite(value) or value < limits["doubt"]:
-        return "clear"
-    return "shortcut" if value >= limits["shortcut"] else "doubt"

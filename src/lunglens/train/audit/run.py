@@ -8,6 +8,7 @@ from rich.console import Console
 
 from lunglens.errors import DataError
 from lunglens.evaluate.audit import tables
+from lunglens.evaluate.audit.alike import subgroups
 from lunglens.evaluate.audit.pixels import shape_test, thumbnail_test
 from lunglens.evaluate.audit.probe import NAME as PROBE
 from lunglens.evaluate.audit.probe import source_probe
@@ -85,7 +86,7 @@ def _tests(
     predictions = cross_validated(read_predictions(run.folder / "predictions.csv", classes)).set_index("image_id")
     predictions = predictions.loc[run.table["image_id"]].reset_index()
     yield tables.within_sources(predictions, classes, seed)
-    yield tables.subgroups(predictions, films, classes, seed)
+    yield subgroups(predictions, films, classes, seed)
     pictures, masks = small_films(study, films, console)
     target, folds, groups = run.target, run.folds, run.groups
     yield thumbnail_test({"whole film": pictures, "run's view": _seen(run)}, target, folds, groups, seed)
