@@ -155,7 +155,7 @@ def test_a_classifier_s_run_is_drawn_as_svg_with_its_text_as_text(
 ) -> None:
     run = run_folder(tmp_path, table, metrics)
     written = write_figures(run)
-    names = ["curves", "folds", "confusion", "roc", "precision-recall", "gap"]
+    names = ["curves", "folds", "confusion", "roc", "precision-recall", "gap", "reliability"]
     assert written == [run / "figures" / f"{name}.svg" for name in names]
     svg = {path.stem: path.read_text() for path in written}
     for name, phrase in {
@@ -163,6 +163,7 @@ def test_a_classifier_s_run_is_drawn_as_svg_with_its_text_as_text(
         "roc": f"AUROC {metrics.pooled.auroc:.3f}",
         "precision-recall": f"AUPRC {metrics.pooled.auprc:.3f}",
         "gap": "never seen: covid of hospital 1, normal of hospital 2",
+        "reliability": "said: probability of covid",
         "folds": f"{100 * metrics.folds['2'].accuracy:.1f}",
         "curves": "mean of 4 folds",
     }.items():
@@ -176,7 +177,7 @@ def test_a_classifier_s_run_is_drawn_as_svg_with_its_text_as_text(
 def test_a_run_with_external_films_alone_has_its_gap_drawn(tmp_path: Path) -> None:
     external = predictions(60, TWO).assign(fold="external")
     run = run_folder(tmp_path, external, metrics_of(external, TWO))
-    assert [path.stem for path in write_figures(run)] == ["gap"]
+    assert [path.stem for path in write_figures(run)] == ["gap", "reliability"]
 
 
 def test_a_run_on_lungs_is_drawn(tmp_path: Path) -> None:

@@ -169,3 +169,16 @@ def test_the_cut_blackens_what_is_not_lung_and_nothing_else() -> None:
     assert seen(pixels, lungs, View(cut=False)) is pixels
     with pytest.raises(ValueError, match="nothing to see"):
         View(cut=True, blackout=True)
+
+
+def test_a_black_square_leaves_the_rim() -> None:
+    film = film_square(chest(3, 64)[0], 64)
+    view = View(film_size=64, input_size=64, cut=False, rectangle=0.5)
+    image, _, _ = classifier_view(film, np.zeros((64, 64), bool), view)
+    assert not image[16:48, 16:48].any()
+    rim = np.ones((64, 64), bool)
+    rim[16:48, 16:48] = False
+    assert np.array_equal(image[rim], film[rim])
+    assert film[16:48, 16:48].any()  # what was given is left as it is
+    with pytest.raises(ValueError, match="rectangle is of the whole film"):
+        View(cut=False, rectangle=0.5, crop=True)

@@ -107,3 +107,21 @@ def test_negatives_with_an_opacity_are_drawn_more_often() -> None:
     assert weights[10].item() == pytest.approx(4 * weights[16].item())
     assert weights[:10].sum().item() == pytest.approx(weights[10:].sum().item())
     assert weights[16] == weights[19]
+
+
+def test_the_gradient_of_the_source_head_reaches_the_trunk_as_it_is_scaled() -> None:
+    films = batch([torch.nan] * 6, [0, 1, 2, 3, 4, 5])  # three sources of two classes
+
+    def gradients(scale: float) -> tuple[torch.Tensor, torch.Tensor | None]:
+        module = training(source_head=scale)
+        module.classifier.eval()  # the same features each time
+        module.objective.train()
+        loss_of(module, films).backward()
+        head = module.objective.names_source.weight.grad if scale else None
+        return next(module.classifier.streams.parameters()).grad.clone(), head
+
+    (plain, _), (taught, head), (against, other) = gradients(0.0), gradients(1.0), gradients(-1.0)
+    assert (taught - plain).abs().max() > 0
+    assert torch.allclose(taught - plain, plain - against, atol=1e-5)
+    assert torch.equal(head, other)
+    assert head[:3].abs().sum() > 0
