@@ -21,6 +21,7 @@ from lunglens.study.folder import load_study
 from lunglens.study.folds import FoldSettings, make_folds, parts_of, read_folds, write_folds
 from lunglens.train.crossval import classifier as crossval
 from lunglens.train.crossval.lungs import crossval_lungs
+from lunglens.train.crossval.run_folder import describe
 from tests.support.runs import run_here
 from tests.support.study_folder import study_folder
 
@@ -78,6 +79,19 @@ def test_finished_folds_are_not_run_again_and_another_run_is_refused(study: Path
     other = QUICK.classifier.model_copy(update={"dropout": 0.25})
     with pytest.raises(OutputError, match="another config"):
         crossval.crossval_classifier(load_study(study), other, run, run_here, CONSOLE)
+
+
+def test_a_run_of_an_earlier_version_goes_on_as_it_was_begun(tmp_path: Path) -> None:
+    """It lacks the keys that have come since: they have their usual values, and no others."""
+    now = QUICK.classifier.model_dump(mode="json")
+    earlier = json.loads(json.dumps(now))
+    del earlier["view"]["pool"], earlier["source_head"]
+    describe("classifier", {"config": earlier}, tmp_path)
+    again = describe("classifier", {"config": now}, tmp_path, ClassifierConfig.of_run)
+    assert again["config"] == earlier
+    for other in (now | {"source_head": 1.0}, now | {"dropout": 0.25}):
+        with pytest.raises(OutputError, match="another config"):
+            describe("classifier", {"config": other}, tmp_path, ClassifierConfig.of_run)
 
 
 def test_killed_in_a_fold_and_started_again_ends_with_the_same_digits(study: Path, run: Path, tmp_path: Path) -> None:

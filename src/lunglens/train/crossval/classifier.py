@@ -107,7 +107,8 @@ def begin(
         content["postprocess"] = study.record.postprocess.model_dump()
     out.mkdir(parents=True, exist_ok=True)
     with FileLock(out / ".begin.lock"):  # folds that are tasks of a cluster begin together
-        run = {name: value for name, value in describe("classifier", content, out).items() if name != "unseen"}
+        described = describe("classifier", content, out, ClassifierConfig.of_run)
+        run = {name: value for name, value in described.items() if name != "unseen"}
         _assert_same_folds(table, out)
         save_csv(table, out / FILMS)
         save_csv(study.table[["source", "licence", "citation"]].drop_duplicates(), out / SOURCES)

@@ -59,9 +59,9 @@ def crossval_lungs(
         "folds": names,
         "seed": config.optimization.seed,
     }
-    describe("lungs", content, out)
+    about = describe("lungs", content, out, LungsConfig.model_validate)
     save_csv(table, out / FILMS)
-    shared = {"run": str(out.resolve()), "data": content["data"], "config": content["config"]}
+    shared = {"run": str(out.resolve()), "data": content["data"], "config": about["config"]}
     target, epochs = f"{__name__}:run_fold", config.optimization.epochs
     jobs = [Job(f"fold {name}", out / "folds" / name, target, shared | {"fold": name}, epochs) for name in names]
     run_folds(jobs, runner, console)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from pydantic import ValidationError
 from rich.console import Console
 
 from lunglens.errors import LungLensError, OutputError
@@ -28,8 +29,17 @@ class FoldsFailedError(LungLensError):
     """Some folds have no result; the others are kept, and a second call does only those that are missing."""
 
 
-def describe(kind: str, content: dict[str, Any], out: Path) -> dict[str, Any]:
-    """Write `run.json`, or check that the run that was begun in `out` is this one.
+def describe(
+    kind: str, content: dict[str, Any], out: Path, read: Callable[[dict[str, Any]], object] = dict
+) -> dict[str, Any]:
+    """Write `run.json`, or check that the run that was begun in `out` is this one; returns its content.
+
+    Args:
+        kind: of the run.
+        content: what it is.
+        out: its folder.
+        read: what `config` means: a run of an earlier version lacks the keys that have come since, and has their
+            usual values.
 
     Raises:
         OutputError: the folder holds another run.
@@ -39,7 +49,11 @@ def describe(kind: str, content: dict[str, Any], out: Path) -> dict[str, Any]:
     if path.exists():
         begun = json.loads(path.read_text(encoding="utf-8"))
         wanted = json.loads(json.dumps(found))
-        other = [name for name in wanted if name not in MAY_DIFFER and begun.get(name) != wanted[name]]
+        meant = [
+            content if "config" not in content else content | {"config": _meant(content["config"], read)}
+            for content in (begun, wanted)
+        ]
+        other = [name for name in wanted if name not in MAY_DIFFER and meant[0].get(name) != meant[1][name]]
         if other:
             raise OutputError(f"{out}: holds a run with another {', '.join(other)}; choose another --out")
         return dict(begun)
@@ -47,6 +61,13 @@ def describe(kind: str, content: dict[str, Any], out: Path) -> dict[str, Any]:
     out.mkdir(parents=True, exist_ok=True)
     write_json(path, found)
     return found
+
+
+def _meant(config: dict[str, Any], read: Callable[[dict[str, Any]], object]) -> object:
+    try:
+        return read(config)
+    except ValidationError:
+        return config  # of another version: it is not this run
 
 
 def run_folds(jobs: Sequence[Job], runner: Runner, console: Console) -> list[Any]:
