@@ -453,8 +453,8 @@ def write_readme_numbers() -> None:
         )
     black = without_lungs()
     places = [black[f"covid of hannover, non-covid of {place}"].split()[0] for place in ("shenzhen", "montgomery")]
-    words = "... of these two pairs, the best system that was shown **everything but the lungs**: they need none"
-    rows.insert(2, [words, f"**{places[0]}** and **{places[1]}**"])
+    words = "... Shenzhen's and Montgomery's normals again, by the best system that was shown **everything but the lungs**"
+    rows.insert(3, [words, f"**{places[0]}** and **{places[1]}**"])
     inside = f"{interval(within, 'auc')}, n = {within['n_positive']} : {within['n_negative']}"
     rows.append(
         ["COVID-19, AUROC: COVID against other pneumonia, same collection, held-out patients (0.1.0's twin)", inside]
