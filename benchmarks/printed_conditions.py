@@ -4,8 +4,8 @@
 
 Two experiments, each a handful of ordinary runs, which are not run again once finished:
 children  COVID-19 of one collection against healthy children of another (Kermany's, as most of the twelve had it), five
-          folds by image; then the same models on adults: COVID-19 of Hannover, healthy films of ChestX-ray14. And once
-          more with the lungs blacked out.
+          folds by image; then the same models on adults: COVID-19 of Hannover, healthy films of ChestX-ray14. And one
+          of them once more with the lungs blacked out.
 by image  the paper's study in folds by image, and in folds by patient.
 Prints a table and writes OUT/conditions.json.
 """
@@ -46,6 +46,11 @@ CHILDREN: dict[str, Any] = {
         {"kind": "sample", "sources": ["hannover", "nih-chestxray14"], "images": 150},
     ],
 }
+CHILDREN_RUNS: list[tuple[str, str, list[str]]] = [
+    ("covidx-net-lite", "film", []),
+    ("covidx-net-lite", "lungs blacked out", BLACK),
+    ("narin-lite", "film", []),
+]
 ADULTS = ("hannover", "nih-chestxray14")
 
 
@@ -59,11 +64,10 @@ def main() -> None:
     out, jobs = arguments.out, arguments.jobs
     found: dict[str, Any] = {}
     small = _children(arguments.data, out / "studies")
-    for system in ("covidx-net-lite", "narin-lite"):
-        for words, changes in (("film", []), ("lungs blacked out", BLACK)):
-            metrics = _run(small, system, changes, out, f"children-{system}-{words[:4]}", jobs)
-            found[f"children, {system}, {words}"] = _row(metrics, "external")
-            write_json(out / "conditions.json", found)
+    for system, words, changes in CHILDREN_RUNS:
+        metrics = _run(small, system, changes, out, f"children-{system}-{words[:4]}", jobs)
+        found[f"children, {system}, {words}"] = _row(metrics, "external")
+        write_json(out / "conditions.json", found)
     for by, study in (("image", _by_image(arguments.study, out / "studies")), ("patient", load_study(arguments.study))):
         metrics = _run(study, "darkcovidnet", ["classifier.optimization.epochs=20"], out, f"by-{by}", jobs)
         found[f"paper's study by {by}, darkcovidnet"] = _row(metrics, None)

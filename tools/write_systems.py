@@ -156,6 +156,8 @@ def verdicts() -> list[str]:
         better = [f"`{row['system']}` ({SHOWN[row['shown']]})" for row in sure if float(row["against"]) > 0]
         worse = sum(float(row["against"]) < 0 for row in sure)
         told.append(f"{words}: {', '.join(better) or 'none'} better, {worse} of {len(found)} worse")
+        black = max((row for row in found if row["shown"] == "surroundings"), key=lambda row: float(row["auroc"]))
+        told[-1] += f"; without a lung, its place black, `{black['system']}` has {share(black, 'auroc')}"
     elsewhere = [row for row in rows if row["kind"] == "elsewhere"]
     best = sorted(elsewhere, key=lambda row: -float(row["auroc"]))[:3]
     ranked = ", ".join(f"`{row['system']}` ({SHOWN[row['shown']]}) {share(row, 'auroc')}" for row in best)

@@ -54,16 +54,13 @@ SHORTCUTS: dict[str, Callable[[NDArray[np.float32], NDArray[np.bool_]], Film]] =
 }
 
 
-def planted_study(folder: Path, shortcut: str, share: float, count: int = 60, *, opacities: int = 0) -> Path:
-    """`count` films a class, from two sources alike, the shortcut in this share of those of covid; with three folds.
-
-    opacities: of every film of covid; 0: nothing but the shortcut tells the class.
-    """
+def planted_study(folder: Path, shortcut: str, share: float, count: int = 60, folds: int = 3) -> Path:
+    """`count` films a class, from two sources alike, which differ in the shortcut, in this share of those of covid."""
     size, rows = 128, []
     chosen = set(np.random.default_rng(7).permutation(count)[: round(share * count)])
     for index in range(2 * count):
         name = "covid" if index < count else "other"
-        film, lungs = chest(1000 + index, size, opacities=opacities if name == "covid" else 0)
+        film, lungs = chest(1000 + index, size)
         if name == "covid" and index in chosen:
             film, lungs = SHORTCUTS[shortcut](film, lungs)
         image_id = f"film-{index:03d}"
@@ -80,5 +77,5 @@ def planted_study(folder: Path, shortcut: str, share: float, count: int = 60, *,
     write_csv(folder / "manifest.csv", rows)
     about = {"format": 2, "name": f"{shortcut} {share}", "classes": ["covid", "other"], "fingerprint": "ef" * 32}
     (folder / "study.json").write_text(json.dumps(about))
-    write_folds(load_study(folder), FoldSettings(folds=3))
+    write_folds(load_study(folder), FoldSettings(folds=folds))
     return folder

@@ -50,7 +50,7 @@ def config() -> ClassifierConfig:
 def test_a_marker_is_found_where_there_are_no_lungs(tmp_path: Path) -> None:
     verdicts = []
     for share in (0.0, 0.5, 1.0):
-        study = load_study(planted_study(tmp_path / f"study-{share}", "marker", share))
+        study = load_study(planted_study(tmp_path / f"study-{share}", "marker", share, count=75, folds=2))
         found = retrain(study, config(), (FILM, RIM), tmp_path / f"{share}", run_here, QUIET)
         verdicts.append(hidden_test("T5", "", found, (RIM,)).verdict)
     assert verdicts[0] in {"clear", "not done"}
@@ -62,7 +62,7 @@ def test_a_marker_is_found_where_there_are_no_lungs(tmp_path: Path) -> None:
 def audited(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study with a marker on every film of covid, a run on it, and its audit."""
     folder = tmp_path_factory.mktemp("audited")
-    study = load_study(planted_study(folder / "study", "marker", 1.0, count=45))
+    study = load_study(planted_study(folder / "study", "marker", 1.0, count=45, folds=2))
     crossval.crossval_classifier(study, config(), folder / "run", run_here, QUIET)
     return folder
 
