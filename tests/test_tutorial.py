@@ -158,7 +158,7 @@ def test_montgomery_as_folders_of_two_classes_does_too(
         for path in pictures[:8]:
             save_png(read_radiograph(path).pixels, tmp_path / "films" / name / f"{path.stem}.png")
     # The folds had processes of their own in the test before.
-    monkeypatch.setattr("lunglens.cli.train._runner", lambda *_: run_here)
+    monkeypatch.setattr("lunglens.cli.train.runner", lambda *_: run_here)
     follow_tutorial(monkeypatch, tmp_path)
     found = json.loads(Path("answers/MCUCXR_0108_1.json").read_text())
     assert found["status"] == "analyzed"
