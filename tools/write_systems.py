@@ -129,7 +129,7 @@ def conditions_table() -> str:
 
 
 def shipped_table() -> str:
-    """Each system against the twin of the classifier that ships, on places that neither has seen."""
+    """Each system against the twin of the classifier that ships, on films of places that the twin has not seen."""
     runs: dict[tuple[str, str], dict[str, dict[str, str]]] = {}
     for row in table_of("against-shipped"):
         if row["kind"] == "pair" and row["against"]:
