@@ -53,6 +53,11 @@ FIRST = (
 )
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: many tests wait for a process that they have started or killed."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the slow files, and put the longest first."""
     place = {Path(__file__).parent / name: number for number, name in enumerate(FIRST)}

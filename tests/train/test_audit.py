@@ -37,7 +37,7 @@ def small() -> object:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(retraining, "_SIDE", 64)
         patch.setattr(retraining, "_FILM_SIDE", 64)
-        patch.setattr(retraining, "_STEPS", 150)
+        patch.setattr(retraining, "_STEPS", 80)
         patch.setattr(crossval, "write_figures", lambda _: None)  # drawn in the tests of one run
         torch.set_num_threads(1)
         yield
@@ -47,10 +47,10 @@ def config() -> ClassifierConfig:
     return load_config("quick", [f"classifier.{change}" for change in CHANGES]).classifier
 
 
-def test_a_marker_is_found_where_there_are_no_lungs(tmp_path: Path) -> None:
+def test_a_border_is_found_where_there_are_no_lungs(tmp_path: Path) -> None:
     verdicts = []
     for share in (0.0, 1.0):  # the steps between are those of the audit's tests without a network
-        study = load_study(planted_study(tmp_path / f"study-{share}", "marker", share, count=75, folds=2))
+        study = load_study(planted_study(tmp_path / f"study-{share}", "border", share, count=45, folds=2))
         found = retrain(study, config(), (FILM, RIM), tmp_path / f"{share}", run_here, QUIET)
         verdicts.append(hidden_test("T5", "", found, (RIM,)).verdict)
     assert verdicts[0] in {"clear", "not done"}
