@@ -15,7 +15,8 @@ from lunglens.film.about import __version__
 
 if TYPE_CHECKING:
     from lunglens.film.analyzer import Analyzer, analyze
-    from lunglens.film.finding import Analyzed, Answer, Finding, Refused
+    from lunglens.film.answer import Answer
+    from lunglens.film.finding import Analyzed, Finding, Refused
     from lunglens.film.model_package.package import load_package
     from lunglens.film.radiograph import Radiograph, radiograph_from_array, read_radiograph
 

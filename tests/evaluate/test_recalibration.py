@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 
 from lunglens.evaluate.calibration import brier_parts, reliability
-from lunglens.evaluate.recalibration import balanced, calibration_rows, cooled, curves_of, temperature
+from lunglens.evaluate.predictions import codes_and_scores
+from lunglens.evaluate.recalibration import (
+    balanced,
+    calibration_of,
+    calibration_rows,
+    curves_of,
+    recalibrated,
+    temperature,
+)
+from lunglens.film.answer import cooled
 
 CLASSES = ("covid", "other")
 
@@ -18,7 +27,7 @@ def over_confident(n: int, degree: float, seed: int = 0) -> pd.DataFrame:
     generator = np.random.default_rng(seed)
     true = generator.uniform(0.02, 0.98, n)
     so = generator.random(n) < true
-    said = cooled(true, 1 / degree)
+    said = cooled(np.stack([true, 1 - true], axis=1), 1 / degree)[:, 0]
     names = [f"film-{index}" for index in range(n)]
     return pd.DataFrame(
         {
@@ -35,8 +44,24 @@ def over_confident(n: int, degree: float, seed: int = 0) -> pd.DataFrame:
 
 def test_the_temperature_of_answers_that_are_too_sure_is_found() -> None:
     films = over_confident(20_000, 3.0)
-    so = (films["class"] == "covid").to_numpy(float)
-    assert temperature(films["p_covid"].to_numpy(), so, balanced(films)) == pytest.approx(3.0, rel=0.05)
+    truth, scores = codes_and_scores(films, CLASSES)
+    assert temperature(scores, truth, balanced(films)) == pytest.approx(3.0, rel=0.05)
+
+
+def test_what_a_package_corrects_by_makes_its_own_films_right() -> None:
+    films = over_confident(4000, 3.0)
+    found = calibration_of(films, CLASSES)
+    assert found is not None
+    assert found.prevalence == 0.5
+    after = recalibrated(films, CLASSES, found)
+    truth, scores = codes_and_scores(after, CLASSES)
+    assert after[["p_covid", "p_other"]].sum(axis=1).to_numpy() == pytest.approx(np.ones(4000))
+    assert temperature(scores, truth, balanced(after)) == pytest.approx(1, rel=0.02)
+
+
+def test_too_few_films_are_left_as_they_are() -> None:
+    assert calibration_of(over_confident(30, 3.0), CLASSES) is None
+    assert calibration_of(over_confident(100, 3.0).assign(**{"class": "covid"}), CLASSES) is None
 
 
 def test_bins_are_those_of_scikit_learn() -> None:
@@ -71,10 +96,10 @@ def test_corrections_help_on_films_like_those_they_were_fitted_on() -> None:
             assert rows[films, how]["brier"] < rows[films, "as"]["brier"]
 
 
-def test_every_source_and_class_weighs_the_same() -> None:
+def test_every_class_weighs_the_same_and_in_it_every_source() -> None:
     films = pd.DataFrame({"source": ["a"] * 9 + ["b"], "class": ["x"] * 8 + ["y", "y"]})
     weight = pd.Series(balanced(films)).groupby([films["source"], films["class"]]).sum()
-    assert list(weight) == pytest.approx([1 / 3] * 3)
+    assert list(weight) == pytest.approx([1 / 2, 1 / 4, 1 / 4])
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=30))

@@ -256,7 +256,7 @@ def test_of_more_classes_with_covid_both_columns_are_there(analyzer: Analyzer, f
 
 
 def test_the_page_reckons_with_the_classes_of_the_package(two: Analyzer, film: Path, tmp_path: Path) -> None:
-    run_batch([film], tmp_path, two, AnalysisWriter(prevalence=0.1), lambda _: None)
+    run_batch([film], tmp_path, replace(two, prevalence=0.1), AnalysisWriter(report=True), lambda _: None)
     page = (tmp_path / "RG1_UNCR.report.html").read_text()
     assert "10 % of the patients have pulmonary tuberculosis" in page
     assert "“tuberculosis” is right in" in page

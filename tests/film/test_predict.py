@@ -24,7 +24,7 @@ from tests.film.test_batch_kills import many
 from tests.support.command import run_cli
 from tests.support.packages import THREE, TUBERCULOSIS, classifier_package
 
-COLUMNS = ["path", "status", "p_tuberculosis", "p_normal", "decision", "reason", "gate_score"]
+COLUMNS = ["path", "status", "p_tuberculosis", "p_normal", "decision", "withheld", "reason", "gate_score", "distance"]
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +65,8 @@ def test_parquet_has_the_same_columns_with_numbers(chest_png: Path, tmp_path: Pa
     assert run_cli("predict", package, chest_png, "--out", out).returncode == 0
     table = pd.read_parquet(out)
     numbers = ["p_pneumonia", "p_effusion", "p_normal"]
-    assert list(table) == ["path", "status", *numbers, "decision", "reason", "gate_score"]
-    assert {str(kind) for kind in table[[*numbers, "gate_score"]].dtypes} == {"float64"}
+    assert list(table) == ["path", "status", *numbers, "decision", "withheld", "reason", "gate_score", "distance"]
+    assert {str(kind) for kind in table[[*numbers, "gate_score", "distance"]].dtypes} == {"float64"}
     assert table[numbers].sum(axis=1)[0] == pytest.approx(1, abs=1e-5)
     assert table["decision"][0] == "effusion"
 

@@ -153,7 +153,7 @@ def test_a_file_that_came_into_the_way_later_is_a_film_and_not_written_over(
 
 def test_every_kind_of_result_is_known_as_ours(rg_folder: Path, analyzer: Analyzer, tmp_path: Path) -> None:
     film = rg_folder / "RG1_UNCR.dcm"
-    write = AnalysisWriter(dicom=True, prevalence=0.1)
+    write = AnalysisWriter(dicom=True, report=True)
     for _ in range(2):  # the second time over what is there
         (outcome,) = run_batch([film], tmp_path, analyzer, write, lambda _: None)
         assert outcome.status == "analyzed", outcome.reason

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from lunglens.film.finding import Analyzed, Answer, Finding, Lung, Refused
+from lunglens.film.answer import Answer
+from lunglens.film.finding import Analyzed, Finding, Lung, Refused
 from lunglens.film.model_package.record import AnswerClass
 from lunglens.film.preprocess import Mask
 from lunglens.film.radiograph import Radiograph

@@ -15,15 +15,16 @@ TUBERCULOSIS: tuple[str | dict[str, Any], ...] = ("tuberculosis", {"name": "norm
 THREE: tuple[str | dict[str, Any], ...] = ("pneumonia", {"name": "effusion", "words": "pleural effusion"}, "normal")
 
 
-def classifier_graph(logits: Sequence[float], heat: bool = True, channels: int = 1) -> bytes:
+def classifier_graph(logits: Sequence[float], heat: bool = True, channels: int = 1, far: bool = False) -> bytes:
     """A graph that answers nearly these logits (one for two classes), with heat where the image is bright.
 
     Of more classes than two the first has no heat. Of two channels, for two classes alone, the heat is their sum, and
-    opacity is as probable as the first class.
+    opacity is as probable as the first class. far, for two classes alone: it tells a distance, the image's mean.
     """
     one = len(logits) == 1
     names = ["probability", "logit", *(["heat"] if heat else []), "features"]
     names += ["opacity"] if channels == 2 else []
+    names += ["distance"] if far else []
     nodes = [_node("ReduceMean", ["images", "within"], "features", keepdims=0)]
     if one:
         nodes += [_node("ReduceMean", ["features", "channel"], "mean", keepdims=0)]
@@ -31,6 +32,7 @@ def classifier_graph(logits: Sequence[float], heat: bool = True, channels: int =
         nodes += [_node("Sigmoid", ["logit"], "probability")]
         nodes += [_node("ReduceSum", ["images", "channel"], "heat", keepdims=0)]
         nodes += [_node("Identity", ["probability"], "opacity")] if channels == 2 else []
+        nodes += [_node("Identity", ["mean"], "distance")] if far else []
     else:
         nodes += [_node("Mul", ["features", "little"], "change"), _node("Add", ["change", "base"], "logit")]
         nodes += [_node("Softmax", ["logit"], "probability"), _node("Mul", ["images", "strength"], "heat")]
@@ -56,18 +58,21 @@ def classifier_package(
     logits: Sequence[float],
     heat: bool = True,
     pool: str = "all",
+    answers: dict[str, Any] | None = None,
     **more: Any,
 ) -> Path:
-    """A package in `folder` for classes, each a name or what `package.json` says of it."""
+    """A package in `folder` for classes, each a name or what `package.json` says of it; answers: more of `answer`."""
     folder.mkdir(parents=True, exist_ok=True)
     channels = 2 if pool == "region" else 1
-    graph = classifier_graph(logits, heat, channels)
+    answers = answers or {}
+    graph = classifier_graph(logits, heat, channels, far="far_above" in answers.get("abstention", {}))
     (folder / "model.onnx").write_bytes(graph)
     two = len(classes) == 2
     answer = {
         "activation": "sigmoid" if two else "softmax",
         "classes": [{"name": entry} if isinstance(entry, str) else entry for entry in classes],
         "threshold": 0.5 if two else None,
+        **answers,
     }
     view = {"film_size": SIZE, "input_size": SIZE} | ({"pool": pool, "cut": False} if pool != "all" else {})
     description = {

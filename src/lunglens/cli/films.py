@@ -49,8 +49,7 @@ def analyze(  # noqa: PLR0913, PLR0917 - an option each
         import highdicom  # noqa: F401
         import reportlab  # noqa: F401
     films = _films_of(paths, list_skipped)
-    write = AnalysisWriter(dicom, prevalence if report else None)
-    _run(films, out, write, (lungs, classifier), retry_failed)
+    _run(films, out, AnalysisWriter(dicom, report), (lungs, classifier), retry_failed, prevalence)
 
 
 @app.command()
@@ -140,6 +139,7 @@ def _run(
     write: "Writer",
     packages: tuple[Path | None, Path | None],
     retry_failed: bool,
+    prevalence: float = PREVALENCE,
 ) -> None:
     """Run a batch over films, say what has become of it, and end the program."""
     from lunglens.film.analyzer import Analyzer
@@ -148,7 +148,7 @@ def _run(
 
     films, passed_over = found
     prepare()
-    analyzer = Analyzer.load(*packages)
+    analyzer = Analyzer.load(*packages, prevalence)
     analyzer.prepare()
     with _bar(len(films)) as on_done:
         outcomes = run_batch(films, out, analyzer, write, on_done, retry_failed)

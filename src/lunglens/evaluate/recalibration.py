@@ -1,6 +1,7 @@
 """Probabilities made to mean what they say: by one temperature, or by a monotone curve; two classes.
 
-Fitted where every source x class weighs the same, on films that the model was not trained on, and judged elsewhere: a
+Fitted where every class weighs the same and in it every source, so that they hold where half of the patients have the
+first class, on films that the model was not trained on, and judged elsewhere: a
 correction learned on seen hospitals need not hold on others.
 """
 
@@ -12,53 +13,61 @@ import pandas as pd
 from scipy.optimize import minimize_scalar
 
 from lunglens.evaluate.calibration import brier_parts, calibration
-from lunglens.evaluate.predictions import EXTERNAL, Floats, cross_validated
+from lunglens.evaluate.predictions import EXTERNAL, Codes, Floats, codes_and_scores, cross_validated
+from lunglens.film.answer import cooled
+from lunglens.film.model_package.record import Calibration
 
 Curve = Callable[[Floats], Floats]
-_EDGE = 1e-6  # probabilities of 0 and 1 have no logit
+_FEWEST = 20  # films of a class
+_BOUNDS = (float(np.log(0.25)), 5.0)  # of log T: that few films were told apart is no reason for still more certainty
 
 
-def temperature(said: Floats, so: Floats, weight: Floats) -> float:
+def temperature(scores: Floats, truth: Codes, weight: Floats) -> float:
     """T by which logits are divided so that the weighted log loss is least (Guo et al. 2017, arXiv:1706.04599).
 
     Args:
-        said: (N,) probability of the first class. so: (N,) 1 where it is. weight: (N,) of the films.
+        scores: (N, K) probabilities. truth: (N,) number of the class. weight: (N,) of the films.
     """
+    own = np.arange(len(truth)), truth
 
     def loss(log_temperature: float) -> float:
-        right = np.clip(cooled(said, float(np.exp(log_temperature))), _EDGE, 1 - _EDGE)
-        return -float((weight * (so * np.log(right) + (1 - so) * np.log1p(-right))).sum())
+        return -float((weight * np.log(cooled(scores, float(np.exp(log_temperature)))[own])).sum())
 
-    return float(np.exp(minimize_scalar(loss, bounds=(-3, 5), method="bounded").x))
+    return float(np.exp(minimize_scalar(loss, bounds=_BOUNDS, method="bounded").x))
 
 
-def cooled(said: Floats, temperature: float) -> Floats:
-    """Probabilities whose logits are divided by a temperature.
+def calibration_of(films: pd.DataFrame, classes: Sequence[str]) -> Calibration | None:
+    """What a package corrects its probabilities by, fitted on films that it was not trained on; None on too few."""
+    if films.groupby("class").size().reindex(list(classes), fill_value=0).min() < _FEWEST:
+        return None
+    truth, scores = codes_and_scores(films, classes)
+    degree = round(temperature(scores, truth, balanced(films)), 4)
+    return Calibration(temperature=degree, prevalence=0.5 if len(classes) == 2 else None)
 
-    >>> cooled(np.array([0.5, 0.9]), 2.0)
-    array([0.5 , 0.75])
-    """
-    kept = np.clip(said, _EDGE, 1 - _EDGE)
-    return np.asarray(1 / (1 + (1 / kept - 1) ** (1 / temperature)), np.float64)
+
+def recalibrated(films: pd.DataFrame, classes: Sequence[str], calibration: Calibration) -> pd.DataFrame:
+    """Predictions with the probabilities that a package gives out."""
+    scores = cooled(codes_and_scores(films, classes)[1], calibration.temperature)
+    return films.assign(**{f"p_{name}": column for name, column in zip(classes, scores.T, strict=True)})
 
 
 def curves_of(films: pd.DataFrame, classes: Sequence[str]) -> dict[str, Curve]:
-    """Corrections by name, fitted on rows of predictions: temperature, isotonic regression."""
+    """Corrections of the first class's probability by name, fitted on predictions: temperature, isotonic regression."""
     from sklearn.isotonic import IsotonicRegression
 
-    said, so = _said(films, classes), np.asarray(films["class"] == classes[0], np.float64)
-    weight = balanced(films)
-    degree = temperature(said, so, weight)
-    curve = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(said, so, weight)
+    (truth, scores), weight = codes_and_scores(films, classes), balanced(films)
+    degree = temperature(scores, truth, weight)
+    curve = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(scores[:, 0], truth == 0, weight)
     return {
-        f"temperature {degree:.2f}": lambda given: cooled(given, degree),
+        f"temperature {degree:.2f}": lambda given: cooled(np.stack([given, 1 - given], axis=1), degree)[:, 0],
         "isotonic": lambda given: np.asarray(curve.predict(given), np.float64),
     }
 
 
 def balanced(films: pd.DataFrame) -> Floats:
-    """(N,) weights that sum to 1 and make every source x class weigh the same."""
-    weight = 1 / films.groupby(["source", "class"])["class"].transform("size").to_numpy(float)
+    """(N,) weights that sum to 1 and make every class weigh the same, and in it every source."""
+    sources = films.groupby("class")["source"].transform("nunique")
+    weight = 1 / (sources * films.groupby(["source", "class"])["class"].transform("size")).to_numpy(float)
     return np.asarray(weight / weight.sum(), np.float64)
 
 

@@ -10,7 +10,10 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 
 from lunglens.errors import LungLensError
-from lunglens.film.finding import Analyzed, Answer, Finding, Lung, Opacity, Refused
+from lunglens.film.about import PREVALENCE
+from lunglens.film.abstention import reasons_to_abstain
+from lunglens.film.answer import Answer
+from lunglens.film.finding import Analyzed, Finding, Lung, Opacity, Refused
 from lunglens.film.gate.judge import GateResult
 from lunglens.film.gate.look import Look, look_at
 from lunglens.film.gate.traits import Trait, projection, trait_warnings, traits_of
@@ -55,6 +58,8 @@ class Segmented(NamedTuple):
 class Analyzer:
     """The models, loaded once and used for many films.
 
+    prevalence: share of the first of two classes among the reader's patients, above 0 and below 1.
+
     >>> analyzer = Analyzer.load()
     >>> analyzer.analyze(np.full((512, 512), 7)).reason
     'the film is blank: its values hardly differ'
@@ -64,12 +69,18 @@ class Analyzer:
     classifier: ModelPackage[ClassifierParameters]
     orientation: ModelPackage[OrientationParameters]
     severity: ModelPackage[SeverityParameters] | None = None
+    prevalence: float = PREVALENCE
 
     def __post_init__(self) -> None:
         assert_gives(self.classifier.parameters.postprocess, self.lungs)
 
     @classmethod
-    def load(cls, lungs: str | Path | None = None, classifier: str | Path | None = None) -> "Analyzer":
+    def load(
+        cls,
+        lungs: str | Path | None = None,
+        classifier: str | Path | None = None,
+        prevalence: float = PREVALENCE,
+    ) -> "Analyzer":
         """Load packages from their folders; `None` is the one that ships. Severity comes with a COVID classifier alone.
 
         Raises:
@@ -84,6 +95,7 @@ class Analyzer:
             found,
             load_package(models / "orientation", "orientation"),
             load_package(models / "severity", "severity") if tells_covid else None,
+            prevalence,
         )
 
     def prepare(self) -> None:
@@ -104,8 +116,10 @@ class Analyzer:
 
     @property
     def fingerprints(self) -> list[str]:
-        """Of the packages: what they answer changes with these."""
-        return [package.fingerprint for package in self.packages.values()]
+        """Of the packages, and of the prevalence where it is reckoned with: answers change with these."""
+        found = [package.fingerprint for package in self.packages.values()]
+        calibrated = self.classifier.parameters.answer.calibration is not None
+        return [*found, f"prevalence {self.prevalence}"] if calibrated else found
 
     @overload
     def analyze(self, film: Film, *, spacing_mm: Spacing | None = None) -> Analyzed | Refused: ...  # type: ignore[overload-overlap]
@@ -159,13 +173,23 @@ class Analyzer:
         if look.gate.reason is not None:
             return Refused(reason=look.gate.reason, reason_code=look.gate.reason_code or "other", **vars(of_all))
         traits = self._traits(look)
-        found = replace(self._classify(look, of_all), projection=projection(film, traits))
+        found = self._classify(look, of_all)
         clock.lap("classifier")
         if self.severity is not None:
             found = replace(found, severity=_severity(look, self.severity))
             clock.lap("severity")
-        doubts = (*trait_warnings(film, traits), *self._doubts(look, found))
-        return replace(found, warnings=(*found.warnings, *doubts))
+        lungs = (*doubts(look.segmentation.mask, self.lungs.parameters), *_doubtful_sizes(found.left, found.right))
+        warnings = (*trait_warnings(film, traits), *self._doubts(look, found), *lungs)
+        settings = self.classifier.parameters.answer
+        withheld = reasons_to_abstain(
+            settings, found.answer, film, traits, doubtful_lungs=bool(lungs), distance=found.distance
+        )
+        return replace(
+            found,
+            projection=projection(film, traits),
+            warnings=(*found.warnings, *warnings),
+            withheld=tuple(withheld),
+        )
 
     def _traits(self, look: Look) -> dict[str, Trait]:
         gate = self.lungs.parameters.gate
@@ -176,8 +200,6 @@ class Analyzer:
         least_px = self.lungs.parameters.postprocess.min_area_px
         if look.segmentation.mask.region_area_px < least_px:
             yield f"small lungs: below the paper's quality threshold of {least_px} px"
-        yield from doubts(look.segmentation.mask, self.lungs.parameters)
-        yield from _doubtful_lungs(found.left, found.right)
         if found.heat_share_in_lungs is not None and found.heat_share_in_lungs < found.region_share:
             yield "the heat does not prefer the lungs to their surroundings: the answer may rest on the outline"
 
@@ -200,7 +222,7 @@ class Analyzer:
         image, lungs, box = classifier_view(square, region, view)
         given = network_input(image, lungs, view)
         outputs = self.classifier.run(given)
-        answer = Answer.of(parameters.answer, outputs["probability"][0])
+        answer = Answer.of(parameters.answer, outputs["probability"][0], self.prevalence)
         heat, share = _heat_of(outputs, answer), None
         if heat is not None and view.pool == "region":
             heat = np.clip(evidence_on_film(heat, region, box, pixels.shape) / FULL_HEAT, 0, 1)
@@ -212,6 +234,7 @@ class Analyzer:
         left_lung, right_lung = (_lung(side, look.film) for side in look.sides())
         return Analyzed(
             answer=answer,
+            distance=float(outputs["distance"][0]) if "distance" in outputs else None,
             opacity=_opacity(outputs, parameters),
             lungs=look.lungs(),
             left=left_lung,
@@ -309,7 +332,7 @@ def _warnings(film: Radiograph, look: Look) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-def _doubtful_lungs(left: Lung, right: Lung) -> Iterator[str]:
+def _doubtful_sizes(left: Lung, right: Lung) -> Iterator[str]:
     """Warnings about sizes that lungs hardly have: the outline, or the header's pixel spacing, may be wrong."""
     smaller, larger = sorted((left.area_px, right.area_px))
     if larger > _MOST_UNEQUAL * smaller:

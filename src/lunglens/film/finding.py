@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from lunglens.film.about import NOTICE, __version__
+from lunglens.film.answer import Answer, AtPrevalence
 from lunglens.film.finding_record import (
+    AtPrevalenceRecord,
     FilmRecord,
     FindingRecord,
     GateRecord,
@@ -21,7 +20,7 @@ from lunglens.film.finding_record import (
 )
 from lunglens.film.gate.traits import Projection
 from lunglens.film.lungs.sides import lung_sides
-from lunglens.film.model_package.record import COVID, AnswerClass, AnswerSettings
+from lunglens.film.model_package.record import CANNOT_TELL, COVID, AnswerClass
 from lunglens.film.orientation import AS_STORED, Orientation
 from lunglens.film.preprocess import Floats, Mask
 from lunglens.film.radiograph import Radiograph
@@ -35,40 +34,6 @@ class Lung:
     share: float
     area_px: int
     area_cm2: float | None
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the classifier says of a film.
-
-    probabilities: 0..1 by class, in the package's order, at the balance of classes in training; no risk of a patient.
-    decision: a class. threshold: of two classes, from which probability it is the first; None where the decision is the
-    most probable of several.
-    """
-
-    probabilities: dict[str, float]
-    decision: str
-    threshold: float | None
-
-    @classmethod
-    def of(cls, settings: AnswerSettings, probability: NDArray[Any]) -> "Answer":
-        """Decide.
-
-        Args:
-            settings: of the classifier.
-            probability: its output for one film: () of the first of two classes, or (K,).
-
-        >>> tuberculosis = {"activation": "sigmoid", "classes": [{"name": "tb"}, {"name": "normal"}], "threshold": 0.4}
-        >>> Answer.of(AnswerSettings.model_validate(tuberculosis), np.float32(0.5))
-        Answer(probabilities={'tb': 0.5, 'normal': 0.5}, decision='tb', threshold=0.4)
-        """
-        names = [entry.name for entry in settings.classes]
-        if settings.threshold is None:
-            values = [float(value) for value in probability]
-            return cls(dict(zip(names, values, strict=True)), names[int(np.argmax(values))], None)
-        positive = float(probability)
-        decision = names[0] if positive >= settings.threshold else names[1]
-        return cls({names[0]: positive, names[1]: 1 - positive}, decision, settings.threshold)
 
 
 @dataclass(frozen=True)
@@ -169,6 +134,8 @@ class Analyzed(Finding):
     projection: from which side the film was taken; None where neither header nor pixels tell.
     opacity: None from a classifier that does not tell it.
     severity: how much of the lungs a COVID-19 pneumonia covers; None from a classifier that does not tell it.
+    withheld: why no class is decided for, `lunglens.film.abstention.REASONS`; empty where one is.
+    distance: how unlike the film is to those of the training, >= 0; None from a classifier that does not tell it.
     view_box: (top, left, bottom, right) of that view on the displayed film, as shares 0..1 of its height and width.
     """
 
@@ -188,6 +155,8 @@ class Analyzed(Finding):
     opacity: Opacity | None = None
     severity: Severity | None = None
     heat_full: float | None = None
+    withheld: tuple[str, ...] = ()
+    distance: float | None = None
 
     @property
     def probabilities(self) -> dict[str, float]:
@@ -196,8 +165,8 @@ class Analyzed(Finding):
 
     @property
     def decision(self) -> str:
-        """The class that is decided for."""
-        return self.answer.decision
+        """The class that is decided for, or "cannot tell"."""
+        return CANNOT_TELL if self.withheld else self.answer.decision
 
     @property
     def covid_probability(self) -> float | None:
@@ -206,8 +175,8 @@ class Analyzed(Finding):
 
     @property
     def heat_class(self) -> AnswerClass:
-        """The class whose evidence the heat shows: of two the positive one, of more the one that is decided for."""
-        name = self.decision if self.answer.threshold is None else self.classes[0].name
+        """The class whose evidence the heat shows: of two the positive one, of more the most probable."""
+        name = self.answer.decision if self.answer.threshold is None else self.classes[0].name
         return next(entry for entry in self.classes if entry.name == name)
 
     def sides(self) -> tuple[Mask, Mask]:
@@ -226,6 +195,7 @@ class Analyzed(Finding):
             "probabilities": {name: _rounded(value) for name, value in self.probabilities.items()},
             "threshold": self.answer.threshold,
             "decision": self.decision,
+            **self._doubts_record(),
             "lungs": LungsRecord(
                 left=_lung_record(self.left), right=_lung_record(self.right), plane=self.radiograph.spacing_plane
             ),
@@ -233,6 +203,15 @@ class Analyzed(Finding):
             **({} if self.heat_full is None else {"heat_full_log_odds": self.heat_full}),
             "lung_region_share_of_view": _rounded(self.region_share),
         }
+
+    def _doubts_record(self) -> dict[str, Any]:
+        """What only packages that abstain, or are calibrated, say."""
+        at, found = self.answer.at_prevalence, dict[str, Any]()
+        if at is not None:
+            found["at_prevalence"] = _at_prevalence_record(at)
+        if self.answer.possible is not None:
+            found |= {"possible": self.answer.possible, "withheld": self.withheld}
+        return found if self.distance is None else found | {"distance": _rounded(self.distance)}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -265,6 +244,10 @@ def _lung_record(lung: Lung) -> LungRecord:
 
 def _projection_record(side: Projection) -> ProjectionRecord:
     return ProjectionRecord(name=side.name, stated_by_header=side.stated, ap_score=_rounded(side.ap_score))
+
+
+def _at_prevalence_record(at: AtPrevalence) -> AtPrevalenceRecord:
+    return AtPrevalenceRecord(prevalence=at.prevalence, probability=round(at.probability, 6))
 
 
 def _opacity_record(opacity: Opacity) -> OpacityRecord:

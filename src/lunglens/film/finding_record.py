@@ -42,6 +42,13 @@ class OpacityRecord(_Part):
     decision: Literal["yes", "no"]
 
 
+class AtPrevalenceRecord(_Part):
+    """The probability of the first of two classes where this share of the patients has it, both 0..1."""
+
+    prevalence: float
+    probability: float
+
+
 class SeverityRecord(_Part):
     """An estimate of the Brixia score: zones A ... F, 0..3 each, their sum 0..18, and the sum's 95 % interval."""
 
@@ -99,6 +106,8 @@ class FindingRecord(_Part):
 
     path: of the film, as it was given; only where a batch wrote it. probabilities: 0..1 by class, in the package's
     order; None if the film was refused. covid_probability: only where there is a class "covid";
+    decision: a class, or "cannot tell". at_prevalence: only of a calibrated classifier of two classes. possible (the
+    classes that are), withheld (why none is decided for): only of one that abstains. distance: from its training.
     projection: None where nothing tells. opacity, severity: only where they were estimated. heat_full_log_odds: only
     where heat has one scale for all films.
     """
@@ -112,6 +121,10 @@ class FindingRecord(_Part):
     probabilities: dict[str, float] | None
     threshold: float | None
     decision: str | None
+    at_prevalence: AtPrevalenceRecord | None = None
+    possible: tuple[str, ...] | None = None
+    withheld: tuple[str, ...] | None = None
+    distance: float | None = None
     opacity: OpacityRecord | None = None
     severity: SeverityRecord | None = None
     lungs: LungsRecord

@@ -3,6 +3,8 @@
 from typing import Literal, NamedTuple
 
 from lunglens.film.about import NOTICE
+from lunglens.film.abstention import REASONS
+from lunglens.film.answer import AtPrevalence
 from lunglens.film.finding import Analyzed, Lung, Opacity, Refused
 from lunglens.film.gate.traits import Projection
 from lunglens.film.picture.drawing import plain
@@ -20,7 +22,7 @@ SEVERITY_LIMITS = (
 class Line(NamedTuple):
     """One statement: where on the panel it belongs, its label ('' where it has none) and the statement itself."""
 
-    kind: Literal["film", "probability", "decision", "opacity", "refusal", "fact", "warning", "note", "notice"]
+    kind: Literal["film", "probability", "decision", "opacity", "refusal", "fact", "warning", "note", "notice", "worth"]
     label: str
     text: str
 
@@ -42,8 +44,20 @@ def panel_lines(finding: Analyzed | Refused) -> list[Line]:
     lines.append(Line("fact", "Time", _seconds(finding.seconds)))
     lines += [Line("warning", "Warning", text) for text in finding.warnings]
     lines += [Line("note", "Note", text) for text in finding.radiograph.notes]
-    lines += [Line("notice", "", text) for text in ([NOTICE] if isinstance(finding, Refused) else [NOTICE, BALANCE])]
+    lines.append(Line("notice", "", NOTICE))
+    if isinstance(finding, Analyzed):
+        lines.append(worth(finding.classes[0].words, finding.answer.at_prevalence))
     return [Line(line.kind, plain(line.label), plain(line.text)) for line in lines]
+
+
+def worth(words: str, at: AtPrevalence | None) -> Line:
+    """For whom the probability of the first class, which is called so, holds."""
+    if at is None:
+        return Line("worth", "", BALANCE)
+    share = f"{100 * at.prevalence:.3g} %"
+    return Line(
+        "worth", "", f"Where {share} of the patients have {words}, this one has it with {percent(at.probability)}."
+    )
 
 
 def percent(share: float) -> str:
@@ -76,7 +90,9 @@ def _answer(finding: Analyzed) -> list[Line]:
         lines = [Line("probability", f"{words[name]} probability", percent(probability))]
         side = "at or above" if probability >= answer.threshold else "below"
         why = f"{side} the documented threshold of {percent(answer.threshold)}"
-    lines += [Line("decision", "Decision", answer.decision), Line("decision", "", why)]
+    if finding.withheld:
+        why = "; ".join(REASONS[reason] for reason in finding.withheld)
+    lines += [Line("decision", "Decision", finding.decision), Line("decision", "", why)]
     return lines if finding.opacity is None else [*lines, *_opacity(finding.opacity)]
 
 

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.formparsers import MultiPartParser
 
 from lunglens.film.about import NOTICE, PREVALENCE, __version__
+from lunglens.film.abstention import REASONS
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.finding_record import FindingRecord
 from lunglens.film.model_package.package import ModelPackage
@@ -125,6 +126,8 @@ def _classifier(package: ModelPackage[ClassifierParameters]) -> ClassifierModel:
         version=package.record.version,
         classes=answer.classes,
         threshold=answer.threshold,
+        holds_at=answer.calibration and answer.calibration.prevalence,
+        reasons=REASONS,
         measured=bool(package.record.measured.rows),
         intended_use=package.intended_use,
     )
@@ -276,5 +279,7 @@ def _sheet(request: Request, id_: str, prevalence: float) -> Sheet:
     lines, version = lines_of(analysis.folder)
     panel = (analysis.folder / "panel.png").read_bytes()
     classifier = request.app.state.models.classifier.record
-    title = analysis.label or TITLE
-    return sheet_of(title, [Line(**line) for line in lines], panel, classifier, version, prevalence)  # type: ignore[arg-type]
+    title, result = analysis.label or TITLE, _model(analysis).result
+    probability = next(iter(result.probabilities.values())) if result and result.probabilities else None
+    found = [Line(**line) for line in lines]  # type: ignore[arg-type]
+    return sheet_of(title, found, panel, classifier, version, prevalence, probability)

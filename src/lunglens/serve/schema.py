@@ -53,6 +53,8 @@ class ClassifierModel(BaseModel):
     version: str
     classes: list[AnswerClass]
     threshold: float | None = Field(description="of two classes; of more, the most probable one is decided for")
+    holds_at: float | None = Field(description="share of the first of two classes at which probabilities hold")
+    reasons: dict[str, str] = Field(description="words of what a result's `withheld` may hold")
     measured: bool = Field(description="whether reports reckon with a prevalence, from how it was measured")
     intended_use: str = Field(description="from the model's card; empty where it does not say")
 

@@ -9,11 +9,12 @@ from rich.console import Console
 from rich.progress import track
 
 from lunglens.errors import DataError
+from lunglens.evaluate.abstention import coverage_rows
 from lunglens.evaluate.classification import external_tables, metrics_of
 from lunglens.evaluate.operating_point import false_alarms, operating_points
 from lunglens.evaluate.predictions import EXTERNAL
 from lunglens.files import save_csv, write_json
-from lunglens.film.finding import Answer
+from lunglens.film.answer import Answer
 from lunglens.film.model_package.package import ModelPackage
 from lunglens.film.model_package.record import ClassifierParameters
 from lunglens.film.preprocess import Floats, Mask, network_input, resize_mask
@@ -56,8 +57,9 @@ def measure_package(
     for image_id, film, mask in track(list(zip(*columns, strict=True)), "predicting", console=console):
         outputs = _run(package, study.folder / film, study.folder / mask)
         first = outputs["probability"][0]
-        scores.append(np.array([first, 1 - first]) if answer.is_binary else first)
-        decision = Answer.of(answer, first).decision
+        said = Answer.of(answer, first)
+        decision = said.decision
+        scores.append(list(said.probabilities.values()))
         called.append(decision != names[-1])
         if image_id in boxed:
             regions[image_id] = _region(package, study.folder / mask)
@@ -68,6 +70,10 @@ def measure_package(
     metrics = metrics_of(table, names).to_json() | {"package": package.name, "study": study.fingerprint}
     if answer.threshold is not None:
         metrics["at_threshold"] = _at_threshold(table, names, answer.threshold)
+    if answer.abstention is not None:
+        parts = table.groupby(["class", "source"], sort=True)
+        films = {"all": table} | {f"{name} of {source}": rows for (name, source), rows in parts}
+        metrics["coverage"] = coverage_rows(films, names, answer.abstention.possible_from)
     if boxed:
         metrics["boxes"] = heat_in_boxes(table.assign(called=called), maps, regions, boxed)
     write_json(out / "metrics.json", metrics)

@@ -13,6 +13,7 @@ from lunglens.study.config.training import ClassifierConfig
 from lunglens.train.classifier import ClassifierTraining, assert_can_begin, load_trained, train_classifier
 from lunglens.train.export import FittedGraph
 from lunglens.train.networks.classifier import ClassifierGraph
+from lunglens.train.networks.familiar import Familiarity
 from lunglens.train.systems import FITTED, assert_is_trunk
 from lunglens.train.views import Views
 
@@ -52,15 +53,17 @@ def load_model(config: ClassifierConfig, folder: Path, outputs: int = 1) -> Mode
     return load_trained(config, folder, outputs)
 
 
-def graph_of(models: Sequence[Model]) -> ClassifierGraph | FittedGraph:
+def graph_of(models: Sequence[Model], familiar: Sequence[Familiarity] = ()) -> ClassifierGraph | FittedGraph:
     """What a package of these models computes; of several the mean of their probabilities.
+
+    familiar: of each network, if the distance from its training is told.
 
     Raises:
         DataError: models without a network do not answer together.
     """
     networks = [model.classifier for model in models if isinstance(model, ClassifierTraining)]
     if len(networks) == len(models):
-        return ClassifierGraph(*networks)
+        return ClassifierGraph(*networks, familiar=familiar)
     graph: FittedGraph = models[0].graph(models)  # type: ignore[attr-defined]
     return graph
 

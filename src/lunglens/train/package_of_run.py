@@ -1,6 +1,6 @@
 """`lunglens export`: a finished run of a classifier -> a model package with its card."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -8,19 +8,28 @@ import pandas as pd
 from safetensors.torch import save_file
 
 from lunglens.errors import DataError
+from lunglens.evaluate.abstention import PROMISED, possible_from
 from lunglens.evaluate.classification import external_tables, measures
 from lunglens.evaluate.opacity import PROBABILITY, known_opacity, opacity_measures
 from lunglens.evaluate.operating_point import chosen_threshold, operating_points
 from lunglens.evaluate.predictions import EXTERNAL, cross_validated, read_predictions
+from lunglens.evaluate.recalibration import calibration_of, recalibrated
 from lunglens.evaluate.run_record import ClassifierRun, read_classifier_run
 from lunglens.files import write_atomically, write_bytes
 from lunglens.film.model_package.package import load_package
-from lunglens.film.model_package.record import AnswerClass, AnswerSettings, ClassifierParameters, OpacitySettings
+from lunglens.film.model_package.record import (
+    Abstention,
+    AnswerClass,
+    AnswerSettings,
+    ClassifierParameters,
+    OpacitySettings,
+)
 from lunglens.study.config.training import ClassifierConfig
 from lunglens.train.card import card
 from lunglens.train.crossval.classifier import FILMS, PREDICTIONS, SOURCES, VALIDATION, outputs_of
 from lunglens.train.crossval.run_folder import gather
 from lunglens.train.export import CARD, FittedGraph, export_package
+from lunglens.train.familiarity import familiarity_of
 from lunglens.train.model import graph_of, load_model
 from lunglens.train.networks.classifier import ClassifierGraph
 from lunglens.train.networks.weights import WEIGHTS
@@ -85,14 +94,12 @@ def export_run(run: Path, folder: Path, *, fold: str | None = None, ensemble: bo
     about, classes = exported.run, exported.run.classes
     config = ClassifierConfig.of_run(about.config)
     folds = [run / "folds" / name for name in exported.folds]
-    graph = graph_of([load_model(config, fold, outputs_of(classes)) for fold in folds])
+    models = [load_model(config, fold, outputs_of(classes)) for fold in folds]
+    familiar, far_above = familiarity_of(run, exported.films, exported.folds, models, classes, config.view)
+    graph = graph_of(models, familiar)
     files = _save_weights(graph, folder)
-    threshold = chosen_threshold(cross_validated(exported.predictions), classes) if len(classes) == 2 else None
-    answer = AnswerSettings(
-        activation="softmax" if threshold is None else "sigmoid",
-        classes=[AnswerClass(name=name) for name in classes],
-        threshold=threshold,
-    )
+    exported, answer = _settled(exported, far_above)
+    threshold = answer.threshold
     tables = {words: rows for words, rows in exported.tables.items() if len(rows)}
     opacity = exported.opacity
     metrics = {words: measures(rows, classes, about.seed).to_json() for words, rows in tables.items()}
@@ -124,6 +131,25 @@ def export_run(run: Path, folder: Path, *, fold: str | None = None, ensemble: bo
     package = load_package(folder, "classification")
     text = card(package.record, exported.films, exported.sources, has_heat="heat" in graph.outputs)
     write_bytes(folder / CARD, text.encode())
+
+
+def _settled(exported: _Exported, far_above: float | None) -> tuple[_Exported, AnswerSettings]:
+    """How it answers, fitted on films that it has not seen, and the same run with its probabilities calibrated so."""
+    classes, held_out = exported.run.classes, cross_validated(exported.predictions)
+    answer = AnswerSettings(
+        activation="sigmoid" if len(classes) == 2 else "softmax",
+        classes=[AnswerClass(name=name) for name in classes],
+        threshold=chosen_threshold(held_out, classes) if len(classes) == 2 else None,
+    )
+    if (calibration := calibration_of(held_out, classes)) is None:
+        return exported, answer
+    answer = answer.model_copy(update={"calibration": calibration})
+    exported = replace(exported, predictions=recalibrated(exported.predictions, classes, calibration))
+    held_out = cross_validated(exported.predictions)
+    least = possible_from(held_out, classes)
+    abstention = None if least is None else Abstention(promised=PROMISED, possible_from=least, far_above=far_above)
+    threshold = None if answer.threshold is None else chosen_threshold(held_out, classes)
+    return exported, answer.model_copy(update={"abstention": abstention, "threshold": threshold})
 
 
 def _read(run: Path, fold: str | None, ensemble: bool) -> _Exported:

@@ -55,7 +55,7 @@ def hidden_test(test: str, name: str, found: Mapping[str, Retrained], variants: 
         test=test,
         name=name,
         what=f"AUROC of a small network trained on {words}",
-        number=round(area, 4),
+        number=area,
         interval=interval,
         verdict=verdict_of_auc(area, interval),
         sentence=f"Trained on {words}, a small network reaches {area:.3f}; on whole films {whole:.3f}: {left:.0%} of "
@@ -82,7 +82,7 @@ def source_left_out(found: Mapping[str, Retrained]) -> AuditTest:
         test="T8",
         name=name,
         what="AUROC over all films, each by a network that never saw its source",
-        number=round(outside.auroc, 4),
+        number=outside.auroc,
         interval=upper,
         verdict=verdict,
         sentence=f"With patients held out {inside.auroc:.3f}, with whole sources held out {outside.auroc:.3f}: "

@@ -30,6 +30,8 @@ from lunglens.film.reading.apart import prepare
 
 Packages = tuple[Path | None, Path | None]
 
+_NUMBERS = ("gate_score", "distance")
+_AFTER = ("decision", "withheld", "reason", *_NUMBERS)
 _MOST_TRIES = 2  # of a film that ends its process
 _KILLER = "it ended the process that read it: damaged, malicious or too large for the memory"
 
@@ -152,7 +154,7 @@ def _columns(answer: AnswerSettings, rows: list[SummaryRow]) -> dict[str, list[A
     """The table: name of a column -> its values."""
     columns = {name: [getattr(row, name) for row in rows] for name in ("path", "status")}
     columns |= {f"p_{one.name}": [row.probabilities.get(one.name) for row in rows] for one in answer.classes}
-    return columns | {name: [getattr(row, name) for row in rows] for name in ("decision", "reason", "gate_score")}
+    return columns | {name: [getattr(row, name) for row in rows] for name in _AFTER}
 
 
 def _write_csv(out: Path, columns: dict[str, list[Any]]) -> None:
@@ -173,7 +175,7 @@ def _writer(out: Path) -> Callable[[Path, dict[str, list[Any]]], None]:
     import pyarrow.parquet
 
     def write_parquet(out: Path, columns: dict[str, list[Any]]) -> None:
-        kinds = {name: "float64" if name.startswith("p_") or name == "gate_score" else "string" for name in columns}
+        kinds = {name: "float64" if name.startswith("p_") or name in _NUMBERS else "string" for name in columns}
         schema = pyarrow.schema([(name, pyarrow.type_for_alias(kind)) for name, kind in kinds.items()])
         table = pyarrow.table(columns, schema=schema)
         write_atomically(out, lambda temporary: pyarrow.parquet.write_table(table, temporary))

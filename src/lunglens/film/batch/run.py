@@ -61,7 +61,7 @@ def _work_off(
         journal = Journal(out / JOURNAL)
         names = _names(films, out, journal)
     for film, name in zip(films, names, strict=True):
-        key = key_of(film, f"{name} {analyzer.fingerprints} {writer.key()}")
+        key = key_of(film, f"{name} {analyzer.fingerprints} {writer.key(analyzer)}")
         outcome = journal.outcomes.get(key)
         if outcome is None or _is_to_redo(outcome, out, retry_failed):
             foreign = None if name in journal.unmarked else _foreign_file(out, name)

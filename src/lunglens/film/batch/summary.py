@@ -13,23 +13,28 @@ from lunglens.film.finding_record import FindingRecord
 from lunglens.film.model_package.record import COVID
 
 SUMMARY = "summary.csv"
-_AFTER = ("decision", "reason", "seconds", "result")
+_AFTER = ("decision", "withheld", "reason", "seconds", "result")
 _COMMANDS = ("=", "+", "-", "@", "\N{MINUS SIGN}")
 _BEFORE_COMMANDS = " \"'`\u00ab\u00bb\u2018\u2019\u201a\u201c\u201d\u201e\u00a0\u3000"
 
 
 @dataclass(frozen=True)
 class SummaryRow:
-    """What became of a film; its texts command no terminal. probabilities: 0..1 by class, empty if not analysed."""
+    """What became of a film; its texts command no terminal.
+
+    probabilities: 0..1 by class, empty if not analysed. withheld: why no class is decided for, in machine words.
+    """
 
     path: str
     status: Literal["analyzed", "refused", "failed"]
     probabilities: dict[str, float] = field(default_factory=dict)
     decision: str | None = None
+    withheld: str = ""
     reason: str | None = None
     seconds: float = 0.0
     result: str = ""
     gate_score: float | None = None
+    distance: float | None = None
 
     @classmethod
     def of(cls, film: Path, finding: FindingRecord, result: str = "") -> "SummaryRow":
@@ -39,9 +44,11 @@ class SummaryRow:
             finding.status,
             finding.probabilities or {},
             finding.decision,
+            " ".join(finding.withheld or ()),
             finding.reason,
             result=result,
             gate_score=finding.gate.frontal_score,
+            distance=finding.distance,
         )
 
 

@@ -33,7 +33,7 @@ from lunglens.film.statements import panel_lines
 class Writer(Protocol):
     """What is made of each film of a batch."""
 
-    def key(self) -> str:
+    def key(self, analyzer: Analyzer) -> str:
         """Decides, with film and models, whether a film is done already."""
 
     def write(self, film: Path, stem: Path, analyzer: Analyzer) -> SummaryRow:
@@ -50,16 +50,16 @@ class AnalysisWriter:
     """Analyses one film into `<name>.json`, `<name>.panel.png` and, if it was not refused, `<name>.lungs.png`.
 
     dicom: of DICOM films also `<name>.lungs.seg.dcm`, `.heat.seg.dcm`, `.report.sr.dcm` and `.panel.sc.dcm`; of those
-    that their header refuses the report alone; of others the summary says why not. prevalence: also
-    `<name>.report.html` and `<name>.report.pdf`, which reckon with it.
+    that their header refuses the report alone; of others the summary says why not. report: also `<name>.report.html`
+    and `<name>.report.pdf`, which reckon with the analyzer's prevalence.
     """
 
     dicom: bool = False
-    prevalence: float | None = None
+    report: bool = False
 
-    def key(self) -> str:
+    def key(self, analyzer: Analyzer) -> str:
         """See `Writer`."""
-        return f"analysis dicom={self.dicom} prevalence={self.prevalence}"
+        return f"analysis dicom={self.dicom} prevalence={analyzer.prevalence if self.report else None}"
 
     def write(self, film: Path, stem: Path, analyzer: Analyzer) -> SummaryRow:
         """See `Writer`."""
@@ -71,8 +71,8 @@ class AnalysisWriter:
                 _write_dicom(film, stem, lambda source: refusal_results(source, reason, code))
             raise
         no_dicom = _write_dicom(film, stem, lambda source: dicom_results(source, finding)) if self.dicom else None
-        if self.prevalence is not None:
-            _write_report(film, stem, finding, analyzer, self.prevalence)
+        if self.report:
+            _write_report(film, stem, finding, analyzer)
         outcome = _write_finding(film, stem, finding)
         return replace(outcome, reason="; ".join(filter(None, (outcome.reason, no_dicom))) or None)
 
@@ -81,7 +81,7 @@ class AnalysisWriter:
 class LungsWriter:
     """Only the lungs of one film, into `<name>.lungs.png`, and where they are known whole `<name>.region.png`."""
 
-    def key(self) -> str:
+    def key(self, analyzer: Analyzer) -> str:  # noqa: ARG002
         """See `Writer`."""
         return "write_segmentation"
 
@@ -114,14 +114,16 @@ def _write_dicom(film: Path, stem: Path, make: Callable[[Source], DicomResults])
     return problem
 
 
-def _write_report(film: Path, stem: Path, finding: Analyzed | Refused, analyzer: Analyzer, prevalence: float) -> None:
+def _write_report(film: Path, stem: Path, finding: Analyzed | Refused, analyzer: Analyzer) -> None:
     from lunglens.film.sheet import sheet_html, sheet_of, sheet_pdf
 
     panel = io.BytesIO()
     draw_panel(finding, film.name).save(panel, "PNG")
     title = readable(film.name)
     classifier = analyzer.classifier.record
-    sheet = sheet_of(title, panel_lines(finding), panel.getvalue(), classifier, __version__, prevalence)
+    probability = next(iter(finding.probabilities.values())) if isinstance(finding, Analyzed) else None
+    lines = panel_lines(finding)
+    sheet = sheet_of(title, lines, panel.getvalue(), classifier, __version__, analyzer.prevalence, probability)
     html, pdf = sheet_html(sheet).encode(), sheet_pdf(sheet)
     with writing(stem.parent):
         write_bytes(Path(f"{stem}.report.html"), html)

@@ -22,18 +22,20 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from lunglens.film.about import NOTICE
+from lunglens.film.abstention import REASONS
 from lunglens.film.dicom.codes import class_code, private, probability_code, refusal
 from lunglens.film.dicom.common import CLASSIFIER, FILM, LEFT, RIGHT, SEVERITY, Stem, algorithm
 from lunglens.film.dicom.text import printable
 from lunglens.film.dicom.tidy import Source
 from lunglens.film.finding import Analyzed, Lung, Refused
 from lunglens.film.severity import ZONES, Severity
-from lunglens.film.statements import BALANCE, SEVERITY_LIMITS
+from lunglens.film.statements import SEVERITY_LIMITS, worth
 
 Group = MeasurementsAndQualitativeEvaluations | PlanarROIMeasurementsAndQualitativeEvaluations
 
 # CID 242 of PS3.16. Indeterminate (82334004, SCT) waits for a model that can say so.
 _PRESENT, _ABSENT = Code("52101004", "SCT", "Present"), Code("2667000", "SCT", "Absent")
+_UNDETERMINED = codes.DCM.PresenceUndetermined
 _PIXELS = Code("{pixels}", "UCUM", "pixels")
 
 
@@ -91,6 +93,8 @@ def _classifier(source: Source, finding: Analyzed, stem: Stem, heat: Dataset | N
         numbers.append((private("opacity-prob"), round(finding.opacity.probability, 6)))
         numbers.append((private("opacity-from"), finding.opacity.threshold))
         answers.append(QualitativeEvaluation(private("opacity"), _PRESENT if finding.opacity.is_there else _ABSENT))
+    if finding.distance is not None:
+        numbers.append((private("distance"), round(finding.distance, 4)))
     if finding.heat_share_in_lungs is not None:
         numbers.append((private("heat-in-lungs"), round(finding.heat_share_in_lungs, 4)))
     group = MeasurementsAndQualitativeEvaluations(
@@ -110,7 +114,15 @@ def _classifier(source: Source, finding: Analyzed, stem: Stem, heat: Dataset | N
             relationship_type=RelationshipTypeValues.CONTAINS,
         )
         group[0].ContentSequence.append(explained)
-    _say(group, [("limits", BALANCE), ("intended-use", NOTICE)])
+    withheld = [("withheld", REASONS[reason]) for reason in finding.withheld]
+    _say(
+        group,
+        [
+            *withheld,
+            ("limits", worth(finding.classes[0].words, finding.answer.at_prevalence).text),
+            ("intended-use", NOTICE),
+        ],
+    )
     return group
 
 
@@ -144,13 +156,19 @@ def _answer(finding: Analyzed) -> tuple[list[tuple[Code, float]], list[Qualitati
     """Numbers and what they mean: of two classes whether the first one is present, of more which is most probable."""
     of = finding.probabilities
     if finding.answer.threshold is None:
-        decided = next(entry for entry in finding.classes if entry.name == finding.decision)
         numbers = [(probability_code(entry), round(of[entry.name], 6)) for entry in finding.classes]
+        if finding.withheld:
+            return numbers, [QualitativeEvaluation(private("most-probable"), codes.SCT.Undetermined)]
+        decided = next(entry for entry in finding.classes if entry.name == finding.decision)
         return numbers, [QualitativeEvaluation(private("most-probable"), class_code(decided))]
     positive = finding.classes[0]
     numbers = [(probability_code(positive), round(of[positive.name], 6))]
     numbers.append((private("threshold"), finding.answer.threshold))
     presence = _PRESENT if finding.decision == positive.name else _ABSENT
+    if finding.withheld:
+        presence = _UNDETERMINED
+    if (at := finding.answer.at_prevalence) is not None:
+        numbers += [(private("prevalence"), at.prevalence), (private("prob-at-prev"), round(at.probability, 6))]
     return numbers, [QualitativeEvaluation(class_code(positive), presence)]
 
 

@@ -27,6 +27,7 @@ FORMAT_VERSION = 2
 DESCRIPTION = "package.json"
 GRAPH = "model.onnx"
 COVID = "covid"
+CANNOT_TELL = "cannot tell"  # the decision for no class
 Task = Literal["lungs", "classification", "orientation", "severity"]
 
 # What a class is called and coded as where the package does not say.
@@ -141,21 +142,53 @@ class AnswerClass(_Part):
         return {"words": name} | _KNOWN_CLASSES.get(name, {}) | said
 
 
+class Calibration(_Part):
+    """What makes probabilities mean what they say: the graph's log odds are divided by `temperature`.
+
+    prevalence: share of patients of the first of two classes at which they then hold; None of more classes.
+    """
+
+    temperature: Annotated[FiniteFloat, Field(gt=0)]
+    prevalence: Annotated[float, Field(gt=0, lt=1)] | None = None
+
+
+class Abstention(_Part):
+    """When a classifier says that it cannot tell: split conformal prediction, class by class (arXiv:1209.2673).
+
+    promised: share of each class's films, among films like those it was fitted on, whose class is held possible.
+    possible_from: by class, in their order: its probability from which it is held possible.
+    far_above: distance from the films of the training (output "distance" of the graph) above which a film is too unlike
+    them; None where the graph does not tell it.
+    """
+
+    promised: Share
+    possible_from: list[Share]
+    far_above: FiniteFloat | None = None
+
+
 class AnswerSettings(_Part):
     """What a classifier tells apart, and how it decides.
 
     classes: in the order of the graph's outputs; of two, the first is the positive one. threshold: of two classes, the
-    first one's probability from which it is decided for; None for more: the most probable class is.
+    first one's probability from which it is decided for; None for more: the most probable class is. Thresholds are of
+    calibrated probabilities. calibration, abstention: None in packages that have none, such as those of 0.1.0.
     """
 
     activation: Literal["sigmoid", "softmax"]
     classes: Annotated[list[AnswerClass], Field(min_length=2, max_length=100)]
     threshold: Share | None = None
+    calibration: Calibration | None = None
+    abstention: Abstention | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> "AnswerSettings":
-        if len({entry.name for entry in self.classes}) != len(self.classes):
+        names = {entry.name for entry in self.classes}
+        if len(names) != len(self.classes):
             raise ValueError("two classes have the same name")
+        if CANNOT_TELL in names:
+            raise ValueError(f'a class may not be called "{CANNOT_TELL}"')
+        if self.abstention is not None and len(self.abstention.possible_from) != len(self.classes):
+            raise ValueError("possible_from must have a number for each class")
         if (len(self.classes) == 2) != (self.threshold is not None):
             raise ValueError("two classes need a threshold, more have none")
         if self.activation == "sigmoid" and len(self.classes) != 2:
@@ -272,8 +305,10 @@ class Record(_Part, Generic[P]):
     def outputs(self) -> dict[str, int]:
         """The outputs that the graph must have, each with its number of dimensions."""
         if isinstance(self.parameters, ClassifierParameters):
+            answer = self.parameters.answer
             opacity = {} if self.parameters.opacity is None else {"opacity": 1}
-            return {"probability": 1 if self.parameters.answer.is_binary else 2} | opacity
+            far = answer.abstention is not None and answer.abstention.far_above is not None
+            return {"probability": 1 if answer.is_binary else 2} | opacity | ({"distance": 1} if far else {})
         by_task = {"lungs": {"probability": 4, "features": 2}, "orientation": {"score": 1}, "severity": {"maps": 4}}
         return by_task[self.task]
 

@@ -6,7 +6,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from lunglens.film.about import __version__
-from lunglens.film.finding import Analyzed, Answer, Lung, Refused
+from lunglens.film.answer import Answer
+from lunglens.film.finding import Analyzed, Lung, Refused
 from lunglens.film.picture import colours
 from lunglens.film.picture.colours import Colour
 from lunglens.film.picture.drawing import clip_middle, fit_items, font, outline_alpha, plain, wrap
@@ -258,7 +259,7 @@ def _remarks(draw: ImageDraw.ImageDraw, lines: list[Line]) -> None:
 
 def _footer(draw: ImageDraw.ImageDraw, lines: list[Line]) -> None:
     draw.line((MARGIN, FOOTER_TOP, WIDTH - MARGIN - 1, FOOTER_TOP), fill=colours.RULE)
-    notice, *rest = [line.text for line in lines if line.kind == "notice"]
+    notice, *rest = [line.text for kind in ("notice", "worth") for line in lines if line.kind == kind]
     _text(draw, (MARGIN, FOOTER_TOP + 14), notice, 18, colours.AMBER)
     for text in rest:
         _text_right(draw, (WIDTH - MARGIN, FOOTER_TOP + 17), text, BODY, colours.MUTED)

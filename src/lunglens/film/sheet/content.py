@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from lunglens.files import templates
 from lunglens.film.about import PREVALENCE
+from lunglens.film.answer import at_prevalence
 from lunglens.film.model_package.record import ClassifierParameters, MeasuredRow, Record
-from lunglens.film.statements import Line, percent
+from lunglens.film.statements import Line, percent, worth
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ def sheet_of(
     classifier: Record[ClassifierParameters],
     version: str,
     prevalence: float = PREVALENCE,
+    probability: float | None = None,
 ) -> Sheet:
     """Put a page together.
 
@@ -65,6 +67,7 @@ def sheet_of(
         classifier: what its package says: its classes, and how it was measured.
         version: of LungLens.
         prevalence: share of the positive class among the reader's patients, above 0 and below 1.
+        probability: that the film is of it, as its finding gives it; None if refused.
 
     Raises:
         ValueError: the prevalence is no such share.
@@ -73,6 +76,8 @@ def sheet_of(
         raise ValueError(f"a prevalence of {prevalence} is not between 0 and 1")
     positive, other = classifier.parameters.answer.classes[:2]
     has_meaning = classifier.parameters.answer.is_binary and any(line.kind == "probability" for line in lines)
+    if probability is not None and (at := at_prevalence(probability, classifier.parameters.answer, prevalence)):
+        lines = [worth(positive.words, at) if line.kind == "worth" else line for line in lines]
     meanings = [_meaning(row, prevalence) for row in classifier.measured.rows] if has_meaning else []
     return Sheet(title, lines, panel, prevalence, positive.words, (positive.name, other.name), meanings, version)
 

@@ -32,7 +32,7 @@ def sheet_pdf(sheet: Sheet) -> bytes:
     styles = _styles()
     width = A4[0] - 2 * margin
     parts: list[Any] = [Paragraph(escape(sheet.title), styles["title"])]
-    parts += [Paragraph(escape(line.text), styles["notice"]) for line in sheet.of("notice")]
+    parts += [Paragraph(escape(line.text), styles["notice"]) for line in sheet.of("notice", "worth")]
     parts += [Spacer(1, 3 * mm), Image(io.BytesIO(sheet.panel), width, width * HEIGHT / WIDTH), Spacer(1, 3 * mm)]
     for line in sheet.of("film", "refusal", "probability", "decision", "opacity", "fact"):
         label = f'<font color="{_MUTED}">{escape(line.label)}:</font> ' if line.label else ""

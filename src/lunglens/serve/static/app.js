@@ -34,9 +34,10 @@ function askForToken() {
 }
 
 // What the classifier tells apart, in words; of two classes the first is the positive one, of more the decided one counts.
-const wordsOf = (name) => about.classifier.classes.find((one) => one.name === name).words;
+const wordsOf = (name) => about.classifier.classes.find((one) => one.name === name)?.words ?? name;  // "cannot tell" is no class
 const isBinary = () => about.classifier.classes.length === 2;
-const shownClass = (result) => isBinary() ? about.classifier.classes[0].name : result.decision;
+const prevalenceShare = () => Math.min(0.999, Math.max(0.001, Number(prevalence) / 100 || 0.05));
+const shownClass = ({ probabilities }) => isBinary() ? about.classifier.classes[0].name : Object.keys(probabilities).reduce((best, name) => probabilities[name] > probabilities[best] ? name : best);
 const headline = (result) => `${wordsOf(shownClass(result))} ${percent(result.probabilities[shownClass(result)])}`;
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
 const say = (text) => { $("status").textContent = text; };
@@ -179,13 +180,22 @@ function showFinding(analysis) {
 
 function answerOf(result) {
   const { decision, probabilities, threshold } = result, first = about.classifier.classes[0].name;
-  const how = threshold === null ? "the most probable class" : `threshold ${percent(threshold)}`;
+  const why = (result.withheld ?? []).map((reason) => about.classifier.reasons[reason]).join("; ");
+  const how = why || (threshold === null ? "the most probable class" : `threshold ${percent(threshold)}`);
   return [
-    ...(isBinary() ? oneProbability(first, probabilities[first], threshold, decision === first) : allProbabilities(result)),
+    ...(isBinary() ? oneProbability(first, probabilities[first], threshold, probabilities[first] >= threshold) : allProbabilities(result)),
     element("p", `Decision: ${wordsOf(decision)} (${how})`, { id: "decision" }),
     ...(result.opacity ? opacityOf(result.opacity) : []),
-    element("p", "It holds for the balance of classes in training, not for your patients.", { class: "muted" }),
+    element("p", worthOf(probabilities[first]), { class: "muted", id: "worth" }),
   ];
+}
+
+// The probability at the reader's prevalence, by Bayes' theorem.
+function worthOf(probability) {
+  const held = about.classifier.holds_at, share = prevalenceShare();
+  if (held === null) return "It holds for the balance of classes in training, not for your patients.";
+  const odds = share / (1 - share) * (1 - held) / held, moved = odds * probability / (odds * probability + 1 - probability);
+  return `Where ${+(100 * share).toPrecision(3)} % of the patients have ${about.classifier.classes[0].words}, this one has it with ${percent(moved)}.`;
 }
 
 function meterOf(share, isOver) {
@@ -253,21 +263,23 @@ function factsOf(result) {
 function exportsOf(analysis) {
   const parts = [element("h3", "Report and export")], row = element("div", undefined, { class: "row" });
   if (analysis.result) {
-    if (about.classifier.measured) {  // a report reckons with it
+    if (about.classifier.measured || about.classifier.holds_at !== null) {  // the report, or the probability, reckons with it
       const label = element("label", `Prevalence of ${about.classifier.classes[0].words} among your patients, % `), input = element("input", undefined, { type: "number", id: "prevalence", min: "0.1", max: "99.9", step: "any", value: prevalence });
-      input.addEventListener("input", () => { prevalence = input.value; });
+      input.addEventListener("input", () => {
+        prevalence = input.value;
+        if ($("worth") && isBinary()) $("worth").textContent = worthOf(analysis.result.probabilities[about.classifier.classes[0].name]);
+      });
       label.append(input);
       parts.push(label);
     }
-    const share = () => Math.min(0.999, Math.max(0.001, Number(prevalence) / 100 || 0.05));
     const offer = (text, path, name) => { const button = element("button", text, { type: "button" }); button.addEventListener("click", () => save(path(), name)); row.append(button); };
     const base = `/api/analyses/${analysis.id}`;
     const open = element("button", "Open report", { type: "button", id: "open-report" });
     // Opened by its own address, for a page that is handed over would have this page's policy. That sends no token.
-    const report = () => `${base}/report.html?prevalence=${share()}`;
+    const report = () => `${base}/report.html?prevalence=${prevalenceShare()}`;
     open.addEventListener("click", () => token ? save(report(), "report.html") : window.open(report(), "_blank", "noopener"));
     row.append(open);
-    offer("PDF", () => `${base}/report.pdf?prevalence=${share()}`, "report.pdf");
+    offer("PDF", () => `${base}/report.pdf?prevalence=${prevalenceShare()}`, "report.pdf");
     offer("PNG", () => `${base}/pictures/panel`, "panel.png");
     offer("JSON", () => base, "result.json");
     if (about.dicom && analysis.result.film.format === "DICOM") offer("DICOM", () => `${base}/dicom.zip`, "dicom.zip");

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
 from lunglens.errors import DataError
@@ -15,12 +14,11 @@ from lunglens.evaluate.predictions import EXTERNAL, UNUSED, groups_of
 from lunglens.evaluate.run_record import ClassifierRun, read_classifier_run
 from lunglens.study.config.training import ClassifierConfig
 from lunglens.study.folder import Study
-from lunglens.train.classifier import ClassifierTraining, shown
+from lunglens.train.classifier import ClassifierTraining
 from lunglens.train.crossval.classifier import FILMS, VALIDATION, outputs_of
+from lunglens.train.familiarity import network_features
 from lunglens.train.model import Model, load_model
 from lunglens.train.views import Views, read_views
-
-_BATCH = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,13 +91,7 @@ def features_of(run: AuditedRun) -> NDArray[np.float64] | None:
         if not isinstance(model, ClassifierTraining):
             return None
         rows = run.table["row"].to_numpy(np.int64)[at]
-        with torch.inference_mode():
-            for start in range(0, len(rows), _BATCH):
-                chosen = rows[start : start + _BATCH]
-                images = torch.from_numpy(np.array(views.images[chosen]))[:, None].float() / 255
-                masks = torch.from_numpy(np.array(views.masks[chosen]))[:, None].float()
-                _, _, features = model.classifier.eval().answer(shown(images, masks, run.config.view))
-                found.append(features.double().numpy())
+        found.append(network_features(model, views, rows.tolist(), run.config.view))
         places.append(at)
     order = np.argsort(np.concatenate(places))
     return np.asarray(np.concatenate(found)[order], np.float64)

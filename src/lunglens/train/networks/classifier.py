@@ -1,6 +1,7 @@
 """Classifiers: any timm backbone, HRNet's streams as they are, and the paper's fully connected head (fig. 11)."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import timm
@@ -11,6 +12,7 @@ from torch.nn.functional import adaptive_avg_pool2d, interpolate, logsigmoid
 from lunglens.errors import ConfigurationError
 from lunglens.study.config.training import ClassifierConfig
 from lunglens.train.networks import alexnet  # noqa: F401, which names it among timm's networks
+from lunglens.train.networks.familiar import Familiarity
 from lunglens.train.networks.layers import fully_connected, gradient_through, through
 from lunglens.train.networks.network import Network, Told
 
@@ -293,18 +295,21 @@ class ClassifierGraph(nn.Module):
     Of several members (an ensemble) the mean of their probabilities, and of their heat; features side by side. Of two
     classes `probability`, `logit` and `heat` are of the first; of more, of each. A trunk without maps gives no heat.
     Members that pool by the region take (N, 2, S, S), image and mask, and their heat is `evidence`. Where they tell it,
-    (N,) `opacity` is the probability of any in the lungs.
+    (N,) `opacity` is the probability of any in the lungs. familiar: of each member, if (N,) `distance`, their mean, is
+    told.
     """
 
     outputs: tuple[str, ...]
 
-    def __init__(self, *members: Network) -> None:
+    def __init__(self, *members: Network, familiar: Sequence[Familiarity] = ()) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
+        self.familiar = nn.ModuleList(familiar)
         with_heat = all(member.has_heat for member in members)
         self.tells_opacity = all(getattr(member, "tells_opacity", False) for member in members)
         self.outputs = ("probability", "logit", *(["heat"] if with_heat else []), "features")
         self.outputs += ("opacity",) if self.tells_opacity else ()
+        self.outputs += ("distance",) if familiar else ()
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """(N, 1, S, S) -> (N,), (N,), (N, h, w), (N, C); of K > 2 classes (N, K), (N, K), (N, K, h, w), (N, C)."""
@@ -315,7 +320,9 @@ class ClassifierGraph(nn.Module):
         heat = (torch.stack(heats).mean(0),) if "heat" in self.outputs else ()
         told = zip(self.members, pooled, strict=True) if self.tells_opacity else ()
         opacity = [member.of_features(features).opacity.sigmoid() for member, features in told]  # type: ignore[operator]
-        return probability, logit, *heat, torch.cat(pooled, 1), *([torch.stack(opacity).mean(0)] if opacity else [])
+        far = [one(features) for one, features in zip(self.familiar, pooled, strict=False)]
+        means = [torch.stack(parts).mean(0) for parts in (opacity, far) if parts]
+        return probability, logit, *heat, torch.cat(pooled, 1), *means
 
 
 def mean_logit(logits: Tensor) -> Tensor:
