@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from lunglens.evaluate.arms import arm_measures, threshold_at
+from lunglens.evaluate.arms import arm_measures
+from lunglens.evaluate.purposes import threshold_of_sensitivity
 
 CLASSES = ("covid", "not covid")
 
@@ -21,8 +22,8 @@ def test_the_threshold_reaches_the_sensitivity_with_every_source_weighing_the_sa
     small = films("small", "covid", "v", [0.9, 0.2])
     large = films("large", "covid", "v", [0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.25, 0.1])
     healthy = films("large", "not covid", "v", [0.99])
-    assert threshold_at(pd.concat([small, large, healthy]), CLASSES, 0.85) == 0.2
-    assert threshold_at(pd.concat([large, healthy]), CLASSES, 0.5) == 0.5
+    assert threshold_of_sensitivity(pd.concat([small, large, healthy]), CLASSES, 0.85) == 0.2
+    assert threshold_of_sensitivity(pd.concat([large, healthy]), CLASSES, 0.5) == 0.5
 
 
 def test_findings_are_told_apart_where_a_class_joins_them() -> None:

@@ -14,6 +14,7 @@ from lunglens.evaluate.heat import mean_with_interval
 from lunglens.evaluate.intervals import bootstrap
 from lunglens.evaluate.operating_point import chosen_threshold, operating_points
 from lunglens.evaluate.predictions import EXTERNAL, cross_validated, groups_of
+from lunglens.evaluate.purposes import threshold_of_sensitivity
 from lunglens.evaluate.subgroups import Levels, subgroup_measures
 
 SENSITIVITY = 0.85  # on validation, of every source alike: there the threshold lies
@@ -48,7 +49,10 @@ def arm_measures(
     """
     rows = predictions.assign(finding=predictions["image_id"].map(findings.to_dict()).astype(object).fillna("unknown"))
     pairs = {words: pd.concat(sides, ignore_index=True) for words, sides in _pairs(rows, classes)}
-    balanced, threshold = chosen_threshold(validation, classes), threshold_at(validation, classes, SENSITIVITY)
+    balanced, threshold = (
+        chosen_threshold(validation, classes),
+        threshold_of_sensitivity(validation, classes, SENSITIVITY),
+    )
     return {
         "auroc": {words: _auroc(both, classes, seed) for words, both in pairs.items()},
         "balanced": {"threshold": balanced, "rows": operating_points(pairs, classes, balanced, seed)},
@@ -59,14 +63,6 @@ def arm_measures(
             for words, films in (("tested mixture", cross_validated(rows)), (EXTERNAL, rows[rows["fold"] == EXTERNAL]))
         },
     }
-
-
-def threshold_at(validation: pd.DataFrame, classes: Sequence[str], sensitivity: float) -> float:
-    """The largest threshold that calls this share of the first class's films, each of its sources weighing the same."""
-    positive = validation[validation["class"] == classes[0]].sort_values(f"p_{classes[0]}", ascending=False)
-    weight = 1 / positive.groupby("source")["source"].transform("size").to_numpy(float)
-    reached = weight.cumsum() / weight.sum() >= sensitivity - 1e-9
-    return float(positive[f"p_{classes[0]}"].to_numpy(float)[reached][0])
 
 
 def _of_films(levels: Levels, films: pd.DataFrame) -> Levels:

@@ -34,6 +34,9 @@ def card(record: Record[ClassifierParameters], films: pd.DataFrame, sources: pd.
             licences=[_licence(name, sources[sources["source"] == name]) for name in names],
             measured="\n".join(_measured(record)),
             opacity="\n".join(_opacity(record)),
+            before_covid="\n".join(_before_covid(record)),
+            purposes="\n".join(_purposes(record)),
+            coverage="\n".join(_coverage(record)),
             hides=[(name, SOURCES[name].hides) for name in names if name in SOURCES],
         )
     )
@@ -77,6 +80,44 @@ def _opacity(record: Record[ClassifierParameters]) -> Iterator[str]:
         for films, measured in found["measured"].items()
     ]
     yield from markdown_table(["films", "any opacity : none", "AUROC", "sensitivity", "specificity"], rows)
+
+
+def _before_covid(record: Record[ClassifierParameters]) -> Iterator[str]:
+    """A row a source of films that cannot be of COVID-19: how many are called so."""
+    found = record.provenance.get("before_covid", {})
+    yield from markdown_table(
+        ["films", "n", "called COVID-19"],
+        [
+            [films, str(row["n"]), _share(row | {"share_95_ci": row["share_95_ci"]}, "share")]
+            for films, row in found.items()
+        ],
+    )
+
+
+def _purposes(record: Record[ClassifierParameters]) -> Iterator[str]:
+    """A row a purpose and set of films: what its threshold does there."""
+    rows = [
+        [
+            one["purpose"],
+            f"{one['threshold']:.3f}",
+            row["films"],
+            _share(row, "sensitivity"),
+            _share(row, "specificity"),
+        ]
+        for one in record.provenance.get("purposes", [])
+        for row in one["rows"]
+    ]
+    yield from markdown_table(["to", "threshold", "films", "sensitivity", "specificity"], rows)
+
+
+def _coverage(record: Record[ClassifierParameters]) -> Iterator[str]:
+    """A row a set of films: how often the class is among the possible ones, and how many films get one class."""
+    found = record.provenance.get("coverage", [])
+    rows = [
+        [row["films"], str(row["n"]), *(_share(row, name) for name in ("covered", "answered", "wrong"))]
+        for row in found
+    ]
+    yield from markdown_table(["films", "n", "its class is possible", "answered", "wrong of those answered"], rows)
 
 
 def _share(found: dict[str, Any], name: str) -> str:

@@ -8,11 +8,12 @@ import pandas as pd
 from safetensors.torch import save_file
 
 from lunglens.errors import DataError
-from lunglens.evaluate.abstention import PROMISED, possible_from
+from lunglens.evaluate.abstention import PROMISED, coverage_rows, possible_from
 from lunglens.evaluate.classification import external_tables, measures
 from lunglens.evaluate.opacity import PROBABILITY, known_opacity, opacity_measures
-from lunglens.evaluate.operating_point import chosen_threshold, operating_points
+from lunglens.evaluate.operating_point import chosen_threshold, false_alarms, operating_points
 from lunglens.evaluate.predictions import EXTERNAL, cross_validated, read_predictions
+from lunglens.evaluate.purposes import purpose_rows
 from lunglens.evaluate.recalibration import calibration_of, recalibrated
 from lunglens.evaluate.run_record import ClassifierRun, read_classifier_run
 from lunglens.files import write_atomically, write_bytes
@@ -24,6 +25,7 @@ from lunglens.film.model_package.record import (
     ClassifierParameters,
     OpacitySettings,
 )
+from lunglens.study.before_covid import before_covid
 from lunglens.study.config.training import ClassifierConfig
 from lunglens.train.card import card
 from lunglens.train.crossval.classifier import FILMS, PREDICTIONS, SOURCES, VALIDATION, outputs_of
@@ -123,6 +125,8 @@ def export_run(run: Path, folder: Path, *, fold: str | None = None, ensemble: bo
             "config": config.model_dump(mode="json"),
             "metrics": metrics,
             **({} if opacity is None else {"opacity": opacity}),
+            **({} if threshold is None else _beside(exported, threshold)),
+            **_coverage(exported, answer),
         },
         files=files,
         origin={"pretrained": config.pretrained, "data": about.study.to_json(), "members": len(folds)},
@@ -131,6 +135,23 @@ def export_run(run: Path, folder: Path, *, fold: str | None = None, ensemble: bo
     package = load_package(folder, "classification")
     text = card(package.record, exported.films, exported.sources, has_heat="heat" in graph.outputs)
     write_bytes(folder / CARD, text.encode())
+
+
+def _beside(exported: _Exported, threshold: float) -> dict[str, Any]:
+    """Of two classes: thresholds for purposes, and how often films from before COVID-19 are called so."""
+    classes, seed = exported.run.classes, exported.run.seed
+    return {
+        "purposes": purpose_rows(exported.predictions, classes, seed),
+        "before_covid": false_alarms(before_covid(exported.predictions, classes), classes, threshold, seed),
+    }
+
+
+def _coverage(exported: _Exported, answer: AnswerSettings) -> dict[str, Any]:
+    """How often a film's class is among those held possible; on own films flattered, for these have set the limits."""
+    if answer.abstention is None:
+        return {}
+    least, classes = answer.abstention.possible_from, exported.run.classes
+    return {"coverage": coverage_rows(exported.tables, classes, least, exported.run.seed)}
 
 
 def _settled(exported: _Exported, far_above: float | None) -> tuple[_Exported, AnswerSettings]:

@@ -56,7 +56,8 @@ class Source:
     """A public data set: how to read its published layout, and what to know before trusting a score on it.
 
     `download` is None where the publisher wants a registration first; `access` says in words how to get it; `hides` is
-    what a score may measure instead of the disease. All but the reader stands in `catalogue.toml`.
+    what a score may measure instead of the disease; `before_covid`: all of its films were made before 2020, so none
+    can be of COVID-19. All but the reader stands in `catalogue.toml`.
     """
 
     name: str
@@ -68,4 +69,5 @@ class Source:
     size: str
     access: str
     hides: str
+    before_covid: bool = False
     download: Download | None = None

@@ -5,9 +5,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lunglens.errors import DataError
+from lunglens.evaluate.abstention import abstention_of_run
 from lunglens.evaluate.figures.classifier import SHOWN
 from lunglens.evaluate.figures.style import percent, percents, spread
-from lunglens.evaluate.predictions import read_predictions
+from lunglens.evaluate.operating_point import false_alarms
+from lunglens.evaluate.predictions import THRESHOLD, read_predictions
+from lunglens.evaluate.purposes import purpose_rows
 from lunglens.evaluate.recalibration import calibration_rows
 from lunglens.evaluate.reviewer import reviewer_rows
 from lunglens.evaluate.run_record import (
@@ -24,6 +27,7 @@ from lunglens.evaluate.run_record import (
     read_lung_metrics,
     read_run,
 )
+from lunglens.study.before_covid import before_covid
 
 Numbers = dict[str, Any]
 _Pooled = TypeVar("_Pooled", Measures, LungMeasures)
@@ -135,13 +139,21 @@ def folds_rows(run: ClassifierResult) -> list[Numbers]:
 
 
 def asked_of(run: ClassifierResult) -> Numbers:
-    """What reviewers ask: fixed points and agreement, and whether probabilities mean what they say; of two classes."""
+    """What reviewers and hospitals ask of two classes: fixed points, calibration, thresholds, false alarms."""
     classes = run.about.classes
     if len(classes) != 2:
-        return {"asked": [], "calibration": []}
+        return {"asked": [], "calibration": [], "purposes": [], "before_covid": {}, "abstention": {}}
     predictions = read_predictions(run.folder / "predictions.csv", classes)
     asked = reviewer_rows(predictions, classes, run.about.seed)
-    return {"asked": asked, "calibration": calibration_rows(predictions, classes)}
+    purposes = purpose_rows(predictions, classes, run.about.seed)
+    balanced = next((one["threshold"] for one in purposes if one["purpose"] == "balanced"), THRESHOLD)
+    return {
+        "asked": asked,
+        "calibration": calibration_rows(predictions, classes),
+        "purposes": purposes,
+        "before_covid": false_alarms(before_covid(predictions, classes), classes, balanced, run.about.seed),
+        "abstention": abstention_of_run(predictions, classes, run.about.seed),
+    }
 
 
 def headline(study: Numbers, runs: list[ClassifierResult], controls: list[ClassifierResult]) -> list[str]:
