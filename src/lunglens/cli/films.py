@@ -87,6 +87,39 @@ def predict(
 
 
 @app.command()
+def watch(
+    tables: Annotated[
+        list[Path], typer.Argument(metavar="TABLE...", help="summary.csv of analyze, or CSV of predict, oldest first.")
+    ],
+    classifier: Classifier = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Also as JSON into this file.")] = None,
+) -> None:
+    """Are the films of late like those that the classifier was judged on? Exit code 1: no."""
+    from dataclasses import asdict
+
+    from lunglens.errors import ModelPackageError
+    from lunglens.files import write_json
+    from lunglens.film.drift import Drift, read_numbers
+    from lunglens.film.model_package.package import load_package, shipped_models
+
+    package = load_package(classifier or shipped_models() / "classifier", "classification")
+    if not package.record.reference:
+        raise ModelPackageError(f"{package.folder}: has no reference to watch by; export it again from its run")
+    drift = Drift(package.record.reference)
+    for table in tables:
+        for numbers in read_numbers(table):
+            drift.add(numbers)
+    found = drift.state()
+    for name, one in found.items():
+        verdict = "drifted" if one.is_there else "no drift" if one.n else "no films"
+        gain = f"10^{one.log10_gain:.1f}"
+        typer.echo(f"{name}: {verdict}; {one.n} films, stability index {one.index:.3f}, gain of a bet on it {gain}")
+    if out is not None:
+        write_json(out, {name: asdict(one) | {"drifted": one.is_there} for name, one in found.items()})
+    raise typer.Exit(1 if any(one.is_there for one in found.values()) else 0)
+
+
+@app.command()
 def verify(
     packages: Annotated[list[Path] | None, typer.Argument(help="Packages; without any, those that ship.")] = None,
 ) -> None:

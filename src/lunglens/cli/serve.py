@@ -58,6 +58,7 @@ def node(  # noqa: PLR0913, PLR0917 - an option each
 
     from lunglens.errors import OutputError
     from lunglens.files import only_one
+    from lunglens.film.drift import Drift
     from lunglens.serve.logs import only_our_log
     from lunglens.serve.node import Node
     from lunglens.serve.settings import NodeSettings, Peer
@@ -69,16 +70,16 @@ def node(  # noqa: PLR0913, PLR0917 - an option each
     settings = NodeSettings(
         ae, peer, host, port, allowed, answer_refused=answer_refused, lungs=lungs, classifier=classifier
     )
-    classifier_name = settings.models().classifier.name
+    model = settings.models().classifier
     process = AnalysingProcess(settings)
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     with only_one(spool / ".lock", spool, "node"):
         try:
-            running = Node(settings, Spool(spool), process)
+            running = Node(settings, Spool(spool), process, Drift(model.record.reference))
             running.start()
-            typer.echo(f"{ae} listens on {host}:{running.port}, {classifier_name}; results go to {send_to}", err=True)
+            typer.echo(f"{ae} listens on {host}:{running.port}, {model.name}; results go to {send_to}", err=True)
             stopped.wait()
             running.stop()
         except OSError as error:

@@ -18,6 +18,7 @@ from starlette.formparsers import MultiPartParser
 from lunglens.film.about import NOTICE, PREVALENCE, __version__
 from lunglens.film.abstention import REASONS
 from lunglens.film.analyzer import Analyzer
+from lunglens.film.drift import Drift
 from lunglens.film.finding_record import FindingRecord
 from lunglens.film.model_package.package import ModelPackage
 from lunglens.film.model_package.record import ClassifierParameters
@@ -62,7 +63,7 @@ def create_app(settings: ServeSettings) -> Any:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        service = Service(settings, metrics.analysis)
+        service = Service(settings, metrics.analysis, Drift(models.classifier.record.reference))
         # Uploads that are too large for memory are spooled to disk: within the private folder, not beside it.
         before, tempfile.tempdir = tempfile.tempdir, str(service.folder)
         app.state.service = service

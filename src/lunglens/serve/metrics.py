@@ -21,6 +21,15 @@ class Metrics:
         )
         self._waiting = Gauge("lunglens_waiting", "Films that nobody has begun", registry=self._registry)
         self._kept = Gauge("lunglens_kept", "Analyses kept", registry=self._registry)
+        self._index = Gauge(
+            "lunglens_drift_index", "Population stability index, from 0.25 on a shift", ["of"], registry=self._registry
+        )
+        self._gain = Gauge(
+            "lunglens_drift_log10_gain",
+            "Of a bet on drift, from 2 on no chance",
+            ["of"],
+            registry=self._registry,
+        )
         self._restarts = Gauge("lunglens_worker_restarts", "Analysing processes replaced", registry=self._registry)
 
     def analysis(self, status: str, seconds: float) -> None:
@@ -38,4 +47,7 @@ class Metrics:
         self._waiting.set(service.waiting)
         self._kept.set(len(service.analyses))
         self._restarts.set(service.restarts)
+        for name, found in service.drift.state().items():
+            self._index.labels(name).set(found.index)
+            self._gain.labels(name).set(found.log10_gain)
         return generate_latest(self._registry)

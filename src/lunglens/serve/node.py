@@ -11,10 +11,12 @@ import threading
 import time
 from collections import Counter
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
+from lunglens.film.drift import Drift
 from lunglens.serve.facts import Facts
 from lunglens.serve.logs import plain
 from lunglens.serve.receiver import Receiver
@@ -46,9 +48,9 @@ class Analysing(Protocol):
 class Node:
     """A running node; `stop` ends it and leaves what is not done in the spool."""
 
-    def __init__(self, settings: NodeSettings, spool: Spool, process: Analysing) -> None:
-        """process: analyses the films; nobody else uses it."""
-        self.settings, self.spool, self.process = settings, spool, process
+    def __init__(self, settings: NodeSettings, spool: Spool, process: Analysing, drift: Drift | None = None) -> None:
+        """process: analyses the films; nobody else uses it. drift: of its classifier."""
+        self.settings, self.spool, self.process, self._drift = settings, spool, process, drift or Drift({})
         self._stopping, self._films, self._results = (threading.Event() for _ in range(3))
         self._receiver = Receiver(settings, spool, self._films.set)
         self._sender = Sender(settings, spool, self._stopping)
@@ -179,6 +181,7 @@ class Node:
         else:
             self.spool.forget(film)
         self._outcomes[answer.status] += 1
+        self._drift.add(answer.numbers or {})
         self._last_film = _now()
         del self._tries[film.name]
 
@@ -210,6 +213,7 @@ class Node:
             "undelivered": self.spool.count_undelivered(),
             "quarantined": self.spool.quarantined(),
             "films": dict(self._outcomes),
+            "drift": {name: asdict(found) for name, found in self._drift.state().items()},
             "delivered": self._sender.sent,
             "last_film": self._last_film,
             "restarts": {"threads": self._restarts, "process": self.process.restarts},

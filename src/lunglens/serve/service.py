@@ -19,6 +19,7 @@ from typing import Literal
 
 from filelock import FileLock, Timeout
 
+from lunglens.film.drift import Drift
 from lunglens.serve.settings import ServeSettings
 from lunglens.serve.task import Answer, Task
 from lunglens.serve.worker_handle import AnalysingProcess
@@ -72,12 +73,17 @@ class _Order:
 class Service:
     """Start it, submit films, ask for their state; `stop` ends it and deletes everything.
 
-    waiting: films and exports that nobody has begun.
+    waiting: films and exports that nobody has begun. drift: of the films since it was made.
     """
 
-    def __init__(self, settings: ServeSettings, observe: Callable[[str, float], None] = lambda *_: None) -> None:
+    def __init__(
+        self,
+        settings: ServeSettings,
+        observe: Callable[[str, float], None] = lambda *_: None,
+        drift: Drift | None = None,
+    ) -> None:
         """observe: called with the status and seconds of each analysis."""
-        self.settings, self._observe = settings, observe
+        self.settings, self._observe, self.drift = settings, observe, drift or Drift({})
         self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
         self._held = FileLock(self.folder / _LOCK)
         self._held.acquire()
@@ -203,6 +209,7 @@ class Service:
         def done(answer: Answer) -> None:
             analysis.reason, analysis.state, analysis.finished = answer.reason, answer.status, time.monotonic()
             log.info("%s: %s", analysis.id, answer.status)
+            self.drift.add(answer.numbers or {})
             self._observe(answer.status, analysis.finished - analysis.created)
 
         return done

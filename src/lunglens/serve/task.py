@@ -1,9 +1,11 @@
 """What the server and the node ask of an analysing process, and what it answers."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from lunglens.film.drift import numbers_of
 from lunglens.film.failure import failure_of
 from lunglens.film.finding import Analyzed, Refused
 
@@ -29,18 +31,20 @@ class Answer(NamedTuple):
 
     status: "analyzed", "refused", "failed" or (of kinds dicom and tell) "done"; "again": it is not the film's fault.
     reason: why it is not the first. ended: what kept the process from answering, "death", "time" or "start".
-    study: of kind results, the hashed number of the film's study.
+    study: of kind results, the hashed number of the film's study. numbers: what drift is told from.
     """
 
     status: str
     reason: str | None = None
     ended: Literal["", "death", "time", "start"] = ""
     study: str = ""
+    numbers: Mapping[str, float] | None = None
 
     @classmethod
     def of(cls, finding: Analyzed | Refused) -> "Answer":
         """Of a film that could be read."""
-        return cls(finding.status, finding.reason if isinstance(finding, Refused) else None)
+        reason = finding.reason if isinstance(finding, Refused) else None
+        return cls(finding.status, reason, numbers=numbers_of(finding.record()))
 
 
 def failure(error: Exception) -> Answer:

@@ -13,4 +13,5 @@ def before_covid(predictions: pd.DataFrame, classes: Sequence[str]) -> dict[str,
     if len(classes) != 2 or classes[0] != COVID:
         return {}
     films = predictions[predictions["source"].map(lambda name: name in SOURCES and SOURCES[name].before_covid)]
-    return {"all": films, **dict(iter(films.groupby("source", sort=True)))} if len(films) else {}
+    by_source = {str(source): rows for source, rows in films.groupby("source", sort=True)}
+    return {"all": films} | by_source if len(films) else {}

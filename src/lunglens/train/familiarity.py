@@ -17,7 +17,6 @@ from lunglens.train.networks.familiar import Familiarity
 from lunglens.train.views import Views, read_views
 
 _BATCH = 16
-_KEPT = 0.98  # share of held-out films like those of the training that are near enough
 
 
 def network_features(model: ClassifierTraining, views: Views, rows: Sequence[int], view: View) -> NDArray[np.float64]:
@@ -34,8 +33,8 @@ def network_features(model: ClassifierTraining, views: Views, rows: Sequence[int
 
 def familiarity_of(
     run: Path, films: pd.DataFrame, folds: Sequence[str], models: Sequence[Model], classes: Sequence[str], view: View
-) -> tuple[list[Familiarity], float | None]:
-    """Of each fold's network, and the distance that 98 % of the films that it has not seen stay below.
+) -> tuple[list[Familiarity], NDArray[np.float64]]:
+    """Of each fold's network, and the distances (N,) of the films that it has not seen.
 
     Args:
         run: folder, with the views of its films.
@@ -49,7 +48,7 @@ def familiarity_of(
     """
     networks = [model for model in models if isinstance(model, ClassifierTraining)]
     if len(networks) < len(models) or not (run / "images.npy").is_file():
-        return [], None
+        return [], np.zeros(0)
     views, found, distances = read_views(run), list[Familiarity](), list[NDArray[np.float64]]()
     inside = ~films["fold"].isin([EXTERNAL, UNUSED]).to_numpy()
     for fold, network in zip(folds, networks, strict=True):
@@ -60,4 +59,4 @@ def familiarity_of(
         found.append(Familiarity.of(torch.from_numpy(features), codes))
         others = network_features(network, views, np.flatnonzero(held_out).tolist(), view)
         distances.append(found[-1](torch.from_numpy(others).float()).double().numpy())
-    return found, round(float(np.quantile(np.concatenate(distances), _KEPT)), 4)
+    return found, np.concatenate(distances)

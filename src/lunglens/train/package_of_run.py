@@ -4,7 +4,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from lunglens.errors import DataError
@@ -17,6 +19,7 @@ from lunglens.evaluate.purposes import purpose_rows
 from lunglens.evaluate.recalibration import calibration_of, recalibrated
 from lunglens.evaluate.run_record import ClassifierRun, read_classifier_run
 from lunglens.files import write_atomically, write_bytes
+from lunglens.film.drift import PARTS
 from lunglens.film.model_package.package import load_package
 from lunglens.film.model_package.record import (
     Abstention,
@@ -36,6 +39,8 @@ from lunglens.train.model import graph_of, load_model
 from lunglens.train.networks.classifier import ClassifierGraph
 from lunglens.train.networks.weights import WEIGHTS
 from lunglens.train.provenance import today
+
+_NEAR = 0.98  # share of held-out films that count as near to those of the training
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,10 +102,10 @@ def export_run(run: Path, folder: Path, *, fold: str | None = None, ensemble: bo
     config = ClassifierConfig.of_run(about.config)
     folds = [run / "folds" / name for name in exported.folds]
     models = [load_model(config, fold, outputs_of(classes)) for fold in folds]
-    familiar, far_above = familiarity_of(run, exported.films, exported.folds, models, classes, config.view)
+    familiar, distances = familiarity_of(run, exported.films, exported.folds, models, classes, config.view)
     graph = graph_of(models, familiar)
     files = _save_weights(graph, folder)
-    exported, answer = _settled(exported, far_above)
+    exported, answer = _settled(exported, round(float(np.quantile(distances, _NEAR)), 4) if len(distances) else None)
     threshold = answer.threshold
     tables = {words: rows for words, rows in exported.tables.items() if len(rows)}
     opacity = exported.opacity
@@ -131,6 +136,7 @@ def export_run(run: Path, folder: Path, *, fold: str | None = None, ensemble: bo
         files=files,
         origin={"pretrained": config.pretrained, "data": about.study.to_json(), "members": len(folds)},
         measured={"on": exported.measured_on, "rows": rows},
+        reference=_reference(exported, distances),
     )
     package = load_package(folder, "classification")
     text = card(package.record, exported.films, exported.sources, has_heat="heat" in graph.outputs)
@@ -152,6 +158,18 @@ def _coverage(exported: _Exported, answer: AnswerSettings) -> dict[str, Any]:
         return {}
     least, classes = answer.abstention.possible_from, exported.run.classes
     return {"coverage": coverage_rows(exported.tables, classes, least, exported.run.seed)}
+
+
+def _reference(exported: _Exported, distances: NDArray[np.float64]) -> dict[str, Any]:
+    """By which `lunglens watch` tells drift: every number that is given for a film, on those held out."""
+    names = [f"p_{name}" for name in exported.run.classes]
+    numbers = {name: cross_validated(exported.predictions)[name].to_numpy(float) for name in names}
+    numbers |= {"distance": distances} if len(distances) else {}
+    tenths = np.arange(1, PARTS) / PARTS
+    return {
+        name: {"n": len(values), "deciles": np.quantile(values, tenths).round(6).tolist()}
+        for name, values in numbers.items()
+    }
 
 
 def _settled(exported: _Exported, far_above: float | None) -> tuple[_Exported, AnswerSettings]:

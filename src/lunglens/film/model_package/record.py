@@ -257,6 +257,13 @@ class MeasuredRow(_Part):
     specificity_95_ci: Annotated[list[Share], Field(min_length=2, max_length=2)]
 
 
+class Reference(_Part):
+    """Of a number that the classifier gives a film: its nine deciles on n held-out films (`lunglens.film.drift`)."""
+
+    n: Annotated[int, Field(ge=1)]
+    deciles: Annotated[list[FiniteFloat], Field(min_length=9, max_length=9)]
+
+
 class _Measured(_Part):
     on: str | None = None
     rows: list[MeasuredRow] = []
@@ -279,6 +286,7 @@ class Record(_Part, Generic[P]):
     input_size: side of the square input in pixels. checksums: hex SHA-256 by file name, the graph's among them.
     parameters_sha256: of the parameters as sorted JSON; packages of version 0.1.0 have none.
     golden: mean, spread and a few values of each output for `golden_input`, empty while the package is being written.
+    reference: by number, what films like those it was judged on give.
     """
 
     format_version: Literal[2]
@@ -294,6 +302,7 @@ class Record(_Part, Generic[P]):
     parameters_sha256: _Sha256 | None = None
     golden: dict[str, list[FiniteFloat]]
     measured: _Measured = _Measured()
+    reference: dict[str, Reference] = {}
 
     @model_validator(mode="after")
     def _lists_the_graph(self) -> "Record[P]":
