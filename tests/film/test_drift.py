@@ -84,5 +84,5 @@ def test_a_package_without_a_reference_cannot_be_watched(tmp_path: Path) -> None
     package = classifier_package(tmp_path / "p", ["covid", "not covid"], [0.1])
     (tmp_path / "t.csv").write_text("path,status\n")
     done = run_cli("watch", tmp_path / "t.csv", "--classifier", package)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "has no reference to watch by" in done.stderr
