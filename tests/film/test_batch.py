@@ -23,7 +23,7 @@ class Through:
 
     write: Callable[[Path, Path, Analyzer], SummaryRow]
 
-    def key(self) -> str:
+    def key(self, _: Analyzer) -> str:
         return "through"
 
 

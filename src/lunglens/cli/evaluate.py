@@ -26,13 +26,17 @@ Brixia = Annotated[
 
 
 @app.command()
-def report(
+def report(  # noqa: PLR0913, PLR0917 - an option each
     study: Study,
     run: Annotated[list[Path] | None, typer.Option(help="Finished crossval classifier run on the study.")] = None,
     control: Annotated[list[Path] | None, typer.Option(help="The same on a study without its confounding.")] = None,
     lungs: Annotated[list[Path] | None, typer.Option(help="Finished crossval lungs run.")] = None,
     compared: Annotated[Path | None, typer.Option(help="What lunglens compare has written.")] = None,
     heat: Annotated[Path | None, typer.Option(help="What lunglens explain has written.")] = None,
+    audit: Annotated[Path | None, typer.Option(help="What lunglens audit has written of the first run.")] = None,
+    sheets: Annotated[
+        bool, typer.Option("--sheets", help="Also CLAIM, TRIPOD+AI, STARD-AI and other checklists, of the first run.")
+    ] = False,
 ) -> None:
     """Describe a study's data and, with runs, its results: pages and JSON, with how far a score can be trusted."""
     from lunglens.study.report import write_study_report
@@ -40,6 +44,10 @@ def report(
 
     inputs = Inputs(tuple(run or ()), tuple(control or ()), tuple(lungs or ()), compared, heat)
     page = write_study_report(study) if inputs == Inputs() else write_results_report(study, inputs)
+    if sheets:
+        from lunglens.study.report.sheets import write_sheets
+
+        typer.echo(f"see {readable(write_sheets(study, audit))}")
     typer.echo(f"see {readable(page)}")
 
 

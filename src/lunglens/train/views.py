@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from filelock import FileLock
@@ -27,6 +28,11 @@ class Views:
 
     images: NDArray[np.uint8]
     masks: NDArray[np.uint8]
+
+    @property
+    def folder(self) -> Path:
+        """Where they were read from."""
+        return Path(cast(np.memmap, self.images).filename or "").parent
 
 
 def write_views(study: Study, image_ids: Sequence[str], view: View, out: Path) -> None:

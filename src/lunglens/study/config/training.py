@@ -124,7 +124,9 @@ class ClassifierConfig(Section):
 
     name: str = Field("", description="what runs, tables and packages call it; if nothing, its backbone or network")
     network: str = Field(
-        "trunk", description="trunk: backbone and head; else a network of its own that `lunglens systems` names"
+        "trunk",
+        description="trunk: backbone and head; else a network of its own that `lunglens systems` names; embedding: "
+        "numbers of your own",
     )
     options: dict[str, Option] = Field({}, description="what a network of its own is told besides")
     backbone: str = Field("hrnet_w18", description="any network of timm")

@@ -20,7 +20,10 @@ NETWORKS = {
     "maghdid-cnn": ("lunglens.train.systems.maghdid", "MaghdidCnn"),
     "truncated-inception": ("lunglens.train.systems.truncated_inception", "TruncatedInception"),
 }
-FITTED = {"texture": "lunglens.train.systems.texture"}  # has `train` and `load`, as lunglens.train.model
+FITTED = {  # each has `assert_can_train`, `train` and `load`, as lunglens.train.model
+    "texture": "lunglens.train.systems.texture",
+    "embedding": "lunglens.train.systems.embedding",
+}
 
 
 def network_of(config: ClassifierConfig, outputs: int) -> Network:

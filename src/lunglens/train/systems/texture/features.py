@@ -2,7 +2,6 @@
 
 import hashlib
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
@@ -65,7 +64,7 @@ class _Trunk(nn.Module):
 
 def features_of(views: Views, texture: Texture, config: ClassifierConfig) -> Features:
     """(N, sum of lengths) of all the films of `read_views`; kept beside them in `features/`, a file a descriptor."""
-    folder = Path(cast(np.memmap, views.images).filename or "").parent
+    folder = views.folder
     with FileLock(folder / ".features.lock"):  # folds that run side by side share them
         paths = {name: folder / "features" / f"{name}-{_key(name, folder, config)}.npy" for name in texture.parts}
         for name, path in paths.items():
