@@ -46,7 +46,7 @@ def test_mixed_folder(films: Path, rg_folder: Path, tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
     rows = summary(out)
     with (out / "summary.csv").open() as stream:
-        assert stream.readline().startswith("path,status,covid_probability,decision,reason,seconds")
+        assert stream.readline().startswith("path,status,covid_probability,decision,withheld,reason,seconds")
     assert [row["status"] for row in rows].count("analyzed") == 2
     assert {row["status"] for row in rows} == {"analyzed", "refused", "failed"}
     assert all(row["reason"] for row in rows if row["status"] != "analyzed")

@@ -65,6 +65,8 @@ headers = st.dictionaries(st.sampled_from(sorted({*COPIED} - {"StudyInstanceUID"
 
 @settings(max_examples=25, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(header=headers, wrong=wrong)
+@example(header={"SpecificCharacterSet": b"\xf4\xa3\xfe-"}, wrong={"SpecificCharacterSet": "FD"})
+@example(header={"SpecificCharacterSet": b"ISO_IR 100"}, wrong={"SpecificCharacterSet": "US"})
 def test_results_exist_and_are_read_back_whatever_the_header_holds(
     finding: Analyzed, header: dict[str, bytes], wrong: dict[str, str]
 ) -> None:

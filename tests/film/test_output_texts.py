@@ -115,7 +115,9 @@ def test_no_cell_begins_a_formula(text: str) -> None:
 @example("\u200b=1")
 @example('",=1')
 def test_any_cell_is_read_back_and_is_no_formula(text: str) -> None:
-    written = summary_csv([SummaryRow(text, "failed", {}, None, text, 1.25, "x.json")], COVID)
+    written = summary_csv(
+        [SummaryRow(text, "failed", withheld=text, reason=text, seconds=1.25, result="x.json")], COVID
+    )
     assert written.count("\n") == 2
     (row,) = csv.DictReader(io.StringIO(written))
     assert row["path"].removeprefix("'") == readable(text).removeprefix("'")
@@ -124,11 +126,11 @@ def test_any_cell_is_read_back_and_is_no_formula(text: str) -> None:
 
 
 def test_numbers_stay_numbers_and_no_separator_of_other_countries_begins_a_cell() -> None:
-    row = SummaryRow("a;=1+1\t=2.png", "analyzed", {"covid": 0.25}, "covid", None, 1.5, "a.json")
+    row = SummaryRow("a;=1+1\t=2.png", "analyzed", {"covid": 0.25}, "covid", seconds=1.5, result="a.json")
     written = summary_csv([row], COVID)
     header, row, *_ = written.split("\n")
-    assert header == "path,status,covid_probability,decision,reason,seconds,result"
-    assert row == '"a;=1+1\\t=2.png","analyzed",0.25,"covid","",1.5,"a.json"'
+    assert header == "path,status,covid_probability,decision,withheld,reason,seconds,result"
+    assert row == '"a;=1+1\\t=2.png","analyzed",0.25,"covid","","",1.5,"a.json"'
 
 
 def raw(command: list[object], **options: object) -> bytes:

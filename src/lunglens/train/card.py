@@ -34,7 +34,7 @@ def card(record: Record[ClassifierParameters], films: pd.DataFrame, sources: pd.
             licences=[_licence(name, sources[sources["source"] == name]) for name in names],
             measured="\n".join(_measured(record)),
             opacity="\n".join(_opacity(record)),
-            before_covid="\n".join(_before_covid(record)),
+            false_alarms="\n".join(_false_alarms(record)),
             purposes="\n".join(_purposes(record)),
             coverage="\n".join(_coverage(record)),
             hides=[(name, SOURCES[name].hides) for name in names if name in SOURCES],
@@ -82,9 +82,9 @@ def _opacity(record: Record[ClassifierParameters]) -> Iterator[str]:
     yield from markdown_table(["films", "any opacity : none", "AUROC", "sensitivity", "specificity"], rows)
 
 
-def _before_covid(record: Record[ClassifierParameters]) -> Iterator[str]:
+def _false_alarms(record: Record[ClassifierParameters]) -> Iterator[str]:
     """A row a source of films that cannot be of COVID-19: how many are called so."""
-    found = record.provenance.get("before_covid", {})
+    found = record.provenance.get("false_alarms", {})
     yield from markdown_table(
         ["films", "n", "called COVID-19"],
         [

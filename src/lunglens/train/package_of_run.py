@@ -148,7 +148,7 @@ def _beside(exported: _Exported, threshold: float) -> dict[str, Any]:
     classes, seed = exported.run.classes, exported.run.seed
     return {
         "purposes": purpose_rows(exported.predictions, classes, seed),
-        "before_covid": false_alarms(before_covid(exported.predictions, classes), classes, threshold, seed),
+        "false_alarms": false_alarms(before_covid(exported.predictions, classes), classes, threshold, seed),
     }
 
 

@@ -64,7 +64,7 @@ def _header(path: Path) -> Dataset:
     only: dict[str, Any] = {"stop_before_pixels": True, "force": True, "specific_tags": list(COPIED)}
     try:
         return pydicom.dcmread(path, **only)
-    except ValueError:
+    except Exception:  # a character set that is none
         return pydicom.dcmread(io.BytesIO(mended_character_set(path.read_bytes())), **only)
 
 

@@ -33,6 +33,8 @@ _ELEMENT_NAMES = (
     "NominalScannedPixelSpacing EstimatedRadiographicMagnificationFactor"
 )
 _OVERLAY_BIT_POSITIONS = [0x60000102 + (overlay << 17) for overlay in range(16)]  # which have no keyword (PS3.5 7.6)
+# Kinds of values whose length has 16 bits, where they are said (PS3.5 7.1.2).
+_SHORT = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 _ELEMENTS: list[Any] = [*_ELEMENT_NAMES.split(), *_OVERLAY_BIT_POSITIONS]
 
 
@@ -54,10 +56,8 @@ def parse(data: bytes, max_bytes: int) -> "FileDataset":
         notes.append("DICOM data without the file preamble")
     try:
         dataset = dcmread(BytesIO(data), force=True, specific_tags=_ELEMENTS)
-    except ValueError:
+    except Exception:  # a character set that is none; and what follows the pixels may be anything
         data = mended_character_set(data)
-        dataset = _up_to_pixels(data)
-    except Exception:  # what follows the pixels may be anything
         dataset = _up_to_pixels(data)
     if "PixelData" not in dataset and _PIXEL_DATA in data:
         # pydicom gives up on fragments that nothing ends: this ends them, and what is missing shows when they are read.
@@ -116,11 +116,15 @@ def _transfer_syntax(data: bytes) -> tuple[str, int]:
 
 
 def mended_character_set(data: bytes) -> bytes:
-    """A file's bytes with blanks for zero bytes within Specific Character Set, at which pydicom gives up on all."""
+    """A file's bytes with Specific Character Set as text without zero bytes: else pydicom gives up on all of it."""
     at = data.find(b"\x08\x00\x05\x00", _transfer_syntax(data)[1])
-    length = data[at + 6 : at + 8] if data[at + 4 : at + 6] == b"CS" else data[at + 4 : at + 8]
+    if at < 0:
+        return data
+    kind, length = data[at + 4 : at + 6], data[at + 4 : at + 8]
+    if kind in _SHORT:  # said to be numbers, say
+        kind, length = b"CS", data[at + 6 : at + 8]
     end = at + 8 + int.from_bytes(length, "little")
-    return data if at < 0 else data[: at + 8] + data[at + 8 : end].replace(b"\0", b" ") + data[end:]
+    return data[: at + 4] + kind + data[at + 6 : at + 8] + data[at + 8 : end].replace(b"\0", b" ") + data[end:]
 
 
 def _inflate(deflated: bytes, max_bytes: int) -> bytes:

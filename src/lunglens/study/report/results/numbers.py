@@ -142,7 +142,7 @@ def asked_of(run: ClassifierResult) -> Numbers:
     """What reviewers and hospitals ask of two classes: fixed points, calibration, thresholds, false alarms."""
     classes = run.about.classes
     if len(classes) != 2:
-        return {"asked": [], "calibration": [], "purposes": [], "before_covid": {}, "abstention": {}}
+        return {"asked": [], "calibration": [], "purposes": [], "false_alarms": {}, "abstention": {}}
     predictions = read_predictions(run.folder / "predictions.csv", classes)
     asked = reviewer_rows(predictions, classes, run.about.seed)
     purposes = purpose_rows(predictions, classes, run.about.seed)
@@ -151,7 +151,7 @@ def asked_of(run: ClassifierResult) -> Numbers:
         "asked": asked,
         "calibration": calibration_rows(predictions, classes),
         "purposes": purposes,
-        "before_covid": false_alarms(before_covid(predictions, classes), classes, balanced, run.about.seed),
+        "false_alarms": false_alarms(before_covid(predictions, classes), classes, balanced, run.about.seed),
         "abstention": abstention_of_run(predictions, classes, run.about.seed),
     }
 

@@ -197,7 +197,7 @@ def _abstention(of: Evidence) -> _Made:
 
 
 def _false_alarms(of: Evidence) -> _Made:
-    rows = of.run["before_covid"].items()
+    rows = of.run["false_alarms"].items()
     return "; ".join(f"{films}: {row['called']} of {row['n']} called COVID-19" for films, row in rows), (RESULTS,)
 
 
