@@ -192,6 +192,36 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, number
     return ["| " + " | ".join(cells) + " |" for cells in (head, rule, *plain)]
 
 
+_LONG = 60  # letters of a cell that LaTeX must break
+_TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+_TEX |= {letter: f"\\{letter}" for letter in "&%$#_{}"}
+
+
+def latex_table(title: str, caption: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    r"""A `table` for a document with \usepackage{booktabs}, a line each."""
+    long = [any(len(row[column]) > _LONG for row in rows) for column in range(len(head))]
+    columns = "".join("p{5cm}" if one else "l" for one in long)
+    lines = [" & ".join(map(_tex, row)) + r" \\" for row in (head, *rows)]
+    return [
+        r"\begin{table}",
+        rf"\caption{{{_tex(title)}. {_tex(caption)}}}",
+        r"\footnotesize",
+        rf"\begin{{tabular}}{{{columns}}}",
+        r"\toprule",
+        lines[0],
+        r"\midrule",
+        *lines[1:],
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\end{table}",
+        "",
+    ]
+
+
+def _tex(text: str) -> str:
+    return "".join(_TEX.get(letter, letter) for letter in text)
+
+
 def templates(package: str) -> "Environment":
     """Jinja's environment over the files of a package: a name that is not given is an error, in HTML all is escaped."""
     from importlib.resources import files

@@ -241,7 +241,10 @@ def test_everything_is_written(tmp_path: Path, two_runs: list[Path]) -> None:
     assert sorted(file.name for file in files) == [
         "comparison.json",
         "comparison.md",
+        "comparison.tex",
+        "confusion.pdf",
         "confusion.svg",
+        "measures.pdf",
         "measures.svg",
         "pairs.csv",
         "table7.csv",
@@ -254,6 +257,8 @@ def test_everything_is_written(tmp_path: Path, two_runs: list[Path]) -> None:
     assert list(table["model"]) == ["hrnet_w18", "resnet152"]
     assert table.loc[0, "auroc"] == found.entries[0].pooled.auroc
     assert pd.read_csv(out / "pairs.csv").loc[0, "accuracy_value"] == found.pairs[0].accuracy.value
+    assert (out / "figures" / "measures.pdf").read_bytes().startswith(b"%PDF-")
+    assert r"hrnet\_w18 - resnet152 & " in (out / "comparison.tex").read_text()
     text = (out / "comparison.md").read_text()
     assert "| Table 7, ResNet152 | 94.50 | 95.12 | 94.00 |" in text
     assert "| Table 7, proposed model | 99.26 | 98.53 | 98.82 |" in text
@@ -276,3 +281,14 @@ def test_a_perfect_score_is_not_taken_for_certainty(tmp_path: Path) -> None:
     found = compare(runs)
     assert found.entries[0].pooled.accuracy_95_ci == [1, 1]
     assert "rule of three" in markdown(found)
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.01, 0.05, 0.3])
+def test_not_inferior_is_what_the_interval_leaves_out(two_runs: list[Path], margin: float) -> None:
+    (pair,) = compare(two_runs, margin=margin).pairs
+    assert pair.auroc.ci is not None
+    low, high = pair.auroc.ci
+    assert pair.first_not_inferior == (low > -margin)
+    assert pair.second_not_inferior == (high < margin)
+    if margin == 0.3:
+        assert pair.first_not_inferior or pair.second_not_inferior

@@ -165,7 +165,7 @@ def test_every_table_is_rectangular_and_names_its_rows(systems: Systems) -> None
 
 def test_everything_is_written(systems: Systems, tmp_path: Path) -> None:
     files = write_systems(systems, tmp_path)
-    assert sorted(path.suffix for path in files) == [".csv", ".json", ".md", ".png", ".svg", ".tex"]
+    assert sorted(path.suffix for path in files) == [".csv", ".json", ".md", ".pdf", ".png", ".svg", ".tex"]
     content = json.loads((tmp_path / "systems.json").read_text())
     found = content["runs"][2]["films"]["elsewhere"]
     assert found["against"]["p_holm"] == row_of(systems, "paper/second-film").parts["elsewhere"].p_holm

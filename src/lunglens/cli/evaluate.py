@@ -191,6 +191,9 @@ def compare(
         str | None,
         typer.Option(help="With --systems: hold all against this one, or a folder of measure; else against the first."),
     ] = None,
+    margin: Annotated[
+        float, typer.Option(min=0, max=0.5, help="Of AUROC: who is worse by less is not inferior.")
+    ] = 0.02,
 ) -> None:
     """Table 7: models side by side on the same folds, with paired intervals and tests; table 1 with --systems."""
     from lunglens.evaluate.compare import compare as compare_runs
@@ -205,6 +208,6 @@ def compare(
     if systems and out:
         typer.echo(f"{write_systems_report(systems, out, against)}; see {readable(out / 'systems.html')}")
     if runs and out:
-        comparison = compare_runs(runs)
+        comparison = compare_runs(runs, margin=margin)
         write_comparison(comparison, out)
         typer.echo(markdown(comparison))

@@ -27,6 +27,7 @@ from lunglens.evaluate.predictions import (
 )
 from lunglens.evaluate.run_record import ClassifierRun, MeanOfFolds, Measures, StudyName, read_classifier_run
 
+MARGIN = 0.02
 COSTS = ("parameters", "gflops", "cpu_ms")
 
 
@@ -64,7 +65,8 @@ class Pair:
     """Two models on the same films.
 
     only_first, only_second: films that only one of them calls rightly. p: McNemar's exact test on these two counts;
-    p_holm: the same, corrected for the number of pairs (Holm 1979).
+    p_holm: the same, corrected for the number of pairs (Holm 1979). first_not_inferior, second_not_inferior: whether
+    the 95 % interval of the AUROCs' difference leaves out that the one is worse by the margin or more.
     """
 
     first: str
@@ -75,11 +77,17 @@ class Pair:
     only_second: int
     p: float
     p_holm: float
+    first_not_inferior: bool | None
+    second_not_inferior: bool | None
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """What `compare` finds. settings: keys of the configuration in which the runs differ -> a value a run."""
+    """What `compare` finds.
+
+    margin: of AUROC, that one may be worse by. settings: keys of the configuration in which the runs differ -> a value
+    a run.
+    """
 
     study: StudyName
     classes: list[str]
@@ -87,14 +95,20 @@ class Comparison:
     groups: int
     entries: list[Entry]
     pairs: list[Pair]
+    margin: float
     settings: dict[str, list[Any]]
 
 
-def compare(runs: Sequence[Path], seed: int = 0) -> Comparison:
+def compare(runs: Sequence[Path], seed: int = 0, margin: float = MARGIN) -> Comparison:
     """Compare finished runs of `crossval classifier`.
 
     Measures are over all films of the folds, each predicted by the model that did not see it in training; external
     films are left out. Intervals and paired differences come from 1,000 draws of whole groups, the same for every run.
+
+    Args:
+        runs: their folders.
+        seed: of the draws.
+        margin: of AUROC; who is worse by less is not inferior.
 
     Raises:
         DataError: fewer than two runs, one is unfinished or damaged, or they do not have study, classes, folds and
@@ -122,7 +136,8 @@ def compare(runs: Sequence[Path], seed: int = 0) -> Comparison:
         films=len(tables[0]),
         groups=len(set(groups)),
         entries=entries,
-        pairs=_pairs(names, tables, classes, groups, seed),
+        pairs=_pairs(names, tables, classes, groups, seed, margin),
+        margin=margin,
         settings=_differing(configs),
     )
 
@@ -205,7 +220,12 @@ def _entry(name: str, run: Path, description: ClassifierRun, table: pd.DataFrame
 
 
 def _pairs(
-    names: Sequence[str], tables: Sequence[pd.DataFrame], classes: Sequence[str], groups: NDArray[Any], seed: int
+    names: Sequence[str],
+    tables: Sequence[pd.DataFrame],
+    classes: Sequence[str],
+    groups: NDArray[Any],
+    seed: int,
+    margin: float,
 ) -> list[Pair]:
     truth = codes_and_scores(tables[0], classes)[0]
     scores = [codes_and_scores(table, classes)[1] for table in tables]
@@ -222,18 +242,14 @@ def _pairs(
     found = list(combinations(range(n), 2))
     counts = [(int((right[a] & ~right[b]).sum()), int((right[b] & ~right[a]).sum())) for a, b in found]
     tests = [mcnemar(*count) for count in counts]
-    return [
-        Pair(
-            names[a],
-            names[b],
-            _difference(accuracy[a] - accuracy[b], accuracy_draws[:, a] - accuracy_draws[:, b]),
-            _difference(area[a] - area[b], area_draws[:, a] - area_draws[:, b]),
-            *count,
-            p,
-            corrected,
-        )
-        for (a, b), count, p, corrected in zip(found, counts, tests, holm(tests), strict=True)
-    ]
+    pairs = []
+    for (a, b), count, p, corrected in zip(found, counts, tests, holm(tests), strict=True):
+        of_accuracy = _difference(accuracy[a] - accuracy[b], accuracy_draws[:, a] - accuracy_draws[:, b])
+        of_area = _difference(area[a] - area[b], area_draws[:, a] - area_draws[:, b])
+        low, high = of_area.ci or (None, None)
+        good = None if low is None else low > -margin, None if high is None else high < margin
+        pairs.append(Pair(names[a], names[b], of_accuracy, of_area, *count, p, corrected, *good))
+    return pairs
 
 
 def _difference(value: float, draws: Floats) -> Difference:

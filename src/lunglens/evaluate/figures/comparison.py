@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from lunglens.evaluate.compare import COSTS, Comparison, Difference, Entry, Pair
 from lunglens.evaluate.figures.comparison_figures import confusion_figure, measures_figure
-from lunglens.evaluate.figures.style import p_value, percent, percents, save_svg
+from lunglens.evaluate.figures.style import p_value, percent, percents, save_pdf, save_svg
 from lunglens.evaluate.run_record import Measures
-from lunglens.files import markdown_table, read_json, save_csv, write_bytes, write_json
+from lunglens.files import latex_table, markdown_table, read_json, save_csv, write_bytes, write_json
 
 _SHOWN = {
     "accuracy": "accuracy, %",
@@ -19,6 +19,12 @@ _SHOWN = {
     "specificity": "specificity, %",
     "auroc": "AUROC, %",
     "f1": "F1, %",
+}
+_NOT_INFERIOR: dict[tuple[bool | None, bool | None], str] = {
+    (True, True): "both",
+    (True, False): "first",
+    (False, True): "second",
+    (False, False): "neither",
 }
 # timm's name of a model, or how it begins -> place, accuracy, sensitivity and "specificity" in the paper, % as printed.
 PRINTED = {
@@ -30,29 +36,33 @@ PRINTED = {
 
 
 def write_comparison(comparison: Comparison, out: Path) -> list[Path]:
-    """Write `comparison.json`, `table7.csv`, `pairs.csv`, `comparison.md` and `figures/*.svg` into a folder.
+    """Write `comparison.json`, `table7.csv`, `pairs.csv`, `comparison.md`, `.tex` and figures as SVG and PDF.
 
     Raises:
         OSError: the folder cannot be written.
     """
-    files = [out / name for name in ("comparison.json", "table7.csv", "pairs.csv", "comparison.md")]
+    files = [out / name for name in ("comparison.json", "table7.csv", "pairs.csv", "comparison.md", "comparison.tex")]
     write_json(files[0], _as_json(comparison))
     save_csv(pd.DataFrame([_row(entry) for entry in comparison.entries]), files[1])
     save_csv(pd.json_normalize([asdict(pair) for pair in comparison.pairs], sep="_"), files[2])
     write_bytes(files[3], markdown(comparison).encode())
+    write_bytes(files[4], "\n".join(line for table in _tables(comparison) for line in latex_table(*table)).encode())
     return [*files, *write_comparison_figures(out)]
 
 
 def write_comparison_figures(folder: Path) -> list[Path]:
-    """Draw `figures/confusion.svg` and `figures/measures.svg` from a folder's `comparison.json`.
+    """Draw `figures/confusion` and `figures/measures`, SVG and PDF, from a folder's `comparison.json`.
 
     Raises:
         DataError: it is missing or damaged.
     """
     content = read_json(folder / "comparison.json", "make it again with compare")
     models = {run["name"]: Measures.model_validate(run["pooled"]) for run in content["runs"]}
-    drawn = save_svg(folder / "figures" / "confusion.svg", confusion_figure, models)
-    return [*drawn, *save_svg(folder / "figures" / "measures.svg", measures_figure, models)]
+    drawn = []
+    for name, draw in (("confusion", confusion_figure), ("measures", measures_figure)):
+        drawn += save_svg(folder / "figures" / f"{name}.svg", draw, models)
+        drawn += save_pdf(folder / "figures" / f"{name}.pdf", draw, models)
+    return drawn
 
 
 def _as_json(comparison: Comparison) -> dict[str, Any]:
@@ -61,6 +71,7 @@ def _as_json(comparison: Comparison) -> dict[str, Any]:
         "format": 1,
         "study": comparison.study.to_json(),
         "classes": comparison.classes,
+        "margin": comparison.margin,
         "films": comparison.films,
         "groups": comparison.groups,
         "runs": [
@@ -82,7 +93,7 @@ def _as_json(comparison: Comparison) -> dict[str, Any]:
 
 def markdown(comparison: Comparison) -> str:
     """The comparison in words and tables."""
-    names = [entry.name for entry in comparison.entries]
+    names, (models, pairs) = [entry.name for entry in comparison.entries], _tables(comparison)
     folds = len(comparison.entries[0].folds)
     lines = [
         f"# {len(names)} classifiers on {comparison.study.name}",
@@ -91,30 +102,50 @@ def markdown(comparison: Comparison) -> str:
         "by the model that did not see it in training. In brackets 95 % bootstrap intervals by group. AUROC is "
         "over the probabilities of all folds together. " + _definition(comparison.classes),
         "",
-        *markdown_table(
-            ["model", *_SHOWN.values(), "parameters, M", "GFLOPs", "CPU, ms a film"],
-            [
-                [entry.name, *(percents(entry.pooled, name) for name in _SHOWN), *_costs(entry)]
-                for entry in comparison.entries
-            ],
-        ),
+        *markdown_table(models.head, models.rows),
         "",
         *_remarks(comparison),
-        "## Pairs",
+        f"## {pairs.title}",
         "",
-        "The first model less the second, in percentage points. *Reversed*: share of the bootstrap draws in which the "
-        "difference is zero or has the other sign. McNemar's exact test counts the films that only one of the two "
-        "calls rightly; it takes films as independent, so where patients have several films the interval by group is "
-        "the one to trust. Holm's correction is over the pairs of this table.",
+        pairs.caption,
         "",
-        *markdown_table(
-            ["pair", "accuracy", "reversed", "AUROC", "reversed", "only one right", "McNemar p", "Holm"],
-            [_pair(pair) for pair in comparison.pairs],
-        ),
+        *markdown_table(pairs.head, pairs.rows),
         "",
         *_beside_the_paper(comparison),
     ]
     return "\n".join(lines)
+
+
+class _Table(NamedTuple):
+    """For Markdown and LaTeX alike."""
+
+    title: str
+    caption: str
+    head: list[str]
+    rows: list[list[str]]
+
+
+def _tables(comparison: Comparison) -> tuple[_Table, _Table]:
+    models = _Table(
+        "Models",
+        "In brackets 95 % bootstrap intervals by group (patient)",
+        ["model", *_SHOWN.values(), "parameters, M", "GFLOPs", "CPU, ms a film"],
+        [
+            [entry.name, *(percents(entry.pooled, name) for name in _SHOWN), *_costs(entry)]
+            for entry in comparison.entries
+        ],
+    )
+    pairs = _Table(
+        "Pairs",
+        "The first model less the second, in percentage points. *Reversed*: share of the bootstrap draws in which the "
+        "difference is zero or has the other sign. *Not inferior*: whose AUROC, says the interval, is not lower by "
+        f"{100 * comparison.margin:g} points or more. McNemar's exact test counts the films that "
+        "only one of the two calls rightly; it takes films as independent, so where patients have several films the "
+        "interval by group is the one to trust. Holm's correction is over the pairs of this table.",
+        ["pair", "accuracy", "reversed", "AUROC", "reversed", "not inferior", "only one right", "McNemar p", "Holm"],
+        [_pair(pair) for pair in comparison.pairs],
+    )
+    return models, pairs
 
 
 def _definition(classes: Sequence[str]) -> str:
@@ -189,6 +220,7 @@ def _pair(pair: Pair) -> list[str]:
         f"{pair.first} - {pair.second}",
         *_difference(pair.accuracy),
         *_difference(pair.auroc),
+        _NOT_INFERIOR.get((pair.first_not_inferior, pair.second_not_inferior), "-"),
         f"{pair.only_first} : {pair.only_second}",
         p_value(pair.p),
         p_value(pair.p_holm),

@@ -51,6 +51,11 @@ def save_png(path: Path, draw: Callable[..., Figure | None], *what: Any) -> list
     return _save(path, draw, what, format="png", dpi=160, facecolor="white")
 
 
+def save_pdf(path: Path, draw: Callable[..., Figure | None], *what: Any) -> list[Path]:
+    """As `save_svg`, as PDF, for LaTeX."""
+    return _save(path, draw, what, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
+
+
 def _save(path: Path, draw: Callable[..., Figure | None], what: tuple[Any, ...], **how: Any) -> list[Path]:
     with mpl.rc_context(STYLE):
         figure = draw(*what)

@@ -1,4 +1,4 @@
-"""`systems.json`, `.csv`, `.md`, `.tex`, `.svg` and `.png` of a sweep."""
+"""`systems.json`, `.csv`, `.md`, `.tex`, `.svg`, `.png` and `.pdf` of a sweep."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -8,16 +8,14 @@ from typing import Any
 import pandas as pd
 
 from lunglens.evaluate.compare import COSTS
-from lunglens.evaluate.figures.style import save_png, save_svg
+from lunglens.evaluate.figures.style import save_pdf, save_png, save_svg
 from lunglens.evaluate.figures.systems.figure import systems_figure
 from lunglens.evaluate.figures.systems.grids import Grid, grids_of
 from lunglens.evaluate.systems.numbers import Part, Row, Systems
-from lunglens.files import markdown_table, save_csv, write_bytes, write_json
+from lunglens.files import latex_table, markdown_table, save_csv, write_bytes, write_json
 
+_SAVED = {"svg": save_svg, "png": save_png, "pdf": save_pdf}
 _COSTS = (*COSTS, "draws", "train_seconds")
-_LONG = 60  # letters of a cell that LaTeX must break
-_TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-_TEX |= {letter: f"\\{letter}" for letter in "&%$#_{}"}
 
 
 def write_systems(systems: Systems, out: Path) -> list[Path]:
@@ -31,11 +29,10 @@ def write_systems(systems: Systems, out: Path) -> list[Path]:
     write_json(json, _as_json(systems))
     save_csv(pd.DataFrame([_flat(row, words, part) for row in systems.rows for words, part in row.parts.items()]), csv)
     write_bytes(markdown, "\n".join(_markdown(systems, grids)).encode())
-    write_bytes(tex, "\n".join(line for grid in grids for line in _latex(grid)).encode())
-    drawn = save_svg(out / "systems.svg", systems_figure, systems) + save_png(
-        out / "systems.png", systems_figure, systems
-    )
-    return [json, csv, markdown, tex, *drawn]
+    tables = [latex_table(grid.title, grid.caption, grid.head, grid.rows) for grid in grids]
+    write_bytes(tex, "\n".join(line for table in tables for line in table).encode())
+    drawn = [save(out / f"systems.{kind}", systems_figure, systems) for kind, save in _SAVED.items()]
+    return [json, csv, markdown, tex, *(file for files in drawn for file in files)]
 
 
 def headline(systems: Systems) -> str:
@@ -92,28 +89,3 @@ def _markdown(systems: Systems, grids: Sequence[Grid]) -> list[str]:
     for grid in grids:
         lines += [f"## {grid.title}", "", grid.caption, "", *markdown_table(grid.head, grid.rows), ""]
     return lines
-
-
-def _latex(grid: Grid) -> list[str]:
-    r"""A `table` for a document with \usepackage{booktabs}."""
-    long = [any(len(row[column]) > _LONG for row in grid.rows) for column in range(len(grid.head))]
-    columns = "".join("p{5cm}" if one else "l" for one in long)
-    rows = [" & ".join(map(_tex, row)) + r" \\" for row in grid.rows]
-    return [
-        r"\begin{table}",
-        rf"\caption{{{_tex(grid.title)}. {_tex(grid.caption)}}}",
-        r"\footnotesize",
-        rf"\begin{{tabular}}{{{columns}}}",
-        r"\toprule",
-        " & ".join(map(_tex, grid.head)) + r" \\",
-        r"\midrule",
-        *rows,
-        r"\bottomrule",
-        r"\end{tabular}",
-        r"\end{table}",
-        "",
-    ]
-
-
-def _tex(text: str) -> str:
-    return "".join(_TEX.get(letter, letter) for letter in text)
