@@ -1,5 +1,6 @@
 """By view, sex, age, severity: the same numbers as on the films of a level alone, and none on a handful of films."""
 
+import numpy as np
 import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +22,19 @@ def test_each_level_is_measured_as_if_alone() -> None:
     assert first["sensitivity_95_ci"][0] < 0.8 < first["sensitivity_95_ci"][1]
     assert (second["n"], second["sensitivity"]) == ([10, 4], 1.0)
     assert second["specificity"] is second["auroc"] is None
+
+
+def test_a_gap_is_told_from_chance_however_many_levels_are_tried() -> None:
+    generator = np.random.default_rng(0)
+    rows = pd.concat([films("a", "covid", "0", list(generator.uniform(0.2, 0.8, 200)))], ignore_index=True)
+    lower = rows.index % 2 == 0
+    rows.loc[lower, "p_covid"] -= 0.2
+    chance = pd.Series(generator.integers(0, 8, 200).astype(str))
+    levels = {"view": pd.Series(np.where(lower, "AP", "PA")), "chance": chance}
+    found = subgroup_measures(rows, levels, CLASSES, 0.5)
+    assert all(row["sensitivity_p_holm"] < 0.05 for row in found["view"])
+    assert all(row["sensitivity_p_holm"] > 0.05 for row in found["chance"])
+    assert all(row["specificity_p_holm"] is None for rows in found.values() for row in rows)
 
 
 def test_what_is_not_stated_is_a_level_of_its_own() -> None:
