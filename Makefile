@@ -11,7 +11,7 @@ CONSTRAINTS_VENV := .venv-constraints
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test coverage lint figures clean constraints
+.PHONY: help demo test coverage lint figures paper clean constraints
 
 help:
 	@echo "make demo         install what analysis needs and analyse an example radiograph into $(DEMO_OUT)/"
@@ -20,6 +20,7 @@ help:
 	@echo "make coverage     run the tests, which then take half as long again, and say which lines none has run"
 	@echo "make lint         ruff, mypy and import-linter"
 	@echo "make figures      draw the figures of results/ from its numbers"
+	@echo "make paper        the same, and write every table of README, docs and cards from those numbers"
 	@echo "make constraints  resolve constraints/*.txt again (UV_FLAGS=--upgrade takes newer versions)"
 	@echo "make clean        remove the environments, caches and $(DEMO_OUT)/"
 
@@ -69,6 +70,11 @@ lint: $(TEST_VENV)/.stamp
 
 figures: $(TEST_VENV)/.stamp
 	$(TEST_VENV)/bin/python tools/draw_figures.py
+
+paper: figures
+	$(TEST_VENV)/bin/python tools/write_cards.py
+	$(TEST_VENV)/bin/python tools/write_systems.py
+	$(TEST_VENV)/bin/lunglens config schema > docs/configuration.md
 
 COMPILE = $(CONSTRAINTS_VENV)/bin/uv pip compile -q --python-version 3.11 --no-annotate --no-emit-index-url \
 	--custom-compile-command "make constraints" $(UV_FLAGS) pyproject.toml

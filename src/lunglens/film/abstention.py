@@ -8,12 +8,12 @@ from lunglens.film.model_package.record import AnswerSettings
 from lunglens.film.radiograph import Radiograph
 
 _ADULT_YEARS = 18
-# Reason -> what it says of the film.
+# Reason -> what it says of the film, in a line of the panel.
 REASONS = {
-    "unsure": "more than one of the classes is possible, or none of them is",
-    "lungs": "its lungs are doubtful, and what they cut out is what was judged",
-    "far": "it is unlike all films that the classifier was trained on",
-    "child": "it is of a child, and the classifier was trained on adults",
+    "unsure": "not one class alone is possible",
+    "lungs": "its lungs are doubtful",
+    "far": "unlike all films of the training",
+    "child": "a child's film; the training was on adults",
 }
 
 
