@@ -123,7 +123,7 @@ def test_it_is_said_everywhere(analyzer: Analyzer, rg_folder: Path, tmp_path: Pa
     lines = panel_lines(finding)
     assert [line.text for line in lines if line.kind == "decision"] == [CANNOT_TELL, REASONS["unsure"]]
     (worth,) = [line.text for line in lines if line.kind == "worth"]
-    assert worth.startswith("Where 10 % of the patients have COVID-19, this one has it with 10.")
+    assert worth.startswith("Where 10 % of the patients have COVID-19, the probability is 10.")
     (outcome,) = run_batch([path], tmp_path / "out", torn, AnalysisWriter(report=True), lambda _: None)
     written = json.loads((tmp_path / "out" / outcome.result).read_text())
     assert written["decision"] == CANNOT_TELL

@@ -56,7 +56,7 @@ def worth(words: str, at: AtPrevalence | None) -> Line:
         return Line("worth", "", BALANCE)
     share = f"{100 * at.prevalence:.3g} %"
     return Line(
-        "worth", "", f"Where {share} of the patients have {words}, this one has it with {percent(at.probability)}."
+        "worth", "", f"Where {share} of the patients have {words}, the probability is {percent(at.probability)}."
     )
 
 

@@ -195,7 +195,7 @@ function worthOf(probability) {
   const held = about.classifier.holds_at, share = prevalenceShare();
   if (held === null) return "It holds for the balance of classes in training, not for your patients.";
   const odds = share / (1 - share) * (1 - held) / held, moved = odds * probability / (odds * probability + 1 - probability);
-  return `Where ${+(100 * share).toPrecision(3)} % of the patients have ${about.classifier.classes[0].words}, this one has it with ${percent(moved)}.`;
+  return `Where ${+(100 * share).toPrecision(3)} % of the patients have ${about.classifier.classes[0].words}, the probability is ${percent(moved)}.`;
 }
 
 function meterOf(share, isOver) {
