@@ -39,6 +39,7 @@ class Postprocess(Section):
         description="what cuts: the fields, dilated (the paper's), or the network's own mask of the whole lung",
     )
     threshold: float = Field(0.5, gt=0, lt=1)
+    region_threshold: float = Field(0.5, gt=0, lt=1, description="of the network's own mask of the whole lung")
     min_island_fraction: float = Field(
         0.1, ge=0, lt=1, description="drop regions smaller than this share of the largest"
     )

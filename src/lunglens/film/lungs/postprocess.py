@@ -41,14 +41,14 @@ class LungMask:
 def lung_mask(maps: NDArray[np.float32], settings: Postprocess) -> LungMask:
     """Post-process probability maps (C, H, W), 0..1, as the paper does (section 3.2): dilation, closing, regions."""
     maps = np.stack([resize(one, MASK_SIZE, MASK_SIZE) for one in maps])
-    fields = mask_of(maps[0], settings)
-    whole = fields if settings.region == "dilated" else mask_of(maps[1], settings)
+    fields = mask_of(maps[0], settings.threshold, settings)
+    whole = fields if settings.region == "dilated" else mask_of(maps[1], settings.region_threshold, settings)
     return LungMask(fields, lung_region(whole, settings), maps)
 
 
-def mask_of(probability: NDArray[np.float32], settings: Postprocess) -> Mask:
+def mask_of(probability: NDArray[np.float32], threshold: float, settings: Postprocess) -> Mask:
     """What of a map is above the threshold, without small islands and holes."""
-    return _fill(drop_islands(probability >= settings.threshold, settings.min_island_fraction))
+    return _fill(drop_islands(probability >= threshold, settings.min_island_fraction))
 
 
 def lung_region(lungs: Mask, settings: Postprocess) -> Mask:

@@ -21,6 +21,9 @@ from lunglens.train.networks.unet import UNet
 from lunglens.train.precision import settled
 from lunglens.train.provenance import provenance
 
+# Of the whole lung: more of what is opaque is kept, at hardly any Dice (on validation films, docs/decisions.md).
+_WHOLE = 0.35
+
 
 def fit_lungs(data: Path, config: LungsConfig, out: Path, console: Console) -> None:
     """Train, export to `out/package`, measure the packaged model on the held-out patients into `out/metrics.json`.
@@ -54,7 +57,7 @@ def export_lungs(unet: UNet, config: LungsConfig, folder: Path, name: str, about
         name: of the model.
         about: where the weights come from.
     """
-    whole = Postprocess(region="network", dilation_iterations=0, closing_iterations=0)
+    whole = Postprocess(region="network", region_threshold=_WHOLE, dilation_iterations=0, closing_iterations=0)
     export_package(
         LungGraph(unet),
         folder,

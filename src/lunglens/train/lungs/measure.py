@@ -92,10 +92,12 @@ def measured(row: Mapping[Any, Any], package: ModelPackage[LungsParameters]) -> 
     truth = resize_mask(read_masks(masks_of(row["masks"])), MASK_SIZE, MASK_SIZE)
     spacing = grid_spacing(film.spacing_mm, film.pixels.shape, MASK_SIZE) if film.spacing_mm else None
     whole = row["mask_rule"] == "region"
+    of_network = whole and settings.region == "network"
+    threshold = settings.region_threshold if of_network else settings.threshold
     ours, raw = (mask.region, mask.maps[-1]) if whole else (mask.fields, mask.maps[0])
     more = {"covered": share_inside(truth, ours), "inside": share_inside(ours, truth)}
     more["expected_dice"] = expected_dice(raw, ours)
-    before = asdict(agreement(raw >= settings.threshold, truth, spacing))
+    before = asdict(agreement(raw >= threshold, truth, spacing))
     numbers = asdict(agreement(ours, truth, spacing)) | more | {f"raw_{name}": v for name, v in before.items()}
     rounded = {name: np.nan if value is None else round(value, 5) for name, value in numbers.items()}
     return {name: row[name] for name in ("path", "source", "group_id", "mask_rule")} | rounded, ours
