@@ -1,9 +1,11 @@
 """Networks for the lungs beside each other on the patients that none of them has seen, each with and without mirroring.
 
     python benchmarks/lungs_choices.py runs/lungs/two-256 runs/lungs/two-384 --out results/lungs-choices.json
+    python benchmarks/lungs_choices.py runs/lungs/lite0 --part validation --whole-from 0.5 0.35 --out OUT
 
-Each RUN is a folder of `lunglens train lungs` with the same films and split; the films of its `manifest.csv` whose part
-is test are measured. Mirrored: the mean of the network's maps of a film and of its mirror image, which takes it twice.
+Each RUN is a folder of `lunglens train lungs` with the same films and split; the films of its `manifest.csv` of the part
+are measured. Mirrored: the mean of the network's maps of a film and of its mirror image, which takes it twice.
+Whole-from: the whole lung's threshold, in place of mirroring; it is chosen on validation films alone.
 """
 
 import argparse
@@ -27,8 +29,8 @@ _TIMED = 20
 _HEAD = ["network", "answer", "ms", "mask", "n", "Dice", "p5", "worst twentieth", "covered", "its worst twentieth"]
 
 
-class _Mirrored:
-    """A lungs package whose maps are the mean over a film and its mirror image."""
+class _Changed:
+    """A lungs package that is as another but for one thing."""
 
     def __init__(self, package: ModelPackage[Any]) -> None:
         self._package = package
@@ -36,23 +38,39 @@ class _Mirrored:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._package, name)
 
+
+class _Mirrored(_Changed):
+    """Its maps are the mean over a film and its mirror image."""
+
     def run(self, film: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         found, other = self._package.run(film), self._package.run(np.ascontiguousarray(film[..., ::-1]))
         return found | {"probability": (found["probability"] + other["probability"][..., ::-1]) / 2}
+
+
+class _WholeFrom(_Changed):
+    """Its whole lung begins at another threshold."""
+
+    def __init__(self, package: ModelPackage[Any], threshold: float) -> None:
+        super().__init__(package)
+        settings = package.parameters.postprocess.model_copy(update={"region_threshold": threshold})
+        self.parameters = package.parameters.model_copy(update={"postprocess": settings})
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--part", choices=("test", "validation"), default="test")
+    parser.add_argument("--whole-from", type=float, nargs="+", default=[])
     arguments = parser.parse_args()
-    found: dict[str, Any] = {"date": today(), "networks": {}}
+    found: dict[str, Any] = {"date": today(), "part": arguments.part, "networks": {}}
     for run in arguments.runs:
         films = pd.read_csv(run / "manifest.csv", dtype=str)
         found["data_fingerprint"] = films_fingerprint(films)
         plain = load_package(run / "package")
-        for answer, package in (("plain", plain), ("mirrored", _Mirrored(plain))):
-            table = measure_films(films[films["part"] == "test"], package, Console(stderr=True))
+        answers: dict[str, Any] = {f"whole from {at:g}": _WholeFrom(plain, at) for at in arguments.whole_from}
+        for answer, package in (answers or {"plain": plain, "mirrored": _Mirrored(plain)}).items():
+            table = measure_films(films[films["part"] == arguments.part], package, Console(stderr=True))
             measured = as_written(measures_by_rule(table))
             found["networks"][f"{plain.name}, {answer}"] = {"ms": milliseconds(package), "measured": measured}
     write_json(arguments.out, found)
