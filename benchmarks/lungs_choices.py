@@ -3,7 +3,7 @@
     python benchmarks/lungs_choices.py runs/lungs/two-256 runs/lungs/two-384 --out results/lungs-choices.json
     python benchmarks/lungs_choices.py runs/lungs/lite0 --part validation --whole-from 0.5 0.35 --out OUT
 
-Each RUN is a folder of `lunglens train lungs` with the same films and split; the films of its `manifest.csv` of the part
+Each RUN is a folder of `lunglens train lungs` with the same films and split; films of one part of its `manifest.csv`
 are measured. Mirrored: the mean of the network's maps of a film and of its mirror image, which takes it twice.
 Whole-from: the whole lung's threshold, in place of mirroring; it is chosen on validation films alone.
 """
