@@ -7,6 +7,7 @@ import typer
 
 from lunglens.cli.options import Data, Gpus, Jobs, Lungs, Out, Ray, Study, console, runner
 from lunglens.files import readable
+from lunglens.film.about import MARGIN
 
 app = typer.Typer()
 evaluate_app = typer.Typer(help="Measure packaged models on data (needs the extra 'train').", no_args_is_help=True)
@@ -193,7 +194,7 @@ def compare(
     ] = None,
     margin: Annotated[
         float, typer.Option(min=0, max=0.5, help="Of AUROC: who is worse by less is not inferior.")
-    ] = 0.02,
+    ] = MARGIN,
 ) -> None:
     """Table 7: models side by side on the same folds, with paired intervals and tests; table 1 with --systems."""
     from lunglens.evaluate.compare import compare as compare_runs

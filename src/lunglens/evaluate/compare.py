@@ -26,8 +26,8 @@ from lunglens.evaluate.predictions import (
     read_predictions,
 )
 from lunglens.evaluate.run_record import ClassifierRun, MeanOfFolds, Measures, StudyName, read_classifier_run
+from lunglens.film.about import MARGIN
 
-MARGIN = 0.02
 COSTS = ("parameters", "gflops", "cpu_ms")
 
 
