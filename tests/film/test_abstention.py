@@ -135,7 +135,8 @@ def test_it_is_said_everywhere(analyzer: Analyzer, rg_folder: Path, tmp_path: Pa
     assert worth in (tmp_path / "out" / "RG1_UNCR.report.html").read_text()
     report = dicom_results(read_source(path), finding).objects["report.sr"]
     said = {element.value for element in report.iterall() if element.keyword in {"CodeMeaning", "TextValue"}}
-    assert {"Presence Undetermined", REASONS["unsure"], worth} <= said
+    assert {"Presence Undetermined", REASONS["unsure"], worth, "Probability of COVID-19, calibrated"} <= said
+    assert "Probability of COVID-19 at the balance of training" not in said
 
 
 def test_of_several_classes_none_is_named(analyzer: Analyzer, rg_folder: Path, tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ class Answer:
     threshold: float | None
     possible: tuple[str, ...] | None = None
     at_prevalence: AtPrevalence | None = None
+    is_calibrated: bool = False
 
     @classmethod
     def of(cls, settings: AnswerSettings, probability: NDArray[Any], prevalence: float = PREVALENCE) -> "Answer":
@@ -72,6 +73,7 @@ class Answer:
             settings.threshold,
             possible,
             at_prevalence(values[0], settings, prevalence),
+            settings.calibration is not None,
         )
 
     @property

@@ -25,6 +25,7 @@ _MEANINGS = {
     "intended-use": "Intended use",
     "limits": "Limits of the probability",
     "covid-prob": "Probability of COVID-19 at the balance of training",
+    "covid-calibrated": "Probability of COVID-19, calibrated",
     "threshold": "Threshold of the decision",
     "prevalence": "Share of patients with the finding, as the reader set it",
     "prob-at-prev": "Probability of the finding at that share of patients",
@@ -82,9 +83,11 @@ def class_code(entry: AnswerClass) -> Code:
     return _of_words("class", entry.words)
 
 
-def probability_code(entry: AnswerClass) -> Code:
+def probability_code(entry: AnswerClass, *, calibrated: bool) -> Code:
     """What the probability of a class is called."""
-    return private("covid-prob") if entry.name == COVID else _of_words("prob", f"Probability of {entry.words}")
+    if entry.name == COVID:
+        return private("covid-calibrated" if calibrated else "covid-prob")
+    return _of_words("prob", f"Probability of {entry.words}")
 
 
 def _of_words(kind: str, words: str) -> Code:

@@ -154,15 +154,17 @@ def _severity(source: Source, finding: Analyzed, severity: Severity, stem: Stem)
 
 def _answer(finding: Analyzed) -> tuple[list[tuple[Code, float]], list[QualitativeEvaluation]]:
     """Numbers and what they mean: of two classes whether the first one is present, of more which is most probable."""
-    of = finding.probabilities
+    of, calibrated = finding.probabilities, finding.answer.is_calibrated
     if finding.answer.threshold is None:
-        numbers = [(probability_code(entry), round(of[entry.name], 6)) for entry in finding.classes]
+        numbers = [
+            (probability_code(entry, calibrated=calibrated), round(of[entry.name], 6)) for entry in finding.classes
+        ]
         if finding.withheld:
             return numbers, [QualitativeEvaluation(private("most-probable"), codes.SCT.Undetermined)]
         decided = next(entry for entry in finding.classes if entry.name == finding.decision)
         return numbers, [QualitativeEvaluation(private("most-probable"), class_code(decided))]
     positive = finding.classes[0]
-    numbers = [(probability_code(positive), round(of[positive.name], 6))]
+    numbers = [(probability_code(positive, calibrated=calibrated), round(of[positive.name], 6))]
     numbers.append((private("threshold"), finding.answer.threshold))
     presence = _PRESENT if finding.decision == positive.name else _ABSENT
     if finding.withheld:
