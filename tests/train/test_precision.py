@@ -1,6 +1,7 @@
 """The arithmetic of a training: what the machine is fast at, said, written down, and kept when a run goes on."""
 
 import json
+from copy import deepcopy
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 from rich.console import Console
+from torch import nn
 
 from lunglens.evaluate.run_record import ClassifierRun, Hardware, StudyName
 from lunglens.study.config import Config, load_config
@@ -134,3 +136,28 @@ def test_the_paper_is_held_to_float32() -> None:
     other = run.model_copy(update={"config": json.loads(json.dumps(config).replace("32-true", "bf16-mixed"))})
     (row,) = [row for row in differences("films", [("a", other)]) if "precision" in row["what"]]
     assert (row["paper"], row["here"]) == ("32-true", "bf16-mixed")
+
+
+def test_grouped_convolutions_compute_in_float32_under_autocast_and_learn_the_same() -> None:
+    torch.manual_seed(0)
+    plain = nn.Sequential(nn.Conv2d(4, 4, 3), nn.Conv2d(4, 4, 5, stride=2, groups=4))
+    network = deepcopy(plain)
+    precision.keep_grouped_in_float32(network)
+    images = torch.rand(2, 4, 16, 16)
+    for each in (plain, network):
+        each(images).square().sum().backward()
+    for one, other in zip(plain.parameters(), network.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert network[0](images).dtype == torch.bfloat16
+        assert network(images).dtype == torch.float32
+
+
+def test_a_copy_of_a_network_in_float32_uses_its_own_weights() -> None:
+    network = nn.Sequential(nn.Conv2d(2, 2, 1, groups=2, bias=False))
+    precision.keep_grouped_in_float32(network)
+    copy = deepcopy(network)
+    nn.init.zeros_(copy[0].weight)
+    images = torch.ones(1, 2, 1, 1)
+    assert float(copy(images).abs().sum()) == 0 < float(network(images).abs().sum())
+    assert copy.state_dict().keys() == network.state_dict().keys()

@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from lunglens.errors import DataError
 from lunglens.files import write_atomically
 from lunglens.study.config.training import Optimization
-from lunglens.train.precision import fastest
+from lunglens.train.precision import fastest, keep_grouped_in_float32
 
 _NEVER = 2**31  # epochs between lightning's own steps of a plateau, see _StepPlateau
 
@@ -131,6 +131,7 @@ def fit(
     """
     if len(train) == 0:
         raise DataError(f"{folder}: fewer films to train on than a batch of {settings.batch_size}: lower batch_size")
+    keep_grouped_in_float32(module)
     trainer = _trainer(folder, settings)
     resume = folder / "checkpoints" / "last.ckpt"
     if resume.exists():
