@@ -249,3 +249,15 @@ def test_the_golden_image_is_a_film_of_its_size() -> None:
 
 def test_shipped_models_lie_in_the_package() -> None:
     assert shipped_models().parent.name == "lunglens"
+
+
+def test_a_shipped_package_has_a_name_that_a_folder_of_ones_own_goes_before(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(package.parent)
+    assert load_package("severity").folder == shipped_models() / "severity"
+    package.rename(package.parent / "severity")
+    assert load_package("severity").name.startswith("tiny ")
+    for nothing in ("nowhere", "severity/lungs", "../severity", "."):
+        with pytest.raises(ModelPackageError, match="is this a model package"):
+            load_package(nothing)

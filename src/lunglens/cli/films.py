@@ -126,9 +126,10 @@ def verify(
     """Re-check model packages: checksums and golden case. Exit code 0: all are good, 1: not all."""
     from lunglens.errors import ModelPackageError
     from lunglens.film.model_package.package import load_package, shipped_models, verify_package
+    from lunglens.film.model_package.record import DESCRIPTION
 
     bad = False
-    for folder in packages or [shipped_models() / name for name in ("lungs", "classifier", "orientation", "severity")]:
+    for folder in packages or sorted(path.parent for path in shipped_models().glob(f"*/{DESCRIPTION}")):
         try:
             package = load_package(folder)
             problems = verify_package(package)

@@ -27,7 +27,8 @@ Changes = Annotated[
 Seed = Annotated[int | None, typer.Option(help="For every seed of the configuration.")]
 Lungs = Annotated[Path | None, typer.Option("--lungs", help="Lungs package instead of the one that ships.")]
 Classifier = Annotated[
-    Path | None, typer.Option("--classifier", help="Classifier package instead of the one that ships.")
+    Path | None,
+    typer.Option("--classifier", help="Classifier package, or the name of another that ships, such as hrnet."),
 ]
 Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Folds at a time on this machine.")]
 Ray = Annotated[str | None, typer.Option("--ray", help="Address of a Ray cluster to run the folds on ('auto').")]

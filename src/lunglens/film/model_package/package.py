@@ -143,7 +143,7 @@ def load_package(folder: str | Path, task: Task | None = None) -> ModelPackage[A
     """Read a package's description and hold its files against their checksums.
 
     Args:
-        folder: where the package lies.
+        folder: where the package lies, or the name of one that ships, such as "hrnet".
         task: what the package must be fit for; None where that does not matter.
 
     Raises:
@@ -153,7 +153,7 @@ def load_package(folder: str | Path, task: Task | None = None) -> ModelPackage[A
     >>> classifier.name, classifier.input_size, [entry.name for entry in classifier.parameters.answer.classes]
     ('covid-hrnet-w18-small-192 0.1.0', 192, ['covid', 'not covid'])
     """
-    folder = Path(folder)
+    folder = _found(Path(folder))
     try:
         description = json.loads(_read(folder, DESCRIPTION).decode("utf-8"))
     except (ModelPackageError, ValueError, RecursionError) as error:
@@ -168,6 +168,12 @@ def load_package(folder: str | Path, task: Task | None = None) -> ModelPackage[A
     for name, expected in record.checksums.items():
         _verified(folder, name, expected)
     return ModelPackage(folder, record)
+
+
+def _found(folder: Path) -> Path:
+    """The folder; where there is none, the package of that name that ships."""
+    shipped = shipped_models() / folder
+    return shipped if len(folder.parts) == 1 and not folder.exists() and shipped.is_dir() else folder
 
 
 def write_description(folder: Path, description: Mapping[str, Any]) -> None:
