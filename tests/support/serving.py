@@ -15,13 +15,15 @@ from typing import Any
 from tests.support.waiting import free_port
 
 PROGRAM = """
-import json, sys
+import json, pathlib, sys
 from lunglens.serve.logs import only_our_log
 from lunglens.serve.run import run
 from lunglens.serve.settings import ServeSettings
 if __name__ == "__main__":
     only_our_log()
-    run(ServeSettings(**json.loads(sys.argv[1])))
+    settings = json.loads(sys.argv[1])
+    keep = settings.pop("keep", None)
+    run(ServeSettings(keep=keep and pathlib.Path(keep), **settings))
 """
 
 

@@ -20,7 +20,12 @@ def serve(  # noqa: PLR0913, PLR0917 - an option each
         Path | None, typer.Option(help="File (chmod 600) with the token that clients must show.")
     ] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Films analysed at a time.")] = 1,
-    keep_minutes: Annotated[float, typer.Option(min=0.1, help="How long results are kept.")] = 30,
+    keep: Annotated[
+        Path | None, typer.Option(help="Folder in which films and results outlive the server, for a day.")
+    ] = None,
+    keep_minutes: Annotated[
+        float | None, typer.Option(min=0.1, help="How long results are kept: 30, or with --keep 1440.")
+    ] = None,
     most_queued: Annotated[int, typer.Option(min=1, help="Films that may wait.")] = 256,
     lungs: Lungs = None,
     classifier: Classifier = None,
@@ -31,8 +36,9 @@ def serve(  # noqa: PLR0913, PLR0917 - an option each
     from lunglens.serve.settings import ServeSettings, read_token
 
     token = None if token_file is None else read_token(token_file)
+    keep_s = 60 * (keep_minutes or (30 if keep is None else 1440))
     settings = ServeSettings(
-        host, port, token, workers, most_queued, keep_s=60 * keep_minutes, lungs=lungs, classifier=classifier
+        host, port, token, workers, keep, most_queued, keep_s=keep_s, lungs=lungs, classifier=classifier
     )
     only_our_log()
     run(settings)

@@ -2,7 +2,6 @@
 
 import asyncio
 import hmac
-import json
 import logging
 import re
 import time
@@ -12,6 +11,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 
 from lunglens.serve.metrics import Metrics
+from lunglens.serve.schema import PROBLEM_TYPE, ErrorModel
 from lunglens.serve.settings import ServeSettings
 
 log = logging.getLogger("lunglens.serve")
@@ -33,7 +33,7 @@ _HEADERS = {
 }
 _LOCAL = {"localhost", "127.0.0.1", "::1"}
 _WORDS = {"", "about", "analyses", "api", "dicom.zip", "healthz", "metrics", "openapi.json", "pictures", "readyz"}
-_WORDS |= {"report.html", "report.pdf", "static", "studies", "film", "heat", "lungs", "panel", "seen"}
+_WORDS |= {"report.html", "report.pdf", "results.zip", "static", "studies", "film", "heat", "lungs", "panel", "seen"}
 _ID = re.compile(r"[\w-]{22}", re.ASCII)
 
 
@@ -159,8 +159,8 @@ def _shown(headers: dict[str, str], token: str) -> bool:
 
 
 async def _answer(send: Send, refused: _Refused) -> None:
-    body = json.dumps({"detail": refused.detail, "problems": []}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    body = ErrorModel.of(refused.status_code, refused.detail).model_dump_json().encode()
+    headers = [(b"content-type", PROBLEM_TYPE.encode()), (b"content-length", str(len(body)).encode())]
     if refused.status_code == 401:
         headers.append((b"www-authenticate", b"Bearer"))
     headers += [(name.encode(), value.encode()) for name, value in (refused.headers or {}).items()]

@@ -4,13 +4,15 @@ import asyncio
 import logging
 import resource
 import signal
+from typing import Any
 
 import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from lunglens.files import only_one
 from lunglens.serve.app import create_app
-from lunglens.serve.settings import ServeSettings
+from lunglens.serve.settings import LOCK, ServeSettings
 
 log = logging.getLogger("lunglens.serve")
 
@@ -72,10 +74,20 @@ def run(settings: ServeSettings) -> None:
     """Serve until SIGINT or SIGTERM; then requests and queued films are finished first, within `stop_s`.
 
     Raises:
-        ConfigurationError: the server would stand open to others.
+        ConfigurationError: the server would stand open to others, or keep films among other files.
         ModelPackageError: a model package is not fit.
+        OutputError: another server keeps its films there.
     """
     app = create_app(settings)
+    if settings.keep is None:
+        _serve(app, settings)
+        return
+    settings.keep.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with only_one(settings.keep / LOCK, settings.keep, "server"):
+        _serve(app, settings)
+
+
+def _serve(app: Any, settings: ServeSettings) -> None:
 
     class Protocol(_HeaderTimeoutProtocol):
         header_s, answer_s = settings.header_s, settings.answer_s

@@ -1,5 +1,6 @@
 """What the API answers, for its OpenAPI document."""
 
+from http import HTTPStatus
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -7,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from lunglens.film.finding_record import FindingRecord
 from lunglens.film.model_package.record import AnswerClass
 
-_State = Literal["queued", "running", "analyzed", "refused", "failed"]
+State = Literal["queued", "running", "analyzed", "refused", "failed"]
+PROBLEM_TYPE = "application/problem+json"
 _ID = "mGqQJ1kz0yVbO8sT2nE4xw"
 
 
@@ -18,11 +20,21 @@ class AnalysisModel(BaseModel):
 
     id: str = Field(description="random; whoever knows it can read the result")
     label: str = Field(description="the last part of the uploaded file's name, as it was sent")
-    state: _State
+    state: State
     reason: str | None = Field(None, description="why the film was refused, or has failed")
     sha256: str = Field("", description="of the uploaded file, to tell answers apart")
     result: FindingRecord | None = Field(None, description="the finding, once there is one")
     pictures: list[str] = Field([], description="names for GET /api/analyses/{id}/pictures/{name}")
+    place: int | None = Field(None, description="of a film that waits: 1 is the next to be begun")
+    kept_s: float | None = Field(None, description="of a film that is done: seconds until it is deleted")
+
+
+class ListModel(BaseModel):
+    """A work list, or a part of it."""
+
+    analyses: list[AnalysisModel] = Field(description="in the order of their coming")
+    total: int = Field(description="how many there are of this kind, on all pages")
+    states: dict[State, int] = Field(description="how many of the whole list are in each state")
 
 
 class NotTaken(BaseModel):
@@ -40,10 +52,17 @@ class Accepted(BaseModel):
 
 
 class ErrorModel(BaseModel):
-    """Why a request was turned away."""
+    """Why a request was turned away (RFC 9457)."""
 
+    title: str
+    status: int
     detail: str
     problems: list[NotTaken] = []
+
+    @classmethod
+    def of(cls, status: int, detail: str, problems: list[NotTaken] | None = None) -> "ErrorModel":
+        """title: the status in HTTP's words."""
+        return cls(title=HTTPStatus(status).phrase, status=status, detail=detail, problems=problems or [])
 
 
 class ClassifierModel(BaseModel):

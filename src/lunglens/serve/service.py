@@ -1,32 +1,34 @@
 """The queue of films, the processes that analyse them, and the results until they are forgotten.
 
-Everything lies in a private temporary folder, a folder an analysis, and is deleted with it.
+Everything lies in a private folder, a folder an analysis, and is deleted with it. It is a temporary one that goes with
+the server, or one that is kept (`ServeSettings.keep`): a server that starts there again goes on.
 """
 
 import contextlib
 import logging
 import os
-import queue
 import secrets
 import shutil
 import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from filelock import FileLock, Timeout
 
 from lunglens.film.drift import Drift
-from lunglens.serve.settings import ServeSettings
+from lunglens.serve.analysis import Analysis, kept_analyses
+from lunglens.serve.settings import LOCK, ServeSettings
 from lunglens.serve.task import Answer, Task
+from lunglens.serve.turns import Turns
 from lunglens.serve.worker_handle import AnalysingProcess
 
 log = logging.getLogger("lunglens.serve")
 _PREFIX = "lunglens-serve-"
-_LOCK = ".lock"  # held while the server lives
+_FILM_PREFIX = "film-"
 
 
 class QueueFullError(Exception):
@@ -35,30 +37,6 @@ class QueueFullError(Exception):
     def __init__(self, retry_s: int) -> None:
         super().__init__("too many films are waiting")
         self.retry_s = retry_s
-
-
-@dataclass(eq=False)
-class Analysis:
-    """One film's way through the server.
-
-    state: "queued", "running", then "analyzed", "refused" or "failed". label: what the client called the file, for the
-    client alone. created, finished: monotonic seconds. working: processes that are at work in its folder.
-    """
-
-    id: str
-    folder: Path
-    label: str
-    sha256: str
-    state: str = "queued"
-    reason: str | None = None
-    created: float = field(default_factory=time.monotonic)
-    finished: float | None = None
-    working: int = 0
-
-    @property
-    def is_done(self) -> bool:
-        """Whether there is an answer."""
-        return self.finished is not None
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,9 +49,9 @@ class _Order:
 
 
 class Service:
-    """Start it, submit films, ask for their state; `stop` ends it and deletes everything.
+    """Start it, submit films, ask for their state; `stop` ends it and deletes everything that is not to be kept.
 
-    waiting: films and exports that nobody has begun. drift: of the films since it was made.
+    drift: of the films since it was made.
     """
 
     def __init__(
@@ -84,21 +62,24 @@ class Service:
     ) -> None:
         """observe: called with the status and seconds of each analysis."""
         self.settings, self._observe, self.drift = settings, observe, drift or Drift({})
-        self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-        self._held = FileLock(self.folder / _LOCK)
-        self._held.acquire()
+        self.folder = settings.keep or Path(tempfile.mkdtemp(prefix=_PREFIX))
+        self._held = None if settings.keep else FileLock(self.folder / LOCK)
+        if self._held is not None:
+            self._held.acquire()
         self.analyses: dict[str, Analysis] = {}
-        self._queue: queue.Queue[_Order | None] = queue.Queue()
+        self._turns: Turns[_Order] = Turns()
         self._lock = threading.RLock()
-        self.waiting = 0
         self._stopping = threading.Event()
         self._processes = [AnalysingProcess(settings) for _ in range(settings.workers)]
         self._threads = [threading.Thread(target=self._work, args=(it,), daemon=True) for it in self._processes]
         self._cleaner = threading.Thread(target=self._clean, daemon=True)
 
     def start(self) -> None:
-        """Start the processes, and delete what killed servers have left."""
-        _delete_leftovers(self.folder.parent)
+        """Start the processes, go on with what is kept, and delete what killed servers have left."""
+        if self.settings.keep is not None:
+            self._go_on()
+        else:
+            _delete_leftovers(self.folder.parent)
         for thread in (*self._threads, self._cleaner):
             thread.start()
 
@@ -108,31 +89,61 @@ class Service:
         return not self._stopping.is_set() and any(process.is_ready for process in self._processes)
 
     @property
+    def waiting(self) -> int:
+        """Films and exports that nobody has begun."""
+        return len(self._turns)
+
+    @property
     def restarts(self) -> int:
         """Processes that were replaced."""
         return sum(process.restarts for process in self._processes)
 
     def new_folder(self) -> Path:
         """A private folder for one upload."""
-        return Path(tempfile.mkdtemp(dir=self.folder))
+        return Path(tempfile.mkdtemp(dir=self.folder, prefix=_FILM_PREFIX))
 
-    def submit(self, films: list[tuple[Path, str, str]]) -> list[Analysis]:
+    def submit(self, films: list[tuple[Path, str, str]], worklist: str = "") -> list[Analysis]:
         """Queue films, all or none.
 
         Args:
             films: folder (the film is the file `film` in it), label and SHA-256 of each.
+            worklist: the work list that they go on; lists have their films analysed by turns.
 
         Raises:
             QueueFullError: they would be more than may wait.
         """
         with self._lock:
             self._assert_room(len(films))
-            analyses = [Analysis(secrets.token_urlsafe(16), folder, label, digest) for folder, label, digest in films]
-            self.analyses |= {analysis.id: analysis for analysis in analyses}
-            for analysis in analyses:
-                self._put(_Order("analyse", analysis, self._finish(analysis)))
+            there = {one.sha256: one for one in self.listed(worklist) if one.state != "failed"} if worklist else {}
+            analyses = []
+            for folder, label, digest in films:
+                if digest in there:  # it was sent before, or twice
+                    shutil.rmtree(folder, ignore_errors=True)
+                else:
+                    there[digest] = Analysis(secrets.token_urlsafe(16), folder, label, digest, worklist)
+                    self._queue(there[digest])
+                analyses.append(there[digest])
+                if not worklist:
+                    del there[digest]
             self._forget_surplus()
         return analyses
+
+    def listed(self, worklist: str) -> list[Analysis]:
+        """Those of a work list, in the order of their coming."""
+        found = [analysis for analysis in list(self.analyses.values()) if analysis.worklist == worklist]
+        for analysis in found:
+            analysis.asked = time.time()
+        return found
+
+    def kept_s(self, analysis: Analysis) -> float | None:
+        """Seconds until a film that is done is forgotten; None where it is not done."""
+        if analysis.finished is None:
+            return None
+        return max(0.0, analysis.finished + self.settings.keep_s - time.time())
+
+    def place(self, analysis: Analysis) -> int | None:
+        """The how manieth to be begun next it is; None where it does not wait."""
+        return self._turns.place(analysis.worklist, lambda order: order.analysis is analysis)
 
     def export_dicom(self, analysis: Analysis, done: Callable[[Answer], None]) -> None:
         """Queue the writing of `dicom.zip` into the analysis's folder.
@@ -142,12 +153,14 @@ class Service:
         """
         with self._lock:
             self._assert_room(1)
-            self._put(_Order("dicom", analysis, done))
+            self._turns.put(analysis.worklist, _Order("dicom", analysis, done))
 
     def forget(self, analysis: Analysis) -> None:
         """Delete an analysis and its files now; where a process is at work on it, as soon as that has ended."""
         with self._lock:
             self.analyses.pop(analysis.id, None)
+            for order in self._turns.take_back(lambda order: order.analysis is analysis):
+                order.done(Answer("failed", "it was deleted before its turn"))
             if analysis.working == 0:
                 shutil.rmtree(analysis.folder, ignore_errors=True)
 
@@ -159,24 +172,22 @@ class Service:
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """End the processes and delete everything."""
+        """End the processes and delete everything that is not to be kept."""
         self._stopping.set()
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self._queue.get_nowait()
+        self._turns.close()
         for process in self._processes:
             process.end()
-            self._queue.put(None)
         for thread in self._threads:
             if thread.is_alive():
                 thread.join(10)
-        self._held.release()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if self._held is not None:
+            self._held.release()
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _work(self, process: AnalysingProcess) -> None:
         """One thread a process: orders in their turn until the service stops."""
         process.begin()
-        while (order := self._queue.get()) is not None:
+        while (order := self._turns.get()) is not None:
             if not self._begin(order):
                 order.done(Answer("failed", "it was deleted before its turn"))
                 continue
@@ -189,7 +200,6 @@ class Service:
 
     def _begin(self, order: _Order) -> bool:
         with self._lock:
-            self.waiting -= 1
             if order.analysis.id not in self.analyses:
                 return False
             order.analysis.working += 1
@@ -201,13 +211,32 @@ class Service:
         if self._stopping.is_set() or self.waiting + more > self.settings.most_queued:
             raise QueueFullError(max(1, round(self.waiting * 0.3 / len(self._processes))))
 
-    def _put(self, order: _Order) -> None:
-        self.waiting += 1
-        self._queue.put(order)
+    def _queue(self, analysis: Analysis) -> None:
+        if self.settings.keep is not None:
+            analysis.keep()
+        self.analyses[analysis.id] = analysis
+        self._turns.put(analysis.worklist, _Order("analyse", analysis, self._finish(analysis)))
+
+    def _go_on(self) -> None:
+        """Take up what an earlier server has kept, and delete what it was just receiving."""
+        with self._lock:
+            for analysis in kept_analyses(self.folder):
+                if analysis.is_done:
+                    self.analyses[analysis.id] = analysis
+                else:
+                    self._queue(analysis)
+        known = {analysis.folder for analysis in self.analyses.values()}
+        for folder in self.folder.glob(f"{_FILM_PREFIX}*"):
+            if folder not in known:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _finish(self, analysis: Analysis) -> Callable[[Answer], None]:
         def done(answer: Answer) -> None:
-            analysis.reason, analysis.state, analysis.finished = answer.reason, answer.status, time.monotonic()
+            if self._stopping.is_set() and answer.ended and self.settings.keep is not None:
+                return  # the stop has ended the process: the film waits for the next start
+            analysis.reason, analysis.state, analysis.finished = answer.reason, answer.status, time.time()
+            if self.settings.keep is not None and analysis.id in self.analyses:
+                analysis.keep()
             log.info("%s: %s", analysis.id, answer.status)
             self.drift.add(answer.numbers or {})
             self._observe(answer.status, analysis.finished - analysis.created)
@@ -216,9 +245,11 @@ class Service:
 
     def _clean(self) -> None:
         while not self._stopping.wait(min(5.0, self.settings.keep_s / 4)):
-            now = time.monotonic()
+            now = time.time()
             for analysis in list(self.analyses.values()):
-                if analysis.finished is not None and now - analysis.finished > self.settings.keep_s:
+                # What waits is forgotten, too, once nobody has asked for it that long.
+                since = analysis.asked if analysis.state == "queued" else analysis.finished
+                if since is not None and now - since > self.settings.keep_s:
                     self.forget(analysis)
 
     def _forget_surplus(self) -> None:
@@ -231,7 +262,7 @@ def _delete_leftovers(beside: Path) -> None:
     """Delete the folders of servers that were killed, whose locks nobody holds: uploads must not outlive them."""
     for folder in beside.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError, Timeout):
-            if folder.stat().st_uid != os.getuid() or not (folder / _LOCK).exists():
+            if folder.stat().st_uid != os.getuid() or not (folder / LOCK).exists():
                 continue
-            with FileLock(folder / _LOCK, timeout=0):
+            with FileLock(folder / LOCK, timeout=0):
                 shutil.rmtree(folder, ignore_errors=True)

@@ -10,6 +10,7 @@ from lunglens.film.analyzer import Analyzer
 from lunglens.film.radiograph import Limits
 
 MIB = 1024**2
+LOCK = ".lock"  # held while a server or node works in the folder that it is in
 _PEER = re.compile(r"(?P<aet>[^@\s\\]{1,16})@(?P<host>[^\s:@]+):(?P<port>\d{1,5})")
 
 
@@ -53,6 +54,7 @@ class ServeSettings(WorkerSettings):
     """Where to listen, who may ask, and what a request may cost.
 
     host, port: where to listen. token: what clients must show; None: nobody is asked. workers: analysing processes.
+    keep: folder in which films and results outlive the server; None: a temporary one that goes with it.
     most_queued: films that may wait; more are turned away with 503. most_kept: analyses kept at a time, the oldest
     finished ones go first. keep_s: how long a result is kept. most_request_bytes, most_films: of one request, what is
     packed in it counted unpacked. most_bytes_in_flight: of all requests' bodies together, until they are answered.
@@ -64,6 +66,7 @@ class ServeSettings(WorkerSettings):
     port: int = 8000
     token: str | None = None
     workers: int = 1
+    keep: Path | None = None
     most_queued: int = 256
     most_kept: int = 1000
     keep_s: float = 1800
@@ -86,11 +89,13 @@ class ServeSettings(WorkerSettings):
             return False
 
     def check(self) -> None:
-        """Raise ConfigurationError where the server would stand open to others without a token."""
+        """Raise ConfigurationError where it would stand open to others without a token, or keep films among others."""
         if not self.is_local and self.token is None:
             raise ConfigurationError(
                 f"{self.host}: other machines could reach the server; give --token-file, or listen on 127.0.0.1"
             )
+        if self.keep is not None and not _is_ours(self.keep):
+            raise ConfigurationError(f"{self.keep}: holds what no server has kept; give an empty folder")
 
 
 @dataclass(frozen=True)
@@ -135,6 +140,11 @@ class NodeSettings(WorkerSettings):
     answer_refused: bool = True
     retry_s: tuple[float, float] = (1.0, 60.0)
     timeout_s: float = 30.0
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a server may keep its films there: it is new, empty, or a server has kept films there before."""
+    return not folder.exists() or (folder.is_dir() and ((folder / LOCK).exists() or not any(folder.iterdir())))
 
 
 def read_token(path: Path) -> str:

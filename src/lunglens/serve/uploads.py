@@ -15,7 +15,8 @@ from fastapi import HTTPException
 
 from lunglens.film.reading.facts import ZIP_SIGNATURES
 from lunglens.film.reading.kinds import HEAD_BYTES, no_film
-from lunglens.serve.service import Analysis, QueueFullError, Service
+from lunglens.serve.analysis import Analysis
+from lunglens.serve.service import QueueFullError, Service
 from lunglens.serve.settings import ServeSettings
 from lunglens.serve.task import FILM
 
@@ -63,7 +64,7 @@ def label_of(name: str) -> str:
     return clean[-_LABEL_LENGTH:] or "film"
 
 
-def queued(service: Service, received: Received) -> list[Analysis]:
+def queued(service: Service, received: Received, worklist: str = "") -> list[Analysis]:
     """Queue all films of a request, or delete them.
 
     Raises:
@@ -73,7 +74,7 @@ def queued(service: Service, received: Received) -> list[Analysis]:
         received.discard()
         raise HTTPException(413, f"more than {service.settings.most_queued} films, which are never taken at once")
     try:
-        return service.submit(received.films)
+        return service.submit(received.films, worklist)
     except QueueFullError as error:
         received.discard()
         raise busy(error) from error

@@ -6,6 +6,9 @@ const viewer = new Viewer($("canvas"));
 const analyses = new Map(); // id -> what the server last said, in the order of the uploads
 let current = null, about = null, watching = false, prevalence = "5", token = sessionStorage.getItem("token");
 const UNDONE = ["queued", "running"];
+// The name of this browser's work list: whoever knows it sees the list, so it is random, and no part of an address.
+const worklist = localStorage.getItem("worklist") ?? btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(24)))).replace(/\+/g, "-").replace(/\//g, "_");
+localStorage.setItem("worklist", worklist);
 
 function element(name, text, attributes = {}) {
   const made = document.createElement(name);
@@ -16,7 +19,7 @@ function element(name, text, attributes = {}) {
 
 async function ask(path, options = {}) {
   for (;;) {
-    const headers = token ? { authorization: `Bearer ${token}` } : {};
+    const headers = { "lunglens-list": worklist, ...(token ? { authorization: `Bearer ${token}` } : {}) };
     const response = await fetch(path, { ...options, headers });
     if (response.status !== 401) return response;
     $("login-said").textContent = token ? "That was not the token." : "";
@@ -69,7 +72,7 @@ async function sendSome(form) {
       continue;
     }
     const answer = await response.json();
-    for (const analysis of answer.analyses || []) { analyses.set(analysis.id, analysis); addToList(analysis); }
+    for (const analysis of answer.analyses || []) take(analysis);
     watch();
     if (!response.ok) return answer.problems.length ? answer.problems : [{ label: "not taken", reason: answer.detail }];
     return answer.problems;
@@ -81,20 +84,57 @@ async function watch() {
   if (watching) return;
   watching = true;
   for (;;) {
-    const next = [...analyses.values()].find(({ state }) => UNDONE.includes(state));
+    const next = [...analyses.values()].filter(({ state }) => UNDONE.includes(state)).sort((one, other) => (one.place ?? 0) - (other.place ?? 0))[0];
     if (!next) break;
     let response;
     try { response = await ask(`/api/analyses/${next.id}?wait=5`); } catch { await new Promise((resolve) => setTimeout(resolve, 2000)); continue; }
     const now = response.ok ? await response.json() : { ...next, state: "failed", reason: (await response.json()).detail };
     if (!analyses.has(next.id)) continue;
-    analyses.set(now.id, now);
-    showInList(now);
-    if (UNDONE.includes(now.state)) continue;
-    if (now.pictures.includes("film")) showThumbnail(now);
-    if (current === null || current === now.id) choose(now.id);
+    take(now);
+    if (!UNDONE.includes(now.state) && (current === null || current === now.id)) choose(now.id);
+    await refresh(UNDONE).catch(() => {});
   }
   watching = false;
 }
+
+// What the server has of this list: all of it, or that in these states.
+async function refresh(states = []) {
+  const response = await ask(`/api/analyses?limit=1000${states.map((state) => `&state=${state}`).join("")}`);
+  if (response.ok) for (const analysis of (await response.json()).analyses) if (!states.length || analyses.has(analysis.id)) take(analysis);
+}
+
+function take(analysis) {
+  const before = analyses.get(analysis.id);
+  if (before && !UNDONE.includes(before.state) && UNDONE.includes(analysis.state)) return;  // an answer that was overtaken
+  analyses.set(analysis.id, { ...analysis, expires: analysis.kept_s === undefined || analysis.kept_s === null ? null : Date.now() + 1000 * analysis.kept_s });
+  if (!before) addToList(analysis);
+  showInList(analysis);
+  if (analysis.pictures?.includes("film") && !before?.pictures?.includes("film")) showThumbnail(analysis);
+  showProgress();
+}
+
+function showProgress() {
+  const all = [...analyses.values()], done = all.filter(({ state }) => !UNDONE.includes(state)).length;
+  $("listed").hidden = !all.length;
+  $("progress").textContent = `${done} of ${all.length} done`;
+  arrange();
+}
+
+// The films whose name holds what is searched for, in the order that is asked for.
+function arrange() {
+  const by = { come: () => 0, name: ({ label }) => label.toLowerCase(), state: ({ state }) => state, probability: ({ result }) => -(result?.probabilities?.[about.classifier.classes[0].name] ?? -1) }[$("sort").value];
+  const wanted = $("search").value.toLowerCase(), shown = [...analyses.values()];
+  if ($("sort").value !== "come") shown.sort((one, other) => by(one) < by(other) ? -1 : by(one) > by(other) ? 1 : 0);
+  let at = $("list").firstElementChild;
+  for (const { id, label } of shown) {
+    const item = $(`film-${id}`).parentElement;
+    item.hidden = !label.toLowerCase().includes(wanted);
+    if (item === at) at = at.nextElementSibling;
+    else $("list").insertBefore(item, at);  // only what is out of place is moved: a move takes the focus away
+  }
+}
+
+const shownIds = () => [...$("list").children].filter((item) => !item.hidden).map((item) => item.firstChild.id.slice("film-".length));
 
 async function pictureOf(id, name) {
   const response = await ask(`/api/analyses/${id}/pictures/${name}`);
@@ -106,17 +146,16 @@ async function pictureOf(id, name) {
 function addToList(analysis) {
   const item = element("li"), button = element("button", undefined, { type: "button", id: `film-${analysis.id}` });
   button.append(element("span", undefined, { class: "thumb", "aria-hidden": "true" }), element("span"));
-  button.lastChild.append(element("b", analysis.label), element("small"));
-  button.addEventListener("click", () => choose(analysis.id));
+  button.lastChild.append(element("b", analysis.label, { title: analysis.label }), element("small"));
+  button.addEventListener("click", () => go(analysis.id));
   item.append(button);
   $("list").append(item);
-  showInList(analysis);
 }
 
-function showInList({ id, state, result, reason }) {
+function showInList({ id, state, result, reason, place }) {
   const small = $(`film-${id}`).querySelector("small");
   small.className = state;
-  small.textContent = state === "analyzed" ? headline(result) : state;
+  small.textContent = state === "analyzed" ? headline(result) : place ? `${state}, number ${place}` : state;
   small.title = reason || "";
 }
 
@@ -130,14 +169,39 @@ async function showThumbnail({ id }) {
 }
 
 function step(by) {
-  const ids = [...analyses.keys()];
-  if (ids.length) choose(ids[(Math.max(0, ids.indexOf(current)) + by + ids.length) % ids.length], true);
+  const ids = shownIds();
+  if (ids.length) go(ids[(Math.max(0, ids.indexOf(current)) + by + ids.length) % ids.length], true);
+}
+
+// A film has an address of its own, so that reload, back and forward find it.
+function go(id, focus = false) {
+  if (id !== current) history.pushState(null, "", `#${id}`);
+  choose(id, focus);
+}
+
+function chooseByAddress() {
+  const id = location.hash.slice(1);
+  if (analyses.has(id)) choose(id);
+  else if (id) expired("This film is not on your list: it was deleted, or its time was over.");
+}
+addEventListener("popstate", chooseByAddress);
+document.addEventListener("visibilitychange", () => { if (!document.hidden) ready.then(() => refresh()).then(watch).catch(() => {}); });
+
+function expired(said) {
+  current = null;
+  viewer.open({});
+  $("film-title").textContent = "No film";
+  $("tools").hidden = true;
+  $("empty").hidden = false;
+  $("empty").textContent = said;
+  $("answer").replaceChildren(element("p", said, { class: "muted" }));
 }
 
 // ---- one film
 
 async function choose(id, focus = false) {
   current = id;
+  if (location.hash !== `#${id}`) history.replaceState(null, "", `#${id}`);
   for (const button of $("list").querySelectorAll("button")) button.setAttribute("aria-current", String(button.id === `film-${id}`));
   if (focus) $(`film-${id}`).focus();
   const analysis = analyses.get(id);
@@ -151,6 +215,7 @@ async function choose(id, focus = false) {
   let found;
   try { found = await Promise.all(names.map((name) => pictureOf(id, name))); } catch { found = null; }
   if (current !== id) return;
+  if (found?.length && found.every((picture) => picture === null)) { drop(id); expired(`${analysis.label}: its time was over, and the server has deleted it.`); return; }
   if (!found) { $("empty").textContent = "The pictures could not be loaded."; return; }
   viewer.open(Object.fromEntries(names.map((name, at) => [name, found[at]])));
   $("tools").hidden = names.length === 0;
@@ -174,7 +239,7 @@ function showFinding(analysis) {
     parts.push(element("p", `The film is ${state}.`, { class: "muted" }));
   }
   if (result) parts.push(...factsOf(result));
-  if (!UNDONE.includes(state)) parts.push(...exportsOf(analysis));
+  parts.push(...exportsOf(analysis));
   $("answer").replaceChildren(...parts);
 }
 
@@ -284,10 +349,12 @@ function exportsOf(analysis) {
     offer("JSON", () => base, "result.json");
     if (about.dicom && analysis.result.film.format === "DICOM") offer("DICOM", () => `${base}/dicom.zip`, "dicom.zip");
   }
-  const remove = element("button", "Delete now", { type: "button" });
+  const isWaiting = UNDONE.includes(analysis.state), remove = element("button", isWaiting ? "Cancel" : "Delete now", { type: "button" });
   remove.addEventListener("click", () => forget(analysis.id));
   row.append(remove);
-  return [...parts, row];
+  if (isWaiting) return [row];
+  const minutes = Math.max(0, Math.round((analysis.expires - Date.now()) / 60000)), left = minutes > 120 ? `${Math.round(minutes / 60)} hours` : `${minutes} minutes`;
+  return [...parts, row, element("p", `Film and results are deleted in ${left}.`, { class: "muted", id: "left" })];
 }
 
 async function blobOf(path) {
@@ -307,15 +374,31 @@ async function save(path, name) {
 
 async function forget(id) {
   await ask(`/api/analyses/${id}`, { method: "DELETE" });
-  analyses.delete(id);
-  $(`film-${id}`).parentElement.remove();
-  current = null;
-  viewer.open({});
-  $("film-title").textContent = "No film chosen";
-  $("answer").replaceChildren(element("p", "Nothing yet.", { class: "muted" }));
-  $("tools").hidden = true;
+  drop(id);
+  expired("The film is deleted.");
   step(0);
 }
+
+function drop(id) {
+  analyses.delete(id);
+  $(`film-${id}`)?.parentElement.remove();
+  showProgress();
+}
+
+$("search").addEventListener("input", arrange);
+$("sort").addEventListener("change", arrange);
+$("save-all").addEventListener("click", () => save("/api/analyses/results.zip", "results.zip"));
+$("clear-all").addEventListener("click", () => {
+  $("clear-said").textContent = `${analyses.size} film${analyses.size > 1 ? "s" : ""} and all results are deleted at once, those that wait are not begun.`;
+  $("clear").returnValue = "";
+  $("clear").showModal();
+});
+$("clear").addEventListener("close", async () => {
+  if ($("clear").returnValue !== "yes") return;
+  await ask("/api/analyses", { method: "DELETE" });
+  for (const id of [...analyses.keys()]) drop(id);
+  expired("All films are deleted.");
+});
 
 // ---- controls
 
@@ -334,7 +417,7 @@ const keys = {
   w: () => change.window(-10), e: () => change.window(10), l: () => change.level(-5), d: () => change.level(5), "?": () => $("help").showModal(),
 };
 document.addEventListener("keydown", (event) => {
-  const typing = !$("letter-keys").checked || event.target.matches("input[type=number], input[type=password]") || document.querySelector("dialog[open]");
+  const typing = !$("letter-keys").checked || event.target.matches("input[type=number], input[type=password], input[type=search], select") || document.querySelector("dialog[open]");
   if (!typing && !event.ctrlKey && !event.metaKey && !event.altKey && keys[event.key]) { event.preventDefault(); keys[event.key](); }
 });
 $("zoom-in").addEventListener("click", () => viewer.zoomBy(1.25));
@@ -375,3 +458,4 @@ const ready = (async () => {
     $("cards").append(details);
   }
 })();
+ready.then(() => refresh()).then(() => { if (location.hash) chooseByAddress(); else if (analyses.size) choose(analyses.keys().next().value); watch(); });

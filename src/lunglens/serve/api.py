@@ -1,0 +1,201 @@
+"""The API: films in, findings, pictures, reports and DICOM out."""
+
+import asyncio
+import time
+from importlib.util import find_spec
+from typing import Annotated
+
+from fastapi import APIRouter, File, HTTPException, Query, Request, Response, UploadFile
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import FileResponse, HTMLResponse
+
+from lunglens.film.about import NOTICE, PREVALENCE, __version__
+from lunglens.film.abstention import REASONS
+from lunglens.film.analyzer import Analyzer
+from lunglens.film.model_package.package import ModelPackage
+from lunglens.film.model_package.record import ClassifierParameters
+from lunglens.film.sheet import Sheet, sheet_html, sheet_of, sheet_pdf
+from lunglens.film.statements import Line
+from lunglens.serve.analysis import Analysis
+from lunglens.serve.pages import service_of
+from lunglens.serve.schema import AboutModel, Accepted, AnalysisModel, ClassifierModel, NotTaken
+from lunglens.serve.server_results import TITLE, lines_of
+from lunglens.serve.service import QueueFullError
+from lunglens.serve.settings import ServeSettings
+from lunglens.serve.task import Answer
+from lunglens.serve.uploads import Received, busy, queued, take
+from lunglens.serve.worklist import PICTURES, Worklist, model_of
+
+_LONGEST_WAIT_S = 60.0
+_POLL_S = 0.02
+# The report is a page of its own: its style stands in it, its panel is in a data URI.
+_REPORT_CSP = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'"
+
+Wait = Annotated[float, Query(ge=0, le=_LONGEST_WAIT_S, description="seconds to wait for the answer")]
+Prevalence = Annotated[float, Query(gt=0, lt=1, description="share of the first of two classes among your patients")]
+
+
+class FilesRefusedError(HTTPException):
+    """No film of a request was taken, or none could be read; problems: why, file by file."""
+
+    def __init__(self, status: int, detail: str, problems: list[NotTaken]) -> None:
+        super().__init__(status, detail)
+        self.problems = problems
+
+
+api = APIRouter(prefix="/api", tags=["analyses"])
+
+
+@api.get("/about")
+def about(request: Request) -> AboutModel:
+    """What answers here, and what may be sent."""
+    models: Analyzer = request.app.state.models
+    settings: ServeSettings = request.app.state.settings
+    limits = ("most_request_bytes", "most_film_bytes", "most_films", "most_pixels", "keep_s", "film_s")
+    return AboutModel(
+        version=__version__,
+        notice=NOTICE,
+        models={name: package.name for name, package in models.packages.items()},
+        cards={name: package.card for name, package in models.packages.items()},
+        classifier=_classifier(models.classifier),
+        limits={name: getattr(settings, name) for name in limits},
+        dicom=find_spec("highdicom") is not None,
+    )
+
+
+def _classifier(package: ModelPackage[ClassifierParameters]) -> ClassifierModel:
+    answer = package.parameters.answer
+    return ClassifierModel(
+        name=package.record.name,
+        version=package.record.version,
+        classes=answer.classes,
+        threshold=answer.threshold,
+        holds_at=answer.calibration and answer.calibration.prevalence,
+        reasons=REASONS,
+        measured=bool(package.record.measured.rows),
+        intended_use=package.intended_use,
+    )
+
+
+@api.post("/analyses", status_code=202, response_model_exclude_unset=True)
+async def submit(
+    request: Request,
+    files: Annotated[list[UploadFile], File(description="DICOM, PNG, JPEG or TIFF films, or ZIP archives of them")],
+    response: Response,
+    wait: Wait = 0,
+    worklist: Worklist = "",
+) -> Accepted:
+    """Send films. 202: they are queued. With `wait` and all answered in time 200, or 422 if none could be read.
+
+    On a named work list a film that is there already is not analysed again.
+    """
+    service, received = service_of(request), Received()
+    try:
+        for file in files:
+            await run_in_threadpool(take, file.file, file.filename or "", service, received)
+    except BaseException:
+        received.discard()
+        raise
+    problems = [NotTaken(label=label, reason=reason) for label, reason in received.problems]
+    if not received.films:
+        raise FilesRefusedError(422, "no film among the files", problems)
+    analyses = queued(service, received, worklist)
+    await _until_done(analyses, wait)
+    if wait and all(analysis.is_done for analysis in analyses):
+        response.status_code = 200
+        if all(analysis.state == "failed" for analysis in analyses):
+            problems += [NotTaken(label=analysis.label, reason=analysis.reason or "") for analysis in analyses]
+            raise FilesRefusedError(422, "none of the films could be read", problems)
+    return Accepted(analyses=[model_of(service, analysis) for analysis in analyses], problems=problems)
+
+
+@api.get("/analyses/{id_}", response_model_exclude_unset=True)
+async def state(request: Request, id_: str, wait: Wait = 0) -> AnalysisModel:
+    """An analysis: its state, and the finding when there is one."""
+    analysis = _analysis(request, id_)
+    await _until_done([analysis], wait)
+    return model_of(service_of(request), analysis)
+
+
+@api.delete("/analyses/{id_}", status_code=204)
+def forget(request: Request, id_: str) -> None:
+    """Delete an analysis, its film and its results now."""
+    service_of(request).forget(_analysis(request, id_))
+
+
+@api.get("/analyses/{id_}/pictures/{name}", response_class=FileResponse)
+def picture(request: Request, id_: str, name: str) -> Response:
+    """A PNG: film, lungs (outline), heat (colours with opacity), seen (what the classifier saw), panel."""
+    path = _done(request, id_).folder / f"{name}.png"
+    if name not in PICTURES or not path.is_file():
+        raise HTTPException(404, "no such picture of this film")
+    return FileResponse(path, media_type="image/png")
+
+
+@api.get("/analyses/{id_}/report.html", response_class=HTMLResponse)
+def report_html(request: Request, id_: str, prevalence: Prevalence = PREVALENCE) -> Response:
+    """The report as a page that prints on one sheet."""
+    page = sheet_html(_sheet(request, id_, prevalence))
+    return HTMLResponse(page, headers={"content-security-policy": _REPORT_CSP})
+
+
+@api.get("/analyses/{id_}/report.pdf", response_class=Response)
+def report_pdf(request: Request, id_: str, prevalence: Prevalence = PREVALENCE) -> Response:
+    """The report as PDF."""
+    return Response(sheet_pdf(_sheet(request, id_, prevalence)), media_type="application/pdf")
+
+
+@api.get("/analyses/{id_}/dicom.zip", response_class=FileResponse)
+async def dicom(request: Request, id_: str) -> Response:
+    """Segmentations, structured report and secondary capture of a DICOM film. 409 where the film is no DICOM file."""
+    analysis = _done(request, id_)
+    path = analysis.folder / "dicom.zip"
+    if not path.is_file():
+        answers: list[Answer] = []
+        try:
+            service_of(request).export_dicom(analysis, answers.append)
+        except QueueFullError as error:
+            raise busy(error) from error
+        deadline = time.monotonic() + _LONGEST_WAIT_S
+        while not answers:
+            if time.monotonic() > deadline or await request.is_disconnected():
+                raise HTTPException(503, "the export takes too long; try again later", {"retry-after": "5"})
+            await asyncio.sleep(_POLL_S)
+        if answers[0].status != "done":
+            raise HTTPException(409, answers[0].reason or "no DICOM results")
+    return FileResponse(path, media_type="application/zip")
+
+
+def _analysis(request: Request, id_: str) -> Analysis:
+    analysis = service_of(request).analyses.get(id_)
+    if analysis is None:
+        raise HTTPException(404, "no such analysis: it was deleted, or has never been")
+    analysis.asked = time.time()
+    return analysis
+
+
+def _done(request: Request, id_: str) -> Analysis:
+    analysis = _analysis(request, id_)
+    if analysis.state not in ("analyzed", "refused"):
+        raise HTTPException(409, f"there is no result: the analysis is {analysis.state}")
+    return analysis
+
+
+async def _until_done(analyses: list[Analysis], seconds: float) -> None:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    while loop.time() < deadline and not all(analysis.is_done for analysis in analyses):
+        await asyncio.sleep(_POLL_S)
+
+
+def _sheet(request: Request, id_: str, prevalence: float) -> Sheet:
+    analysis = _done(request, id_)
+    if not (analysis.folder / "lines.json").is_file():
+        raise HTTPException(409, f"there is no report: {analysis.reason}")
+    lines, version = lines_of(analysis.folder)
+    panel = (analysis.folder / "panel.png").read_bytes()
+    classifier = request.app.state.models.classifier.record
+    title, result = analysis.label or TITLE, model_of(service_of(request), analysis).result
+    probability = next(iter(result.probabilities.values())) if result and result.probabilities else None
+    found = [Line(**line) for line in lines]  # type: ignore[arg-type]
+    return sheet_of(title, found, panel, classifier, version, prevalence, probability)
