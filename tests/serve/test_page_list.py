@@ -1,4 +1,4 @@
-"""The page's work list in a real browser: reload, back, another tab, search, order, delete, films whose time is over."""
+"""The page's work list in a real browser: reload, back, another tab, search, order, deletion, time that is over."""
 
 from collections.abc import Iterator
 from pathlib import Path
