@@ -9,7 +9,7 @@ from lunglens.film.analyzer import Analyzer
 from lunglens.film.batch import AnalysisWriter
 from lunglens.film.model_package.package import load_package, shipped_models
 from lunglens.film.model_package.record import MeasuredRow
-from lunglens.film.sheet import sheet_html, sheet_of, sheet_pdf
+from lunglens.film.sheet import Picture, sheet_html, sheet_of, sheet_pdf
 from lunglens.film.sheet.content import predictive_values
 from lunglens.film.statements import Line
 
@@ -29,10 +29,13 @@ CLASSIFIER = CLASSIFIER.model_copy(update={"measured": CLASSIFIER.measured.model
 LINES = [
     Line("film", "Film", "PNG, <b>"),
     Line("probability", "COVID-19 probability", "32.8 %"),
+    Line("decision", "Decision", "covid"),
+    Line("decision", "", "at or above 20 %"),
+    Line("fact", "Time", "9.87 s"),
     Line("warning", "Warning", "small & old"),
     Line("notice", "", "Research use only."),
 ]
-PANEL = Path(__file__).parents[2].joinpath("docs", "rg1.panel.png").read_bytes()
+PICTURES = [Picture("film & <lungs>", Path(__file__).parents[2].joinpath("docs", "rg1.panel.png").read_bytes())]
 
 
 def test_bayes() -> None:
@@ -42,7 +45,7 @@ def test_bayes() -> None:
 
 
 def test_the_page_says_all_lines_and_the_worth_of_the_answer_at_the_prevalence() -> None:
-    text = sheet_html(sheet_of("a <film>", LINES, PANEL, CLASSIFIER, "1.2", 0.1))
+    text = sheet_html(sheet_of("a <film>", LINES, PICTURES, CLASSIFIER, "1.2", 0.1))
     for said in (
         "a &lt;film&gt;",
         "PNG, &lt;b&gt;",
@@ -57,9 +60,37 @@ def test_the_page_says_all_lines_and_the_worth_of_the_answer_at_the_prevalence()
     assert "90 % (80 to 95)" in text
 
 
+@pytest.mark.parametrize(
+    ("decision", "rows", "said"),
+    [
+        ("covid", [0.9], "Called COVID-19. Where 10 % of the patients have COVID-19, 33 of 100 such calls are right."),
+        ("covid", [0.9, 0.45], "20 to 33 of 100 such calls are right."),
+        ("not covid", [0.9], "99 of 100 such calls are right."),
+        ("covid", [], "Called COVID-19."),
+        ("cannot tell", [0.9], "No decision: at or above 20 %."),
+    ],
+)
+def test_the_first_line_is_the_decision_and_how_often_such_are_right(
+    decision: str, rows: list[float], said: str
+) -> None:
+    lines = [line._replace(text=decision) if line.label == "Decision" else line for line in LINES]
+    measured = [MEASURED[0].model_copy(update={"sensitivity": value}) for value in rows]
+    classifier = CLASSIFIER.model_copy(update={"measured": CLASSIFIER.measured.model_copy(update={"rows": measured})})
+    sheet = sheet_of("film", lines, PICTURES, classifier, "1.2", 0.1)
+    assert sheet.headline.endswith(said)
+    page = sheet_html(sheet)
+    assert page.index(sheet.headline) < page.index("<img")
+    assert "9.87 s" not in page
+    assert page.count("at or above 20 %") == (2 if decision == "cannot tell" else 1)
+
+
+def test_the_fonts_are_in_the_pdf() -> None:
+    assert sheet_pdf(sheet_of("film", LINES, PICTURES, CLASSIFIER, "1.2")).count(b"/FontFile2") == 2
+
+
 def test_a_refused_film_gets_no_number() -> None:
     lines = [Line("refusal", "Refused", "no lungs"), Line("notice", "", "Research use only.")]
-    sheet = sheet_of("film", lines, PANEL, CLASSIFIER, "1.2")
+    sheet = sheet_of("film", lines, PICTURES, CLASSIFIER, "1.2")
     assert sheet.meanings == []
     assert "What the answer is worth" not in sheet_html(sheet)
     assert sheet_pdf(sheet).startswith(b"%PDF-")
@@ -68,14 +99,16 @@ def test_a_refused_film_gets_no_number() -> None:
 @pytest.mark.parametrize("prevalence", [0, 1, -0.5, float("nan")])
 def test_a_prevalence_is_a_share(prevalence: float) -> None:
     with pytest.raises(ValueError, match="between 0 and 1"):
-        sheet_of("film", LINES, PANEL, CLASSIFIER, "1.2", prevalence)
+        sheet_of("film", LINES, PICTURES, CLASSIFIER, "1.2", prevalence)
 
 
 def test_the_pdf_is_one_page_and_the_same_each_time() -> None:
-    sheet = sheet_of("film", LINES, PANEL, CLASSIFIER, "1.2")
+    sheet = sheet_of("film", LINES, PICTURES, CLASSIFIER, "1.2")
     content = sheet_pdf(sheet)
     assert content == sheet_pdf(sheet)
     assert content.count(b"/Type /Page\n") == 1
+    assert b"/MediaBox [ 0 0 595.2756 841.8898 ]" in content
+    assert b"/MediaBox [ 0 0 612 792 ]" in sheet_pdf(sheet, "letter")
 
 
 def test_a_batch_writes_it(rg_folder: Path, analyzer: Analyzer, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
@@ -33,6 +33,7 @@ def analyze(  # noqa: PLR0913, PLR0917 - an option each
         bool, typer.Option("--dicom", help="Of DICOM films also SEG, SR and Secondary Capture (extra 'serve').")
     ] = False,
     report: Annotated[bool, typer.Option("--report", help="Also a page as HTML and PDF (extra 'serve').")] = False,
+    paper: Annotated[Literal["a4", "letter"], typer.Option(help="Of the report's PDF.")] = "a4",
     prevalence: Annotated[
         float, typer.Option(min=0.0001, max=0.9999, help="Share of the first of two classes among your patients.")
     ] = PREVALENCE,
@@ -49,7 +50,7 @@ def analyze(  # noqa: PLR0913, PLR0917 - an option each
         import highdicom  # noqa: F401
         import reportlab  # noqa: F401
     films = _films_of(paths, list_skipped)
-    _run(films, out, AnalysisWriter(dicom, report), (lungs, classifier), retry_failed, prevalence)
+    _run(films, out, AnalysisWriter(dicom, report, paper), (lungs, classifier), retry_failed, prevalence)
 
 
 @app.command()

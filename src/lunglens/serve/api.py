@@ -8,13 +8,14 @@ from typing import Annotated
 from fastapi import APIRouter, File, HTTPException, Query, Request, Response, UploadFile
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, HTMLResponse
+from PIL import Image
 
 from lunglens.film.about import NOTICE, PREVALENCE, __version__
 from lunglens.film.abstention import REASONS
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.model_package.package import ModelPackage
 from lunglens.film.model_package.record import ClassifierParameters
-from lunglens.film.sheet import Sheet, sheet_html, sheet_of, sheet_pdf
+from lunglens.film.sheet import Paper, Sheet, sheet_html, sheet_of, sheet_pdf, sheet_pictures
 from lunglens.film.statements import Line
 from lunglens.serve.analysis import Analysis
 from lunglens.serve.pages import service_of
@@ -140,9 +141,9 @@ def report_html(request: Request, id_: str, prevalence: Prevalence = PREVALENCE)
 
 
 @api.get("/analyses/{id_}/report.pdf", response_class=Response)
-def report_pdf(request: Request, id_: str, prevalence: Prevalence = PREVALENCE) -> Response:
+def report_pdf(request: Request, id_: str, prevalence: Prevalence = PREVALENCE, paper: Paper = "a4") -> Response:
     """The report as PDF."""
-    return Response(sheet_pdf(_sheet(request, id_, prevalence)), media_type="application/pdf")
+    return Response(sheet_pdf(_sheet(request, id_, prevalence), paper), media_type="application/pdf")
 
 
 @api.get("/analyses/{id_}/dicom.zip", response_class=FileResponse)
@@ -193,9 +194,10 @@ def _sheet(request: Request, id_: str, prevalence: float) -> Sheet:
     if not (analysis.folder / "lines.json").is_file():
         raise HTTPException(409, f"there is no report: {analysis.reason}")
     lines, version = lines_of(analysis.folder)
-    panel = (analysis.folder / "panel.png").read_bytes()
+    there = [name for name in ("film", "lungs", "heat") if (analysis.folder / f"{name}.png").is_file()]
+    pictures = sheet_pictures({name: Image.open(analysis.folder / f"{name}.png") for name in there})
     classifier = request.app.state.models.classifier.record
     title, result = analysis.label or TITLE, model_of(service_of(request), analysis).result
     probability = next(iter(result.probabilities.values())) if result and result.probabilities else None
     found = [Line(**line) for line in lines]  # type: ignore[arg-type]
-    return sheet_of(title, found, panel, classifier, version, prevalence, probability)
+    return sheet_of(title, found, pictures, classifier, version, prevalence, probability)

@@ -1,10 +1,9 @@
 """What is written of one film: its analysis, or its lungs only."""
 
-import io
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -51,15 +50,17 @@ class AnalysisWriter:
 
     dicom: of DICOM films also `<name>.lungs.seg.dcm`, `.heat.seg.dcm`, `.report.sr.dcm` and `.panel.sc.dcm`; of those
     that their header refuses the report alone; of others the summary says why not. report: also `<name>.report.html`
-    and `<name>.report.pdf`, which reckon with the analyzer's prevalence.
+    and `<name>.report.pdf`, which reckon with the analyzer's prevalence. paper: of the PDF.
     """
 
     dicom: bool = False
     report: bool = False
+    paper: Literal["a4", "letter"] = "a4"
 
     def key(self, analyzer: Analyzer) -> str:
         """See `Writer`."""
-        return f"analysis dicom={self.dicom} prevalence={analyzer.prevalence if self.report else None}"
+        report = f"{analyzer.prevalence}{'' if self.paper == 'a4' else ' letter'}" if self.report else None
+        return f"analysis dicom={self.dicom} prevalence={report}"
 
     def write(self, film: Path, stem: Path, analyzer: Analyzer) -> SummaryRow:
         """See `Writer`."""
@@ -72,7 +73,7 @@ class AnalysisWriter:
             raise
         no_dicom = _write_dicom(film, stem, lambda source: dicom_results(source, finding)) if self.dicom else None
         if self.report:
-            _write_report(film, stem, finding, analyzer)
+            _write_report(film, stem, finding, analyzer, self.paper)
         outcome = _write_finding(film, stem, finding)
         return replace(outcome, reason="; ".join(filter(None, (outcome.reason, no_dicom))) or None)
 
@@ -114,17 +115,19 @@ def _write_dicom(film: Path, stem: Path, make: Callable[[Source], DicomResults])
     return problem
 
 
-def _write_report(film: Path, stem: Path, finding: Analyzed | Refused, analyzer: Analyzer) -> None:
-    from lunglens.film.sheet import sheet_html, sheet_of, sheet_pdf
+def _write_report(
+    film: Path, stem: Path, finding: Analyzed | Refused, analyzer: Analyzer, paper: Literal["a4", "letter"]
+) -> None:
+    from lunglens.film.picture.layers import layers_of
+    from lunglens.film.sheet import sheet_html, sheet_of, sheet_pdf, sheet_pictures
 
-    panel = io.BytesIO()
-    draw_panel(finding, film.name).save(panel, "PNG")
+    pictures = sheet_pictures(layers_of(finding))
     title = readable(film.name)
     classifier = analyzer.classifier.record
     probability = next(iter(finding.probabilities.values())) if isinstance(finding, Analyzed) else None
     lines = panel_lines(finding)
-    sheet = sheet_of(title, lines, panel.getvalue(), classifier, __version__, analyzer.prevalence, probability)
-    html, pdf = sheet_html(sheet).encode(), sheet_pdf(sheet)
+    sheet = sheet_of(title, lines, pictures, classifier, __version__, analyzer.prevalence, probability)
+    html, pdf = sheet_html(sheet).encode(), sheet_pdf(sheet, paper)
     with writing(stem.parent):
         write_bytes(Path(f"{stem}.report.html"), html)
         write_bytes(Path(f"{stem}.report.pdf"), pdf)

@@ -1,26 +1,28 @@
-"""The page as PDF, A4."""
+"""The page as PDF, on A4 or Letter."""
 
 import io
-from typing import Any
+from typing import Any, Literal
 from xml.sax.saxutils import escape
 
-from lunglens.film.picture.panel import HEIGHT, WIDTH
 from lunglens.film.sheet.content import Sheet
 
 _INK, _MUTED, _AMBER, _RULE = "#1c2733", "#55626f", "#8a4a12", "#d9dfe6"
 
 
-def sheet_pdf(sheet: Sheet) -> bytes:
+Paper = Literal["a4", "letter"]
+
+
+def sheet_pdf(sheet: Sheet, paper: Paper = "a4") -> bytes:
     """The page as a PDF file; the same content gives the same bytes."""
-    from reportlab.lib.pagesizes import A4
+    from reportlab.lib.pagesizes import A4, LETTER
     from reportlab.lib.units import mm
-    from reportlab.platypus import Image, Paragraph, SimpleDocTemplate, Spacer
+    from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer
 
     stream = io.BytesIO()
-    margin = 15 * mm
+    size, margin = (A4 if paper == "a4" else LETTER), 15 * mm
     document = SimpleDocTemplate(
         stream,
-        pagesize=A4,
+        pagesize=size,
         leftMargin=margin,
         rightMargin=margin,
         topMargin=12 * mm,
@@ -30,13 +32,13 @@ def sheet_pdf(sheet: Sheet) -> bytes:
         invariant=1,
     )
     styles = _styles()
-    width = A4[0] - 2 * margin
-    parts: list[Any] = [Paragraph(escape(sheet.title), styles["title"])]
+    width = size[0] - 2 * margin
+    parts: list[Any] = [Paragraph(escape(sheet.title), styles["small"])]
+    parts.append(Paragraph(escape(sheet.headline), styles["title"]))
     parts += [Paragraph(escape(line.text), styles["notice"]) for line in sheet.of("notice", "worth")]
-    parts += [Spacer(1, 3 * mm), Image(io.BytesIO(sheet.panel), width, width * HEIGHT / WIDTH), Spacer(1, 3 * mm)]
-    for line in sheet.of("film", "refusal", "probability", "decision", "opacity", "fact"):
-        label = f'<font color="{_MUTED}">{escape(line.label)}:</font> ' if line.label else ""
-        parts.append(Paragraph(label + escape(line.text), styles["body"]))
+    parts += [Spacer(1, 3 * mm), _pictures(sheet, width, styles), Spacer(1, 3 * mm)]
+    for label, text in sheet.facts:
+        parts.append(Paragraph(f'<font color="{_MUTED}">{escape(label)}:</font> {escape(text)}', styles["body"]))
     if sheet.of("warning", "note"):
         parts.append(Paragraph("Warnings and notes", styles["head"]))
         parts += [
@@ -44,12 +46,28 @@ def sheet_pdf(sheet: Sheet) -> bytes:
         ]
     if sheet.meanings:
         parts += _meanings(sheet, width, styles)
-    parts += [
-        Spacer(1, 4 * mm),
-        Paragraph(f"LungLens {sheet.version}. Not a medical device; for research only.", styles["small"]),
-    ]
+    models = next((f"; {line.text}" for line in sheet.of("fact") if line.label == "Models"), "")
+    parts += [Spacer(1, 4 * mm), Paragraph(escape(f"LungLens {sheet.version}{models}"), styles["small"])]
     document.build(parts)
     return stream.getvalue()
+
+
+def _pictures(sheet: Sheet, width: float, styles: dict[str, Any]) -> Any:
+    """Beside each other, in their shape, none higher than a third of the page."""
+    from reportlab.lib.units import mm
+    from reportlab.lib.utils import ImageReader
+    from reportlab.platypus import Image, Paragraph, Table
+
+    wide, high = (width - 4 * mm) / 2, 90 * mm
+    images = []
+    for picture in sheet.pictures:
+        size = ImageReader(io.BytesIO(picture.png)).getSize()
+        scale = min(wide / size[0], high / size[1])
+        images.append(Image(io.BytesIO(picture.png), size[0] * scale, size[1] * scale, hAlign="LEFT"))
+    captions = [Paragraph(escape(picture.caption), styles["small"]) for picture in sheet.pictures]
+    grid = Table([images, captions], [wide + 4 * mm, wide][: len(images)], hAlign="LEFT")
+    grid.setStyle([("LEFTPADDING", (0, 0), (-1, -1), 0), ("RIGHTPADDING", (0, 0), (-1, -1), 0)])
+    return grid
 
 
 def _meanings(sheet: Sheet, width: float, styles: dict[str, Any]) -> list[Any]:
@@ -86,14 +104,18 @@ def _meanings(sheet: Sheet, width: float, styles: dict[str, Any]) -> list[Any]:
 def _styles() -> dict[str, Any]:
     from reportlab.lib.colors import HexColor
     from reportlab.lib.styles import ParagraphStyle
+    from reportlab.pdfbase import pdfmetrics
+    from reportlab.pdfbase.ttfonts import TTFont
 
-    body = ParagraphStyle("body", fontName="Helvetica", fontSize=9, leading=12.5, textColor=HexColor(_INK))
+    for name in ("Vera", "VeraBd"):  # they come with reportlab, and go into the file
+        pdfmetrics.registerFont(TTFont(name, f"{name}.ttf"))
+    body = ParagraphStyle("body", fontName="Vera", fontSize=9, leading=12.5, textColor=HexColor(_INK))
     amber = HexColor(_AMBER)
     return {
         "body": body,
-        "title": ParagraphStyle("title", body, fontName="Helvetica-Bold", fontSize=14, leading=18),
-        "head": ParagraphStyle("head", body, fontName="Helvetica-Bold", fontSize=10.5, leading=14, spaceBefore=7),
-        "notice": ParagraphStyle("notice", body, fontName="Helvetica-Bold", textColor=amber),
+        "title": ParagraphStyle("title", body, fontName="VeraBd", fontSize=12.5, leading=16.5),
+        "head": ParagraphStyle("head", body, fontName="VeraBd", fontSize=10, leading=13.5, spaceBefore=6),
+        "notice": ParagraphStyle("notice", body, fontName="VeraBd", textColor=amber),
         "warning": ParagraphStyle("warning", body, textColor=amber, leftIndent=10, bulletIndent=0),
         "note": ParagraphStyle("note", body, leftIndent=10, bulletIndent=0),
         "small": ParagraphStyle("small", body, fontSize=8, leading=10.5),

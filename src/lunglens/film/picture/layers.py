@@ -1,0 +1,50 @@
+"""A film and what is laid over it, as pictures of their own: for the viewer, which mixes them, and for the report."""
+
+import numpy as np
+from PIL import Image
+
+from lunglens.film.finding import Analyzed, Refused
+from lunglens.film.heatmap import view_on_film
+from lunglens.film.picture import colours
+from lunglens.film.picture.drawing import outline_alpha
+from lunglens.film.preprocess import Floats, resize, stretch
+
+_SHOWN_PX = 2048  # long side of the film
+_LAYER_PX = 1024  # of what is laid over it: as fine as the networks' own grids, four times over
+
+
+def layers_of(finding: Analyzed | Refused) -> dict[str, Image.Image]:
+    """film: gray; lungs: their outline; heat: its colours; seen: what the classifier saw, in its place.
+
+    All as they are usually displayed, whatever way round the film is stored. A refused film has no layers.
+    """
+    display = finding.to_display.apply
+    film = display(finding.radiograph.pixels)
+    shown = stretch(resize(film, *_size(film.shape, _SHOWN_PX)))
+    pictures = {"film": _gray(1 - shown if finding.inverted else shown)}
+    if isinstance(finding, Refused):
+        return pictures
+    height, width = _size(film.shape, _LAYER_PX)
+    line = outline_alpha(display(finding.lungs), height, width, 2)
+    pictures["lungs"] = _layer(np.broadcast_to(np.array(colours.OUTLINE, np.float32), (height, width, 3)), line)
+    if finding.heat is not None:
+        heat = np.clip(resize(display(finding.heat), height, width), 0, 1)
+        pictures["heat"] = _layer(colours.inferno()[np.rint(heat * 255).astype(np.intp)], np.sqrt(heat))
+    pictures["seen"] = _gray(view_on_film(finding.classifier_view, finding.view_box, (height, width)))
+    return pictures
+
+
+def _size(shape: tuple[int, ...], longest: int) -> tuple[int, int]:
+    """Height and width of a picture of a film of (H, W), no larger than the film."""
+    scale = min(1.0, longest / max(shape))
+    return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
+
+
+def _gray(pixels: Floats) -> Image.Image:
+    return Image.fromarray(np.rint(pixels * 255).astype(np.uint8))
+
+
+def _layer(colour: Floats, alpha: Floats) -> Image.Image:
+    """(H, W, 3) colours 0..255 and (H, W) opacity 0..1 as an RGBA picture."""
+    pixels = np.concatenate([colour, np.clip(alpha, 0, 1)[..., None] * 255], axis=2)
+    return Image.fromarray(np.rint(pixels).astype(np.uint8), "RGBA")

@@ -1,0 +1,36 @@
+"""The report's pictures: the film with the outline of the lungs, and with the heat-map."""
+
+import io
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from PIL import Image
+
+_LONGEST_PX = 900  # 8 cm on paper at 280 dots an inch
+
+
+class Picture(NamedTuple):
+    """A picture (PNG) and what it shows."""
+
+    caption: str
+    png: bytes
+
+
+def sheet_pictures(layers: Mapping[str, Image.Image]) -> list[Picture]:
+    """From `layers_of`; a refused film is shown as it is, alone."""
+    captions = {"lungs": "The film and the outline of its lungs", "heat": "Where the evidence lies"}
+    laid = [(caption, layers[name]) for name, caption in captions.items() if name in layers]
+    film = layers["film"].convert("RGBA")
+    film.thumbnail((_LONGEST_PX, _LONGEST_PX), Image.Resampling.LANCZOS)
+    if not laid:
+        return [Picture("The film", _png(film))]
+    return [
+        Picture(caption, _png(Image.alpha_composite(film, layer.resize(film.size, Image.Resampling.BILINEAR))))
+        for caption, layer in laid
+    ]
+
+
+def _png(picture: Image.Image) -> bytes:
+    stream = io.BytesIO()
+    picture.convert("RGB").save(stream, "PNG", compress_level=6)
+    return stream.getvalue()
