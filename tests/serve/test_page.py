@@ -100,7 +100,7 @@ def test_a_film_and_a_leg_dropped_are_shown_as_the_library_sees_them(page: Any, 
     page.focus("#canvas")
     page.keyboard.press("ArrowLeft")
     assert page.evaluate(PIXELS) != zoomed
-    page.click("#reset")
+    page.click("#fit")
     assert page.evaluate(PIXELS) == zoomed
     # The leg, by keyboard.
     page.keyboard.press("j")
@@ -112,6 +112,75 @@ def test_a_film_and_a_leg_dropped_are_shown_as_the_library_sees_them(page: Any, 
     assert page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth")
 
 
+def test_each_film_is_turned_measured_and_remembered_on_its_own(page: Any, small: Path, chest_png: Path) -> None:
+    drop(page, small, chest_png)
+    page.wait_for_function("() => document.getElementById('progress').textContent === '2 of 2 done'", timeout=60_000)
+    page.wait_for_function("() => !document.getElementById('tools').hidden")
+    assert page.input_value("#heat") == "0"  # nobody's first look is at the heat
+    assert "log odds" in page.inner_text("#legend") or "strongest of this film" in page.inner_text("#legend")
+    plain = page.evaluate(PIXELS)
+    seen = {plain}
+    for button in ("turn", "flip", "full-size", "zoom-in"):
+        page.click(f"#{button}")
+        seen.add(page.evaluate(PIXELS))
+    page.select_option("#preset", "60 35")
+    assert page.inner_text("#window-value") == "60 %"
+    seen.add(page.evaluate(PIXELS))
+    box = page.locator("#canvas").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    for drag in ("window", "length", "angle", "move"):
+        page.select_option("#drag", drag)
+        page.mouse.move(x, y)
+        page.mouse.down()
+        page.mouse.move(x + 40, y + 30)
+        page.mouse.up()
+        seen.add(page.evaluate(PIXELS))
+    assert page.input_value("#window") != "60"
+    assert page.input_value("#preset") == ""
+    page.click("#magnifier")
+    page.mouse.move(x, y)
+    seen.add(page.evaluate(PIXELS))
+    assert len(seen) == 11
+    page.mouse.move(0, 0)
+    left = page.evaluate(PIXELS)
+    page.click("#list button >> nth=1")
+    page.wait_for_selector("#film-title:has-text('chest.png')")
+    page.wait_for_function("() => !document.getElementById('tools').hidden")
+    assert page.inner_text("#window-value") == "100 %"
+    page.click("#list button >> nth=0")
+    page.wait_for_selector("#film-title:has-text('small.dcm')")
+    page.wait_for_function("() => !document.getElementById('tools').hidden")
+    assert page.evaluate(PIXELS) == left
+    page.click("#reset")
+    assert page.evaluate(PIXELS) == plain
+    width = page.evaluate("() => document.getElementById('canvas').clientWidth / window.innerWidth")
+    assert width >= 0.6
+    page.click("#fold-finding")
+    page.click("#fold-work")
+    assert page.evaluate("() => document.getElementById('canvas').clientWidth / window.innerWidth") > 0.95
+    assert page.said == []
+
+
+@pytest.mark.parametrize(
+    ("points", "facts", "said"),
+    [
+        ([(0, 0), (30, 40)], {"mm": 0.5}, "25 mm"),
+        ([(0, 0), (30, 40)], {"mm": None, "shrunk": 2}, "100 px"),
+        ([(0, 10), (0, 0), (10, 0)], {}, "90.0\N{DEGREE SIGN}"),
+        ([(-10, 1), (0, 0), (-10, -1)], {}, "11.4\N{DEGREE SIGN}"),
+    ],
+)
+def test_lengths_and_angles(
+    browser: Any, running: Running, points: list[tuple[int, int]], facts: dict[str, Any], said: str
+) -> None:
+    page = browser.new_page()
+    page.goto(running.url)
+    line = [{"x": x, "y": y} for x, y in points]
+    asked = "([line, facts]) => { viewer.facts = facts; return viewer.measureOf(line); }"
+    assert page.evaluate(asked, [line, facts]) == said
+    page.close()
+
+
 def test_the_report_the_limits_and_the_exports_are_in_reach(page: Any, small: Path, tmp_path: Path) -> None:
     drop(page, small)
     page.wait_for_selector("#probability", timeout=60_000)
@@ -120,7 +189,9 @@ def test_the_report_the_limits_and_the_exports_are_in_reach(page: Any, small: Pa
         page.click("#open-report")
     report = opened.value
     report.wait_for_selector("table")
-    assert report.evaluate("() => document.querySelector('img').naturalWidth") == 1600
+    assert report.evaluate("() => [...document.images].every((it) => it.naturalWidth > 300)")
+    assert report.evaluate("() => document.images.length") == 2
+    assert report.inner_text("h1").startswith(("Called", "No decision"))
     assert report.evaluate("() => getComputedStyle(document.querySelector('.notice')).fontWeight") == "600"
     assert page.inner_text("#probability") in report.inner_text("body")
     assert "where 20 % of the patients" in report.inner_text("body")

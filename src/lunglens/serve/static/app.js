@@ -2,7 +2,7 @@
 "use strict";
 
 const $ = (id) => document.getElementById(id);
-const viewer = new Viewer($("canvas"));
+const viewer = new Viewer($("canvas"), () => showSettings());
 const analyses = new Map(); // id -> what the server last said, in the order of the uploads
 let current = null, about = null, watching = false, prevalence = "5", token = sessionStorage.getItem("token");
 const UNDONE = ["queued", "running"];
@@ -189,7 +189,7 @@ document.addEventListener("visibilitychange", () => { if (!document.hidden) read
 
 function expired(said) {
   current = null;
-  viewer.open({});
+  viewer.open(null, {});
   $("film-title").textContent = "No film";
   $("tools").hidden = true;
   $("empty").hidden = false;
@@ -207,7 +207,7 @@ async function choose(id, focus = false) {
   const analysis = analyses.get(id);
   $("film-title").textContent = analysis.label;
   showFinding(analysis);
-  viewer.open({}); // never one film's picture beside another film's finding
+  viewer.open(null, {}); // never one film's picture beside another film's finding
   $("tools").hidden = true;
   $("empty").hidden = false;
   $("empty").textContent = "Loading ...";
@@ -217,12 +217,28 @@ async function choose(id, focus = false) {
   if (current !== id) return;
   if (found?.length && found.every((picture) => picture === null)) { drop(id); expired(`${analysis.label}: its time was over, and the server has deleted it.`); return; }
   if (!found) { $("empty").textContent = "The pictures could not be loaded."; return; }
-  viewer.open(Object.fromEntries(names.map((name, at) => [name, found[at]])));
+  const pictures = Object.fromEntries(names.map((name, at) => [name, found[at]]));
+  viewer.open(id, pictures, sizeOf(analysis.result, pictures.film));
+  showSettings();
+  $("legend").textContent = legendOf(analysis.result);
   $("tools").hidden = names.length === 0;
   $("empty").hidden = names.length > 0;
   $("empty").textContent = names.length ? "" : "There is no picture of this file.";
   for (const [control, picture] of [["heat", "heat"], ["cut", "seen"], ["outline", "lungs"]]) $(control).disabled = !names.includes(picture);
   $("canvas").setAttribute("aria-label", analysis.state === "analyzed" ? `The film ${analysis.label} with the outline of its lungs and the heat-map` : `The film ${analysis.label}`);
+}
+
+// shrunk: pixels of the film, as it was sent, of one that is shown; mm: of one that is shown, at the detector.
+function sizeOf({ film }, shown) {
+  const shrunk = shown ? Math.max(film.width_px, film.height_px) / Math.max(shown.width, shown.height) : 1;
+  return { shrunk, mm: film.spacing_mm ? film.spacing_mm[0] * shrunk : null };
+}
+
+function legendOf(result) {
+  if (result.status !== "analyzed" || !viewer.pictures.heat) return "";
+  const words = wordsOf(shownClass(result)), scale = result.heat_full_log_odds ? `full colour is ${result.heat_full_log_odds} log odds, on every film` : "full colour is the strongest of this film";
+  const below = isBinary() && result.probabilities[shownClass(result)] < result.threshold ? " The film is below the threshold." : "";
+  return `Heat: dark to yellow is less to more evidence for ${words}; ${scale}.${below}`;
 }
 
 function showFinding(analysis) {
@@ -381,6 +397,7 @@ async function forget(id) {
 
 function drop(id) {
   analyses.delete(id);
+  viewer.forget(id);
   $(`film-${id}`)?.parentElement.remove();
   showProgress();
 }
@@ -403,16 +420,25 @@ $("clear").addEventListener("close", async () => {
 // ---- controls
 
 function control(id, value) {
-  const input = $(id), output = $(`${id}-value`);
-  const apply = () => { if (output) output.textContent = `${input.value} %`; viewer.set(id, value(input)); };
+  const input = $(id);
+  const apply = () => { viewer.set(id, value(input)); showSettings(); };
   input.addEventListener("input", apply);
   return (by) => { if (input.type === "checkbox") input.checked = !input.checked; else input.value = Number(input.value) + by; apply(); };
 }
 
 const share = (input) => Number(input.value) / 100, checked = (input) => input.checked;
-const change = { window: control("window", share), level: control("level", share), heat: control("heat", share), cut: control("cut", share), outline: control("outline", checked), invert: control("invert", checked) };
+
+// The controls as the film that is shown was left.
+function showSettings() {
+  for (const name of ["window", "level", "heat", "cut"]) { $(name).value = 100 * viewer.settings[name]; $(`${name}-value`).textContent = `${Math.round(100 * viewer.settings[name])} %`; }
+  for (const name of ["outline", "invert", "magnifier"]) $(name).checked = viewer.settings[name];
+  const now = `${$("window").value} ${$("level").value}`;
+  $("preset").value = [...$("preset").options].some(({ value }) => value === now) ? now : "";
+}
+
+const change = { window: control("window", share), level: control("level", share), heat: control("heat", share), cut: control("cut", share), outline: control("outline", checked), invert: control("invert", checked), magnifier: control("magnifier", checked) };
 const keys = {
-  j: () => step(1), k: () => step(-1), "+": () => viewer.zoomBy(1.25), "-": () => viewer.zoomBy(0.8), 0: () => viewer.reset(),
+  j: () => step(1), k: () => step(-1), "+": () => viewer.zoomBy(1.25), "-": () => viewer.zoomBy(0.8), 0: () => viewer.fit(), 1: () => viewer.fullSize(), t: () => viewer.turn(), f: () => viewer.flip(), m: () => change.magnifier(), s: () => fullScreen(), r: () => $("reset").click(),
   o: () => change.outline(), i: () => change.invert(), h: () => change.heat(10), g: () => change.heat(-10), c: () => change.cut(10), x: () => change.cut(-10),
   w: () => change.window(-10), e: () => change.window(10), l: () => change.level(-5), d: () => change.level(5), "?": () => $("help").showModal(),
 };
@@ -422,7 +448,27 @@ document.addEventListener("keydown", (event) => {
 });
 $("zoom-in").addEventListener("click", () => viewer.zoomBy(1.25));
 $("zoom-out").addEventListener("click", () => viewer.zoomBy(0.8));
-$("reset").addEventListener("click", () => viewer.reset());
+$("fit").addEventListener("click", () => viewer.fit());
+$("full-size").addEventListener("click", () => viewer.fullSize());
+$("turn").addEventListener("click", () => viewer.turn());
+$("flip").addEventListener("click", () => viewer.flip());
+$("clear-lines").addEventListener("click", () => viewer.clearLines());
+$("reset").addEventListener("click", () => { viewer.reset(); showSettings(); });
+$("drag").addEventListener("change", () => { viewer.drag = $("drag").value; });
+$("preset").addEventListener("change", () => {
+  if (!$("preset").value) return;
+  const [window, level] = $("preset").value.split(" ");
+  viewer.set("window", window / 100);
+  viewer.set("level", level / 100);
+  showSettings();
+});
+const fullScreen = () => document.fullscreenElement ? document.exitFullscreen() : $("viewer").requestFullscreen();
+$("full-screen").addEventListener("click", fullScreen);
+for (const name of ["work", "finding"]) $(`fold-${name}`).addEventListener("click", () => {
+  const isFolded = document.querySelector("main").classList.toggle(`no-${name}`);
+  $(name).hidden = isFolded;
+  $(`fold-${name}`).setAttribute("aria-expanded", String(!isFolded));
+});
 $("show-help").addEventListener("click", () => $("help").showModal());
 $("show-limits").addEventListener("click", () => $("limits").showModal());
 for (const id of ["files", "folder"]) $(id).addEventListener("change", (event) => { send(event.target.files); event.target.value = ""; });
