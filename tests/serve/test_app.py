@@ -89,7 +89,8 @@ def test_reports_say_the_probability_and_reckon_with_the_prevalence(client: http
     assert said in page.text
     assert "where 20 % of the patients" in page.text
     assert "script" not in page.text
-    pdf = client.get(f"/api/analyses/{found['id']}/report.pdf")
+    assert client.get(f"/api/analyses/{found['id']}/fhir").json()["resourceType"] == "Bundle"
+    pdf = client.get(f"/api/analyses/{found['id']}/report.pdf?paper=letter")
     assert pdf.content.startswith(b"%PDF-")
     assert client.get(f"/api/analyses/{found['id']}/report.html?prevalence=0").status_code == 422
 

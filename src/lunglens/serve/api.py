@@ -1,7 +1,9 @@
 """The API: films in, findings, pictures, reports and DICOM out."""
 
 import asyncio
+import json
 import time
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from typing import Annotated
 
@@ -13,6 +15,7 @@ from PIL import Image
 from lunglens.film.about import NOTICE, PREVALENCE, __version__
 from lunglens.film.abstention import REASONS
 from lunglens.film.analyzer import Analyzer
+from lunglens.film.fhir import fhir_of
 from lunglens.film.model_package.package import ModelPackage
 from lunglens.film.model_package.record import ClassifierParameters
 from lunglens.film.sheet import Paper, Sheet, sheet_html, sheet_of, sheet_pdf, sheet_pictures
@@ -144,6 +147,18 @@ def report_html(request: Request, id_: str, prevalence: Prevalence = PREVALENCE)
 def report_pdf(request: Request, id_: str, prevalence: Prevalence = PREVALENCE, paper: Paper = "a4") -> Response:
     """The report as PDF."""
     return Response(sheet_pdf(_sheet(request, id_, prevalence), paper), media_type="application/pdf")
+
+
+@api.get("/analyses/{id_}/fhir", response_class=Response)
+def fhir(request: Request, id_: str) -> Response:
+    """A FHIR R4 Bundle: DiagnosticReport and Observations, without a patient."""
+    analysis = _done(request, id_)
+    result = model_of(service_of(request), analysis).result
+    if result is None:
+        raise HTTPException(409, "there is no result")
+    made = datetime.fromtimestamp(analysis.finished or time.time(), UTC).isoformat(timespec="seconds")
+    bundle = fhir_of(result, request.app.state.models.classifier.parameters.answer, made)
+    return Response(json.dumps(bundle), media_type="application/fhir+json")
 
 
 @api.get("/analyses/{id_}/dicom.zip", response_class=FileResponse)

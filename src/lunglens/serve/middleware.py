@@ -32,7 +32,19 @@ _HEADERS = {
     "cache-control": "no-store",
 }
 _LOCAL = {"localhost", "127.0.0.1", "::1"}
-_WORDS = {"", "about", "analyses", "api", "dicom.zip", "healthz", "metrics", "openapi.json", "pictures", "readyz"}
+_WORDS = {
+    "",
+    "about",
+    "analyses",
+    "api",
+    "dicom.zip",
+    "fhir",
+    "healthz",
+    "metrics",
+    "openapi.json",
+    "pictures",
+    "readyz",
+}
 _WORDS |= {"report.html", "report.pdf", "results.zip", "static", "studies", "film", "heat", "lungs", "panel", "seen"}
 _ID = re.compile(r"[\w-]{22}", re.ASCII)
 
