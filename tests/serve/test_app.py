@@ -138,6 +138,10 @@ def test_health_metrics_and_the_openapi_document(client: httpx.Client) -> None:
     assert 'lunglens_analyses_total{status="analyzed"}' in metrics
     assert "lunglens_analysis_seconds_bucket" in metrics
     document = client.get("/api/openapi.json").json()
+    assert document["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"
+    page = client.get("/api/docs").text
+    assert all(f" {path}</code>" in page for path in document["paths"])
+    assert "<script" not in page
     assert {"/api/analyses", "/api/analyses/{id_}", "/studies"} <= set(document["paths"])
     assert document["components"]["schemas"]["AnalysisModel"]["example"]
     about = client.get("/api/about").json()

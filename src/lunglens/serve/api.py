@@ -28,7 +28,7 @@ from lunglens.serve.service import QueueFullError
 from lunglens.serve.settings import ServeSettings
 from lunglens.serve.task import Answer
 from lunglens.serve.uploads import Received, busy, queued, take
-from lunglens.serve.worklist import PICTURES, Worklist, model_of
+from lunglens.serve.worklist import BEARER, PICTURES, Worklist, model_of
 
 _LONGEST_WAIT_S = 60.0
 _POLL_S = 0.02
@@ -47,7 +47,7 @@ class FilesRefusedError(HTTPException):
         self.problems = problems
 
 
-api = APIRouter(prefix="/api", tags=["analyses"])
+api = APIRouter(prefix="/api", tags=["analyses"], dependencies=[BEARER])
 
 
 @api.get("/about")

@@ -6,6 +6,7 @@ from pathlib import Path
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse
 
+from lunglens.files import templates
 from lunglens.serve.service import Service
 
 _STATIC = {"app.js": "text/javascript", "viewer.js": "text/javascript", "app.css": "text/css"}
@@ -26,6 +27,14 @@ def static(name: str) -> Response:
     if name not in _STATIC:
         raise HTTPException(404, "no such file")
     return Response(_file(name), media_type=_STATIC[name])
+
+
+@pages.get("/api/docs")
+def api_docs(request: Request) -> Response:
+    """The API's document as a page, which fetches nothing from elsewhere."""
+    return HTMLResponse(
+        templates(__package__).get_template("api_docs.html.jinja").render(document=request.app.openapi())
+    )
 
 
 @pages.get("/healthz")

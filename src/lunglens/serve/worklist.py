@@ -8,8 +8,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import FileResponse
+from fastapi.security import HTTPBearer
 from starlette.background import BackgroundTask
 
 from lunglens.film.batch.summary import SUMMARY, SummaryRow, summary_csv
@@ -31,9 +32,11 @@ Worklist = Annotated[
         description="name of your work list, long and random; without one films are on a list that all can read",
     ),
 ]
+# For the document alone: the guard before all routes asks for the token.
+BEARER = Depends(HTTPBearer(auto_error=False, description="where the server was started with --token-file"))
 Share = Annotated[float | None, Query(ge=0, le=1)]
 
-worklist = APIRouter(prefix="/api", tags=["work list"])
+worklist = APIRouter(prefix="/api", tags=["work list"], dependencies=[BEARER])
 
 
 @worklist.get("/analyses", response_model_exclude_unset=True)

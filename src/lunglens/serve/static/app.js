@@ -229,13 +229,15 @@ async function choose(id, focus = false) {
 }
 
 // shrunk: pixels of the film, as it was sent, of one that is shown; mm: of one that is shown, at the detector.
-function sizeOf({ film }, shown) {
+function sizeOf(result, shown) {
+  if (!result) return {};
+  const { film } = result;
   const shrunk = shown ? Math.max(film.width_px, film.height_px) / Math.max(shown.width, shown.height) : 1;
   return { shrunk, mm: film.spacing_mm ? film.spacing_mm[0] * shrunk : null };
 }
 
 function legendOf(result) {
-  if (result.status !== "analyzed" || !viewer.pictures.heat) return "";
+  if (result?.status !== "analyzed" || !viewer.pictures.heat) return "";
   const words = wordsOf(shownClass(result)), scale = result.heat_full_log_odds ? `full colour is ${result.heat_full_log_odds} log odds, on every film` : "full colour is the strongest of this film";
   const below = isBinary() && result.probabilities[shownClass(result)] < result.threshold ? " The film is below the threshold." : "";
   return `Heat: dark to yellow is less to more evidence for ${words}; ${scale}.${below}`;
