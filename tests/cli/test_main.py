@@ -50,7 +50,7 @@ def test_help_names_every_verb_and_imports_nothing_heavy() -> None:
 def test_verify_shipped_models() -> None:
     done = run_cli("verify")
     assert done.returncode == 0
-    assert done.stdout.count("good") == 4
+    assert done.stdout.count("good") == 5
 
 
 def test_verify_goes_on_after_a_folder_that_is_no_package(tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ from lunglens.film.finding import Analyzed
 from lunglens.film.gate.traits import CHILD, Trait
 from lunglens.film.model_package.package import load_package
 from lunglens.film.model_package.record import CANNOT_TELL, AnswerSettings
+from lunglens.film.picture.layers import layers_of
+from lunglens.film.picture.panel import draw_panel
 from lunglens.film.radiograph import Radiograph, radiograph_from_array
 from lunglens.film.statements import panel_lines
 from tests.support.packages import THREE, classifier_package
@@ -163,7 +165,16 @@ def test_far_from_training(analyzer: Analyzer, rg_folder: Path, tmp_path: Path) 
 
 
 def test_a_package_of_before_abstains_from_nothing(analyzer: Analyzer, rg_folder: Path) -> None:
-    finding = analyzer.analyze(rg_folder / "RG1_UNCR.dcm")
+    finding = replace(analyzer, classifier=load_package("hrnet", "classification")).analyze(rg_folder / "RG1_UNCR.dcm")
     assert isinstance(finding, Analyzed)
     assert finding.withheld == ()
     assert not {"withheld", "possible", "at_prevalence", "distance"} & set(finding.to_dict())
+
+
+def test_doubtful_lungs_have_a_dashed_outline(analyzer: Analyzer, rg_folder: Path) -> None:
+    finding = analyzer.analyze(rg_folder / "RG1_UNCR.dcm")
+    assert isinstance(finding, Analyzed)
+    sure, torn = (replace(finding, withheld=reasons) for reasons in ((), ("lungs",)))
+    drawn = [(np.asarray(layers_of(one)["lungs"])[..., 3] > 0).sum() for one in (sure, torn)]
+    assert 0.35 < drawn[1] / drawn[0] < 0.65
+    assert draw_panel(sure, "film").tobytes() != draw_panel(torn, "film").tobytes()

@@ -15,7 +15,7 @@ from lunglens.film.preprocess import resize
 from lunglens.film.radiograph import radiograph_from_array, read_radiograph
 
 
-@pytest.mark.parametrize("name", ["lungs", "classifier", "orientation"])
+@pytest.mark.parametrize("name", ["lungs", "classifier", "hrnet", "orientation", "severity"])
 def test_shipped_models_verify_and_have_cards(name: str) -> None:
     folder = shipped_models() / name
     assert verify_package(load_package(folder)) == []

@@ -2,8 +2,12 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import ndimage
 
 from lunglens.film.heatmap import evidence_on_film, heat_on_film, heat_share
+from lunglens.film.preprocess import resize_mask
 
 
 def test_the_share_of_the_heat_in_the_region() -> None:
@@ -77,3 +81,21 @@ def test_what_lies_outside_lends_the_region_no_evidence() -> None:
     assert found[:32, 63] == pytest.approx(2, abs=1e-4)
     assert found[:32].min() >= 0.99
     assert found[:32].max() <= 2.01
+
+
+@given(st.integers(64, 160), st.integers(64, 500), st.integers(64, 500), st.integers(0, 2**16))
+def test_evidence_is_that_of_the_whole_film_though_only_its_lungs_are_computed(
+    size: int, height: int, width: int, seed: int
+) -> None:
+    generator = np.random.default_rng(seed)
+    y, x = np.mgrid[:size, :size]
+    (row, column), (high, wide) = generator.integers(0, size, 2), generator.integers(2, size // 2, 2)
+    region = ((y - row) / high) ** 2 + ((x - column) / wide) ** 2 < 1
+    rows, columns = np.flatnonzero(region.any(axis=1)), np.flatnonzero(region.any(axis=0))
+    box = (int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
+    evidence = np.full((4, 4), generator.normal(), np.float32)  # so that what is interpolated is known
+    found = evidence_on_film(evidence, region, box, (height, width))
+    expected = resize_mask(region, height, width)
+    assert np.mean((found != 0) != expected) < 0.004  # a mask of bytes may turn the other way at its edge
+    inside = ndimage.binary_erosion(expected, iterations=2 + 2 * max(height, width) // size)
+    assert found[inside] == pytest.approx(float(evidence[0, 0]), rel=1e-3)

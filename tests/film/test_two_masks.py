@@ -115,15 +115,3 @@ def test_packages_of_0_1_0_have_fields_that_are_dilated() -> None:
     parameters = read_record(json.loads(golden.read_text()), "old").parameters
     assert (parameters.masks, parameters.doubtful_below) == (["fields"], None)
     assert parameters.postprocess.region == "dilated"
-
-
-def test_a_real_film_gets_from_the_packages_of_0_1_0_what_it_got_then(analyzer: Analyzer, rg_folder: Path) -> None:
-    if analyzer.lungs.name != "lungs-unet16-256 0.1.0":
-        pytest.skip("other packages ship now")
-    found = analyzer.analyze(rg_folder / "RG1_UNCR.dcm")
-    assert found.covid_probability == pytest.approx(0.327520, abs=1e-3)
-    assert (found.left.share, found.right.share) == pytest.approx((0.165138, 0.176888), abs=1e-4)
-    assert found.region_share == pytest.approx(0.517307, abs=1e-3)
-    assert [warning.split(":")[0] for warning in found.warnings] == [
-        "the heat does not prefer the lungs to their surroundings"
-    ]

@@ -250,6 +250,8 @@ def test_an_ensemble_answers_with_the_mean_of_its_members(study: Path, crossed: 
     assert ensemble.provenance["metrics"]["out of fold"]["n"] == 20
     assert load_package(tmp_path / "0", "classification").record.provenance["metrics"]["out of fold"]["n"] == 10
     assert not (tmp_path / "None" / "weights.safetensors").exists()
+    # The films of the folds choose the opacity's threshold, never the external ones.
+    assert "out of fold" in ensemble.provenance["opacity"]["measured"]
 
 
 def test_a_training_begins_with_the_weights_of_a_package_and_is_taught_by_another_run(

@@ -225,7 +225,8 @@ class Analyzer:
         answer = Answer.of(parameters.answer, outputs["probability"][0], self.prevalence)
         heat, share = _heat_of(outputs, answer), None
         if heat is not None and view.pool == "region":
-            heat = np.clip(evidence_on_film(heat, region, box, pixels.shape) / FULL_HEAT, 0, 1)
+            heat = evidence_on_film(heat / np.float32(FULL_HEAT), region, box, pixels.shape)
+            np.clip(heat, 0, 1, out=heat)
             share = 1.0 if heat.any() else None
         elif heat is not None:
             share = heat_share(heat, lungs)

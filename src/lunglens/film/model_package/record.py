@@ -32,7 +32,8 @@ Task = Literal["lungs", "classification", "orientation", "severity"]
 
 # What a class is called and coded as where the package does not say.
 _KNOWN_CLASSES: dict[str, dict[str, Any]] = {
-    COVID: {"words": "COVID-19", "code": {"value": "840539006", "scheme": "SCT", "meaning": "COVID-19"}}
+    COVID: {"words": "COVID-19", "code": {"value": "840539006", "scheme": "SCT", "meaning": "COVID-19"}},
+    f"not {COVID}": {"words": "not COVID-19"},
 }
 
 

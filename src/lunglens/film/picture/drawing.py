@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import ImageFont
 from scipy import ndimage
 
@@ -14,6 +15,7 @@ from lunglens.film.preprocess import Floats, Mask, resize
 
 _Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 
+_SECTORS = 80  # of dashes and gaps
 _MAX_CHARACTERS = 600  # of one text: more could never be shown, and measuring it would take time
 
 
@@ -92,8 +94,8 @@ def fit_items(items: Sequence[str], size: int, width: float, max_lines: int, lin
     return fitted
 
 
-def outline_alpha(mask: Mask, height: int, width: int, line_width: float) -> Floats:
-    """The edge of a mask (H, W) as an anti-aliased line: (height, width) float32, 0..1.
+def outline_alpha(mask: Mask, height: int, width: int, line_width: float, *, dashed: bool = False) -> Floats:
+    """The edge of a mask (H, W) as an anti-aliased line, dashed where it is doubtful: (height, width) float32, 0..1.
 
     A Gaussian turns a straight edge into the normal distribution function of the distance to it; reading that
     function backwards gives the distance below the size of a pixel.
@@ -104,4 +106,10 @@ def outline_alpha(mask: Mask, height: int, width: int, line_width: float) -> Flo
     distances = np.linspace(-4, 4, 801)
     normal = [0.5 * (1 + math.erf(distance / math.sqrt(2))) for distance in distances]
     alpha = line_width / 2 + 0.5 - np.abs(np.interp(soft, normal, distances))
-    return np.asarray(np.clip(alpha, 0, 1), np.float32)
+    return np.asarray(np.clip(alpha, 0, 1) * (_dashes(height, width) if dashed else 1), np.float32)
+
+
+def _dashes(height: int, width: int) -> NDArray[np.bool_]:
+    """Every other of the sectors round the middle."""
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    return np.asarray(np.floor(np.arctan2(y, x) * _SECTORS / (2 * np.pi)) % 2 == 0)

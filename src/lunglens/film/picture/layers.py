@@ -25,7 +25,7 @@ def layers_of(finding: Analyzed | Refused) -> dict[str, Image.Image]:
     if isinstance(finding, Refused):
         return pictures
     height, width = _size(film.shape, _LAYER_PX)
-    line = outline_alpha(display(finding.lungs), height, width, 2)
+    line = outline_alpha(display(finding.lungs), height, width, 2, dashed="lungs" in finding.withheld)
     pictures["lungs"] = _layer(np.broadcast_to(np.array(colours.OUTLINE, np.float32), (height, width, 3)), line)
     if finding.heat is not None:
         heat = np.clip(resize(display(finding.heat), height, width), 0, 1)

@@ -106,7 +106,7 @@ def _views(panel: Image.Image, finding: Analyzed, film: Floats) -> None:
     height, width = film.shape
     base = colours.gray_colours(film)
     lungs = finding.to_display.apply(finding.lungs)
-    line = outline_alpha(lungs, height, width, 2)
+    line = outline_alpha(lungs, height, width, 2, dashed="lungs" in finding.withheld)
     polarity = "polarity corrected; " if finding.inverted else ""
     named = "R and L may be swapped" if finding.mirrored else "R and L as usually displayed"
     _tile(panel, 1, ("Lungs", f"{polarity}{named}"), colours.blend(base, colours.OUTLINE, line))
