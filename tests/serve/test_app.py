@@ -146,7 +146,7 @@ def test_health_metrics_and_the_openapi_document(client: httpx.Client) -> None:
     assert document["components"]["schemas"]["AnalysisModel"]["example"]
     about = client.get("/api/about").json()
     assert "Not a medical device" in about["notice"]
-    assert about["cards"]["classifier"].startswith("# covid-hrnet")
+    assert about["cards"]["classifier"].startswith("# covid-")
 
 
 def test_nothing_of_the_patient_or_the_file_is_in_the_log(client: httpx.Client, running: Running, film: bytes) -> None:

@@ -29,7 +29,7 @@ CAP = 100 * MIB
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    limits = {"most_bytes_in_flight": CAP, "upload_s": 30, "answer_s": 2, "worker_memory_bytes": 400 * MIB}
+    limits = {"most_bytes_in_flight": CAP, "upload_s": 30, "answer_s": 2, "worker_memory_bytes": 512 * MIB}
     with server(tmp_path_factory.mktemp("limits"), **limits) as found:
         yield found
 

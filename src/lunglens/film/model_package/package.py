@@ -149,7 +149,7 @@ def load_package(folder: str | Path, task: Task | None = None) -> ModelPackage[A
     Raises:
         ModelPackageError: no package there, damaged, for another task or of another format version.
 
-    >>> classifier = load_package(shipped_models() / "classifier", "classification")
+    >>> classifier = load_package("hrnet", "classification")
     >>> classifier.name, classifier.input_size, [entry.name for entry in classifier.parameters.answer.classes]
     ('covid-hrnet-w18-small-192 0.1.0', 192, ['covid', 'not covid'])
     """
