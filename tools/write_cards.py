@@ -435,7 +435,7 @@ def write_classifier_card() -> None:
         MODELS / "classifier" / "README.md"
     ).write_text(f"""# {package["name"]} {package["version"]}: COVID-19 and any opacity on frontal chest radiographs
 
-{config["backbone"]} (timm) from ImageNet's weights at {view["input_size"]}x{view["input_size"]}: the film at {view["film_size"]} px, so that its sharpness does not tell its collection, cut to the whole
+{config["backbone"]} (timm) from ImageNet's weights at {view["input_size"]}x{view["input_size"]}: the film at {view["film_size"]} px, so that films are more alike in sharpness, cut to the whole
 lung and its box, intensities replaced by their rank inside the lung. Features are averaged inside the lung alone: no evidence, and no heat, comes from outside. Two answers: COVID-19, and
 any opacity. The mean of {package["origin"]["members"]} networks, each trained on all patients but those of its fold; weights stored as float16. {optimization["epochs"]} epochs of {config["images_per_epoch"]} draws, seed {optimization["seed"]}, moving average of the weights. Trained {trained["date"]} **on every source**; study
 `{package["origin"]["data"]["fingerprint"][:16]}`. Commands: `lunglens curate --config shipped`, `folds --folds 3`, `crossval classifier --config shipped`, `export --ensemble`, `tools/halve_package.py`. Threshold {answer["threshold"]} (where sensitivity + specificity is largest on
