@@ -9,7 +9,9 @@ import pytest
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.dicom import dicom_results, read_source
 from lunglens.film.finding import Analyzed
-from lunglens.film.severity import ZONES, LungsBox, Severity, lungs_box, zone_scores
+from lunglens.film.picture.layers import layers_of
+from lunglens.film.preprocess import resize_mask
+from lunglens.film.severity import ZONES, LungsBox, Severity, grades_of_places, lungs_box, zone_scores
 from lunglens.film.statements import panel_lines
 from tests.support.findings import two_lungs
 
@@ -35,8 +37,41 @@ def test_a_zone_has_the_mean_of_its_own_part_of_the_map_and_of_what_all_share() 
     assert zone_scores(maps + 9, box, np.zeros(6)).tolist() == [3.0] * 6
 
 
+def test_places_have_the_grade_that_a_zone_like_them_would_have() -> None:
+    lungs = two_lungs(90, 90)
+    box = lungs_box(np.zeros((90, 90), np.float32), lungs, 384)
+    assert box is not None
+    even = grades_of_places(np.full((2, 24, 24), 0.5, np.float32), box, np.full(6, 1.0))
+    assert even[box.shares(24, 24).sum(axis=0) > 0.5] == pytest.approx(2.0, abs=1e-4)
+    maps = np.zeros((2, 24, 24), np.float32)
+    maps[0, :8, :12] = 2.0  # the right lung's upper third
+    found = grades_of_places(maps, box, np.full(6, 0.5))
+    right, left = found[:8, :12], found[:8, 14:]
+    assert right.max() > 2.2
+    assert left.max() < 0.6
+    assert found[14:].max() < 0.6
+    assert found.min() >= 0
+    assert grades_of_places(maps + 9, box, np.zeros(6)).max() == 3.0
+    # The mean of a zone's places is its score, but for what the window mixes in from beyond its borders.
+    means = (box.weights(24, 24) * found).sum(axis=(1, 2))
+    assert means == pytest.approx(zone_scores(maps, box, np.full(6, 0.5)), abs=0.5)
+
+
+def test_places_are_graded_in_the_lungs_alone(chest: Analyzed) -> None:
+    assert chest.severity is not None
+    places = chest.severity.places
+    assert places is not None
+    lungs = resize_mask(chest.to_display.apply(chest.lungs), *places.shape)
+    assert places[:20].max() == 0  # above the lungs
+    assert (places > 0)[lungs].mean() > 0.9
+    assert (places > 0).mean() < 2 * lungs.mean()
+    low, high = np.quantile(places[lungs], [0.01, 0.99])
+    assert 0 <= low < high <= 3
+    assert set(layers_of(chest)) == {"film", "lungs", "heat", "grades", "seen"}
+
+
 def test_weights_of_a_zone_sum_to_one() -> None:
-    box = LungsBox(np.zeros((64, 64), np.float32), np.zeros((6, 90, 90), bool))
+    box = LungsBox(np.zeros((64, 64), np.float32), np.zeros((6, 90, 90), bool), (0, 0, 90, 90))
     assert box.weights(5, 7).sum(axis=(1, 2)) == pytest.approx(np.ones(6))
 
 

@@ -82,7 +82,7 @@ def test_the_packages_graph_gives_the_ridges_scores() -> None:
     zones = np.zeros((6, 96, 96), bool)
     for zone in range(6):
         zones[zone, 32 * (zone % 3) : 32 * (zone % 3) + 32, 48 * (zone // 3) : 48 * (zone // 3) + 48] = True
-    box = LungsBox(image, zones)
+    box = LungsBox(image, zones, (0, 0, 96, 96))
     with torch.inference_mode():
         maps = trunk(torch.from_numpy(image)[None, None])[0][0].numpy()
     features = np.einsum("zhw,chw->zc", box.weights(*maps.shape[1:]), maps)

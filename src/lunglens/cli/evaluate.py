@@ -17,7 +17,7 @@ Package = Annotated[Path, typer.Argument(metavar="PACKAGE", help="A classifier p
 RsnaBoxes = Annotated[
     Path | None,
     typer.Option(
-        "--boxes", metavar="TABLE", help="RSNA's boxes round opacities of NIH's films: does the heat lie in them?"
+        "--boxes", metavar="TABLE", help="RSNA's boxes round opacities of NIH's films: do the maps point at them?"
     ),
 ]
 
@@ -133,12 +133,15 @@ def evaluate_gate(
 
 @evaluate_app.command("severity")
 def evaluate_severity(
-    data: Data, out: Out, per_source: Annotated[int, typer.Option(help="Films of each label of a source.")] = 50
+    data: Data,
+    out: Out,
+    per_source: Annotated[int, typer.Option(help="Films of each label of a source.")] = 50,
+    boxes: RsnaBoxes = None,
 ) -> None:
-    """Score films of collections that were not learned from: normals should get little."""
+    """Score films of collections that were not learned from: normals should get little, opacities should be found."""
     from lunglens.train.severity.elsewhere import measure_elsewhere
 
-    console().print_json(data=measure_elsewhere(data, out, per_source, console())["sums"])
+    console().print_json(data=measure_elsewhere(data, out, per_source, console(), boxes)["sums"])
 
 
 @evaluate_app.command("orientation")

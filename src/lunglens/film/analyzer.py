@@ -33,7 +33,7 @@ from lunglens.film.model_package.record import (
 from lunglens.film.orientation import AS_STORED
 from lunglens.film.preprocess import Floats, Mask, classifier_view, film_square, network_input, resize_mask
 from lunglens.film.radiograph import Radiograph
-from lunglens.film.severity import ZONES, Severity, lungs_box, zone_scores
+from lunglens.film.severity import ZONES, Severity, grades_of_places, lungs_box, zone_scores
 
 # Montgomery's 138 films, whose pixels are known to be 0.0875 mm: masks of 149 to 599 cm2, both lungs, at the detector.
 _PLAUSIBLE_CM2 = (100, 800)
@@ -279,11 +279,14 @@ def _severity(look: Look, package: ModelPackage[SeverityParameters]) -> Severity
     box = lungs_box(film_square(look.pixels, len(fields)), fields, package.input_size)
     if box is None:
         return None
-    maps = package.run(box.image[None, None])["maps"][0]
-    scores = zone_scores(maps, box, np.array(package.parameters.offsets))
+    maps, offsets = package.run(box.image[None, None])["maps"][0], np.array(package.parameters.offsets)
+    scores = zone_scores(maps, box, offsets)
     if look.mirrored:
         scores = np.roll(scores, len(ZONES) // 2)
-    return Severity(dict(zip(ZONES, scores.tolist(), strict=True)), package.parameters.within)
+    region = look.segmentation.mask.region
+    places = evidence_on_film(grades_of_places(maps, box, offsets), region, box.box, region.shape)
+    zones = dict(zip(ZONES, scores.tolist(), strict=True))
+    return Severity(zones, package.parameters.within, look.displayed(places))
 
 
 def _opacity(outputs: dict[str, Floats], parameters: ClassifierParameters) -> Opacity | None:

@@ -7,11 +7,12 @@ left. The radiologists' borders are the aortic arch and the right inferior pulmo
 heights, as here, is what the score allows where these cannot be told.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from lunglens.film.lungs.sides import lung_sides
 from lunglens.film.preprocess import Floats, Mask, bounding_box, resize, stretch
@@ -25,6 +26,7 @@ ZONE_WORDS = {
 }
 MOST = 3.0  # of a zone
 _MARGIN = 0.05  # around the lungs, as a share of their box
+_SPREAD = 1.5  # places of the network's map, standard deviation: a round window about half as high as a zone
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,13 @@ class Severity:
     """An estimate of the Brixia score.
 
     zones: 0..3 by letter, not rounded. within: of the sum, by how much 95 % of estimates missed two radiologists' mean.
+    places: (S, S) float32, 0..3, on the displayed film squashed to a square: `grades_of_places`, 0 outside the lungs;
+    None where nobody has asked for them.
     """
 
     zones: dict[str, float]
     within: float
+    places: Floats | None = field(default=None, compare=False, repr=False)
 
     @property
     def total(self) -> float:
@@ -53,14 +58,20 @@ class LungsBox:
     """What the severity network sees of a film.
 
     image: (S, S) float32, 0..1, the film's box around the lungs, stretched. zones: (6, h, w) bool, the zones in it.
+    box: (top, left, bottom, right) of it in the film.
     """
 
     image: Floats
     zones: NDArray[np.bool_]
+    box: tuple[int, int, int, int]
+
+    def shares(self, height: int, width: int) -> Floats:
+        """(6, height, width): what share (0..1) of each place of a coarse map lies in each zone."""
+        return np.stack([resize(zone.astype(np.float32), height, width) for zone in self.zones])
 
     def weights(self, height: int, width: int) -> Floats:
-        """(6, height, width): how much each place of a coarse map counts for each zone; of every zone the sum is 1."""
-        coarse = np.stack([resize(zone.astype(np.float32), height, width) for zone in self.zones]) + np.float32(1e-6)
+        """The same, of every zone with the sum 1: how much each place counts for it."""
+        coarse = self.shares(height, width) + np.float32(1e-6)
         return np.asarray(coarse / coarse.sum(axis=(1, 2), keepdims=True), np.float32)
 
 
@@ -94,7 +105,7 @@ def lungs_box(film: Floats, fields: Mask, size: int) -> LungsBox | None:
         return None
     top, left, bottom, right = bounding_box(fields, _MARGIN)
     image = resize(stretch(film[top:bottom, left:right]), size, size)
-    return LungsBox(image, np.stack(zones)[:, top:bottom, left:right])
+    return LungsBox(image, np.stack(zones)[:, top:bottom, left:right], (top, left, bottom, right))
 
 
 def zone_scores(maps: Floats, box: LungsBox, offsets: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -107,3 +118,19 @@ def zone_scores(maps: Floats, box: LungsBox, offsets: NDArray[np.float64]) -> ND
     """
     own, shared = np.einsum("zhw,mhw->mz", box.weights(*maps.shape[1:]), maps).astype(np.float64)
     return np.asarray(np.clip(own + shared.mean() + offsets, 0, MOST))
+
+
+def grades_of_places(maps: Floats, box: LungsBox, offsets: NDArray[np.float64]) -> Floats:
+    """What a zone would score that looked like the surroundings of each place: (h, w), 0..3.
+
+    `zone_scores` with a round window about the place, as far as it lies in the lungs, in place of a zone's borders.
+
+    Args: those of `zone_scores`.
+    """
+    shares = box.shares(*maps.shape[1:])
+    near = ndimage.gaussian_filter(shares, (0, _SPREAD, _SPREAD))
+    lungs = np.maximum(near.sum(axis=0), np.float32(1e-4))
+    own = ndimage.gaussian_filter(maps[0] * shares.sum(axis=0), _SPREAD) / lungs
+    shared = float((box.weights(*maps.shape[1:]) * maps[1]).sum(axis=(1, 2)).mean())
+    of_zones = np.tensordot(offsets.astype(np.float32), near, 1) / lungs
+    return np.asarray(np.clip(own + shared + of_zones, 0, MOST), np.float32)

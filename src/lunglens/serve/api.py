@@ -129,7 +129,7 @@ def forget(request: Request, id_: str) -> None:
 
 @api.get("/analyses/{id_}/pictures/{name}", response_class=FileResponse)
 def picture(request: Request, id_: str, name: str) -> Response:
-    """A PNG: film, lungs (outline), heat (colours with opacity), seen (what the classifier saw), panel."""
+    """A PNG: film, lungs (outline), heat, grades (of infiltrates; both colours), seen (by the classifier), panel."""
     path = _done(request, id_).folder / f"{name}.png"
     if name not in PICTURES or not path.is_file():
         raise HTTPException(404, "no such picture of this film")
@@ -209,7 +209,7 @@ def _sheet(request: Request, id_: str, prevalence: float) -> Sheet:
     if not (analysis.folder / "lines.json").is_file():
         raise HTTPException(409, f"there is no report: {analysis.reason}")
     lines, version = lines_of(analysis.folder)
-    there = [name for name in ("film", "lungs", "heat") if (analysis.folder / f"{name}.png").is_file()]
+    there = [name for name in ("film", "lungs", "heat", "grades") if (analysis.folder / f"{name}.png").is_file()]
     pictures = sheet_pictures({name: Image.open(analysis.folder / f"{name}.png") for name in there})
     classifier = request.app.state.models.classifier.record
     title, result = analysis.label or TITLE, model_of(service_of(request), analysis).result

@@ -20,7 +20,7 @@ from lunglens.serve.pages import service_of
 from lunglens.serve.schema import AnalysisModel, ListModel, State
 from lunglens.serve.service import Service
 
-PICTURES = ("film", "lungs", "heat", "seen", "panel")
+PICTURES = ("film", "lungs", "heat", "grades", "seen", "panel")
 _MOST_LISTED = 1000
 _UNSAFE = re.compile(r"[^\w.-]+")
 

@@ -8,13 +8,15 @@ from lunglens.film.heatmap import view_on_film
 from lunglens.film.picture import colours
 from lunglens.film.picture.drawing import outline_alpha
 from lunglens.film.preprocess import Floats, resize, stretch
+from lunglens.film.severity import MOST
 
 _SHOWN_PX = 2048  # long side of the film
 _LAYER_PX = 1024  # of what is laid over it: as fine as the networks' own grids, four times over
 
 
 def layers_of(finding: Analyzed | Refused) -> dict[str, Image.Image]:
-    """film: gray; lungs: their outline; heat: its colours; seen: what the classifier saw, in its place.
+    """film: gray; lungs: their outline; heat: its colours; grades: those of infiltrates, place by place; seen: what the
+    classifier saw, in its place.
 
     All as they are usually displayed, whatever way round the film is stored. A refused film has no layers.
     """
@@ -28,8 +30,9 @@ def layers_of(finding: Analyzed | Refused) -> dict[str, Image.Image]:
     line = outline_alpha(display(finding.lungs), height, width, 2, dashed="lungs" in finding.withheld)
     pictures["lungs"] = _layer(np.broadcast_to(np.array(colours.OUTLINE, np.float32), (height, width, 3)), line)
     if finding.heat is not None:
-        heat = np.clip(resize(display(finding.heat), height, width), 0, 1)
-        pictures["heat"] = _layer(colours.inferno()[np.rint(heat * 255).astype(np.intp)], np.sqrt(heat))
+        pictures["heat"] = _coloured(resize(display(finding.heat), height, width))
+    if finding.severity is not None and finding.severity.places is not None:
+        pictures["grades"] = _coloured(resize(finding.severity.places / np.float32(MOST), height, width))
     pictures["seen"] = _gray(view_on_film(finding.classifier_view, finding.view_box, (height, width)))
     return pictures
 
@@ -42,6 +45,12 @@ def _size(shape: tuple[int, ...], longest: int) -> tuple[int, int]:
 
 def _gray(pixels: Floats) -> Image.Image:
     return Image.fromarray(np.rint(pixels * 255).astype(np.uint8))
+
+
+def _coloured(heat: Floats) -> Image.Image:
+    """Heat (H, W), 0..1, from nothing over dark to yellow."""
+    heat = np.clip(heat, 0, 1)
+    return _layer(colours.inferno()[np.rint(heat * 255).astype(np.intp)], np.sqrt(heat))
 
 
 def _layer(colour: Floats, alpha: Floats) -> Image.Image:

@@ -58,14 +58,15 @@ def _pictures(sheet: Sheet, width: float, styles: dict[str, Any]) -> Any:
     from reportlab.lib.utils import ImageReader
     from reportlab.platypus import Image, Paragraph, Table
 
-    wide, high = (width - 4 * mm) / 2, 90 * mm
+    gap, high = 4 * mm, 90 * mm
+    wide = width / max(2, len(sheet.pictures)) - gap
     images = []
     for picture in sheet.pictures:
         size = ImageReader(io.BytesIO(picture.png)).getSize()
         scale = min(wide / size[0], high / size[1])
         images.append(Image(io.BytesIO(picture.png), size[0] * scale, size[1] * scale, hAlign="LEFT"))
     captions = [Paragraph(escape(picture.caption), styles["small"]) for picture in sheet.pictures]
-    grid = Table([images, captions], [wide + 4 * mm, wide][: len(images)], hAlign="LEFT")
+    grid = Table([images, captions], [wide + gap] * len(images), hAlign="LEFT")
     grid.setStyle([("LEFTPADDING", (0, 0), (-1, -1), 0), ("RIGHTPADDING", (0, 0), (-1, -1), 0)])
     return grid
 

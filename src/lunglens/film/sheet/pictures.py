@@ -1,4 +1,4 @@
-"""The report's pictures: the film with the outline of the lungs, and with the heat-map."""
+"""The report's pictures: the film with the outline of the lungs, with the heat-map, and with the infiltrates."""
 
 import io
 from collections.abc import Mapping
@@ -19,6 +19,7 @@ class Picture(NamedTuple):
 def sheet_pictures(layers: Mapping[str, Image.Image]) -> list[Picture]:
     """From `layers_of`; a refused film is shown as it is, alone."""
     captions = {"lungs": "The film and the outline of its lungs", "heat": "Where the evidence lies"}
+    captions["grades"] = "Infiltrates, as a Brixia grade: dark to yellow is 0 to 3"
     laid = [(caption, layers[name]) for name, caption in captions.items() if name in layers]
     film = layers["film"].convert("RGBA")
     film.thumbnail((_LONGEST_PX, _LONGEST_PX), Image.Resampling.LANCZOS)

@@ -224,7 +224,7 @@ async function choose(id, focus = false) {
   $("tools").hidden = names.length === 0;
   $("empty").hidden = names.length > 0;
   $("empty").textContent = names.length ? "" : "There is no picture of this file.";
-  for (const [control, picture] of [["heat", "heat"], ["cut", "seen"], ["outline", "lungs"]]) $(control).disabled = !names.includes(picture);
+  for (const [control, picture] of [["heat", "heat"], ["grades", "grades"], ["cut", "seen"], ["outline", "lungs"]]) $(control).disabled = !names.includes(picture);
   $("canvas").setAttribute("aria-label", analysis.state === "analyzed" ? `The film ${analysis.label} with the outline of its lungs and the heat-map` : `The film ${analysis.label}`);
 }
 
@@ -237,7 +237,11 @@ function sizeOf(result, shown) {
 }
 
 function legendOf(result) {
-  if (result?.status !== "analyzed" || !viewer.pictures.heat) return "";
+  if (result?.status !== "analyzed") return "";
+  return [viewer.pictures.heat && legendOfHeat(result), viewer.pictures.grades && "Infiltrates: dark to yellow is a Brixia grade of 0 to 3, estimated as of a COVID-19 pneumonia."].filter(Boolean).join(" ");
+}
+
+function legendOfHeat(result) {
   const words = wordsOf(shownClass(result)), scale = result.heat_full_log_odds ? `full colour is ${result.heat_full_log_odds} log odds, on every film` : "full colour is the strongest of this film";
   const below = isBinary() && result.probabilities[shownClass(result)] < result.threshold ? " The film is below the threshold." : "";
   return `Heat: dark to yellow is less to more evidence for ${words}; ${scale}.${below}`;
@@ -432,16 +436,16 @@ const share = (input) => Number(input.value) / 100, checked = (input) => input.c
 
 // The controls as the film that is shown was left.
 function showSettings() {
-  for (const name of ["window", "level", "heat", "cut"]) { $(name).value = 100 * viewer.settings[name]; $(`${name}-value`).textContent = `${Math.round(100 * viewer.settings[name])} %`; }
+  for (const name of ["window", "level", "heat", "grades", "cut"]) { $(name).value = 100 * viewer.settings[name]; $(`${name}-value`).textContent = `${Math.round(100 * viewer.settings[name])} %`; }
   for (const name of ["outline", "invert", "magnifier"]) $(name).checked = viewer.settings[name];
   const now = `${$("window").value} ${$("level").value}`;
   $("preset").value = [...$("preset").options].some(({ value }) => value === now) ? now : "";
 }
 
-const change = { window: control("window", share), level: control("level", share), heat: control("heat", share), cut: control("cut", share), outline: control("outline", checked), invert: control("invert", checked), magnifier: control("magnifier", checked) };
+const change = { window: control("window", share), level: control("level", share), heat: control("heat", share), grades: control("grades", share), cut: control("cut", share), outline: control("outline", checked), invert: control("invert", checked), magnifier: control("magnifier", checked) };
 const keys = {
   j: () => step(1), k: () => step(-1), "+": () => viewer.zoomBy(1.25), "-": () => viewer.zoomBy(0.8), 0: () => viewer.fit(), 1: () => viewer.fullSize(), t: () => viewer.turn(), f: () => viewer.flip(), m: () => change.magnifier(), s: () => fullScreen(), r: () => $("reset").click(),
-  o: () => change.outline(), i: () => change.invert(), h: () => change.heat(10), g: () => change.heat(-10), c: () => change.cut(10), x: () => change.cut(-10),
+  o: () => change.outline(), i: () => change.invert(), h: () => change.heat(10), g: () => change.heat(-10), b: () => change.grades(10), v: () => change.grades(-10), c: () => change.cut(10), x: () => change.cut(-10),
   w: () => change.window(-10), e: () => change.window(10), l: () => change.level(-5), d: () => change.level(5), "?": () => $("help").showModal(),
 };
 document.addEventListener("keydown", (event) => {

@@ -1,7 +1,7 @@
 // The film on a canvas: window and level, turning, zoom and pan, outline, heat, the cut image beside the film, measuring.
 "use strict";
 
-const PLAIN = { window: 1, level: 0.5, heat: 0, cut: 0, outline: true, invert: false, magnifier: false };
+const PLAIN = { window: 1, level: 0.5, heat: 0, grades: 0, cut: 0, outline: true, invert: false, magnifier: false };
 const PLACE = { zoom: 1, x: 0, y: 0, turn: 0, flip: false };
 const BAR_MM = 50;
 
@@ -130,7 +130,7 @@ class Viewer {
   }
 
   drawFilm(context, matrix) {
-    const { width, height } = this.shown, { heat, cut, outline } = this.settings, { pictures } = this;
+    const { width, height } = this.shown, { cut, outline } = this.settings, { pictures } = this;
     context.save();
     context.setTransform(matrix);
     context.imageSmoothingEnabled = this.scale() < 3;
@@ -145,11 +145,12 @@ class Viewer {
       context.fillStyle = "#40e0ff";
       context.fillRect(width * cut - 1 / this.scale(), 0, 2 / this.scale(), height);
     }
-    if (pictures.heat && heat > 0) {
-      context.globalAlpha = heat;
-      context.drawImage(pictures.heat, 0, 0, width, height);
-      context.globalAlpha = 1;
+    for (const name of ["heat", "grades"]) {
+      if (!pictures[name]) continue;
+      context.globalAlpha = this.settings[name];
+      context.drawImage(pictures[name], 0, 0, width, height);
     }
+    context.globalAlpha = 1;
     if (pictures.lungs && outline) context.drawImage(pictures.lungs, 0, 0, width, height);
     context.restore();
   }

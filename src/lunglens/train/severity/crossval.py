@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 
-from lunglens.evaluate.brixia import READERS
+from lunglens.evaluate.brixia import READERS, zone_agreement
 from lunglens.evaluate.figures.severity import grades_figure, sums_figure
 from lunglens.evaluate.figures.style import save_svg
 from lunglens.evaluate.run_record import METRICS
@@ -52,8 +52,9 @@ def crossval_severity(
 
     Returns:
         the content of `metrics.json`: `readers` (one radiologist against the other), `consensus`, `senior`, `junior`
-        (the model of the first repeat against each; see `severity.agreement`), `within` (`severity.half_width` of
-        all repeats), and `ways`: of each way mean and standard deviation over the repeats.
+        (the model of the first repeat against each; see `severity.agreement`), `zones` (whether each film's zones are
+        in the radiologists' order: `brixia.zone_agreement`), `within` (`severity.half_width` of all repeats), and
+        `ways`: of each way mean and standard deviation over the repeats.
     """
     films = scored_films(data, out / CACHE, console)
     folds = [_folds(films, settings, repeat) for repeat in range(settings.repeats)]
@@ -142,6 +143,7 @@ def _metrics(films: ScoredFilms, answers: Mapping[str, Scores], settings: Severi
         "settings": asdict(settings) | {"bsnet": settings.bsnet.model_dump(mode="json")},
         "readers": readers_agreement(senior, junior, groups, settings.seed),
         **{name: agreement(ours[0], other, groups, settings.seed) for name, other in against.items()},
+        "zones": zone_agreement(ours[0], truth, groups, settings.seed),
         "within": round(within, 3),
         "ways": {name: _over_repeats(scores[:, scored], truth) for name, scores in answers.items()},
     }

@@ -1,6 +1,7 @@
 """What an ImageNet network sees in each zone: maps of EfficientNet-Lite0's stages, averaged over the zones."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -85,7 +86,7 @@ def _of_film(box: LungsBox, trunk: LiteStages) -> Iterator[tuple[str, Features]]
     with torch.inference_mode():
         maps = trunk(torch.from_numpy(np.stack([box.image, box.image[:, ::-1]])[:, None]))
     for kind, zones in (("lungs", box.zones), ("boxes", np.stack([_filled(zone) for zone in box.zones]))):
-        both = LungsBox(box.image, zones), LungsBox(box.image, zones[:, :, ::-1])
+        both = [replace(box, zones=each) for each in (zones, zones[:, :, ::-1])]
         for stage, found in zip(STAGES, maps, strict=True):
             weights = [each.weights(*found.shape[2:]) for each in both]
             yield f"{kind} {stage}", np.einsum("bzhw,bchw->bzc", weights, found.numpy())
