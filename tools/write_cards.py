@@ -331,6 +331,33 @@ def severity_table(found: dict[str, Any], names: dict[str, str]) -> str:
     return table(head, cells)
 
 
+def places_table() -> str:
+    """How well the grades of places point at radiologists' boxes and zones, and how well the heat does."""
+    boxes, zones = results("severity-elsewhere")["boxes"], results("crossval/severity/metrics")["zones"]
+    heat = results("heat-of-twin")
+    hits = {
+        "infiltrates": boxes["all"],
+        "infiltrates, films that are called opaque": boxes["called"],
+        "where infiltrates usually are (the mean of other patients' films)": boxes["usual"],
+        "heat for COVID-19, of the twin": heat["boxes"]["all"],
+    }
+    rows = [
+        [words, v["n"], interval(v["hottest_pixel"], "hits"), interval(v["hottest_pixel"], "chance")]
+        for words, v in hits.items()
+    ]
+    ranked = {
+        "infiltrates": interval(zones, "correlation"),
+        "the zones where disease usually lies": interval(zones, "usual_zones"),
+        "heat for COVID-19, of the twin": interval(heat["zones"], "correlation"),
+    }
+    return "\n\n".join(
+        (
+            table("map | films with boxes | hottest place in a box | a place of the lungs at random", rows),
+            table(f"map | rank correlation with the zones' scores, {zones['n']} films", ranked.items()),
+        )
+    )
+
+
 def write_severity_card() -> None:
     found, elsewhere = results("crossval/severity/metrics"), results("severity-elsewhere")
     package = json.loads((MODELS / "severity" / "package.json").read_text())
@@ -390,6 +417,10 @@ Ways that were tried on the same folds, drawn {settings["repeats"]} times (in br
 Films of other collections, which nobody has scored, at most {max(v["n"] for v in elsewhere["sums"].values())} of each (`lunglens evaluate severity`, {elsewhere["date"]}):
 
 {table("films | n | mean sum (95 %) | half of them", sums)}
+
+Place by place: a round window for the zones (`lunglens evaluate severity --boxes`, boxes of the RSNA challenge on films of NIH, which it has never seen; zones out of fold):
+
+{places_table()}
 
 ## Limits
 Films of normal lungs get up to {max(v["mean"] for k, v in elsewhere["sums"].items() if k.endswith(" normal")):.0f} on average, by collection (above): a low sum is no sign of disease. Learned from few films of one collection, mostly pictures from journals. What the lungs' mask leaves out is not seen, so that wholly opaque zones are judged by what is left of
@@ -796,4 +827,5 @@ if __name__ == "__main__":
     write_lungs_card()
     write_orientation_card()
     write_severity_card()
+    fill(ROOT / "docs" / "explanation.md", "places", places_table())
     write_classifier_card()
