@@ -193,7 +193,7 @@ def test_the_report_the_limits_and_the_exports_are_in_reach(page: Any, small: Pa
     report = opened.value
     report.wait_for_selector("table")
     assert report.evaluate("() => [...document.images].every((it) => it.naturalWidth > 300)")
-    assert report.evaluate("() => document.images.length") == 2
+    assert report.evaluate("() => document.images.length") == 3
     assert report.inner_text("h1").startswith(("Called", "No decision"))
     assert report.evaluate("() => getComputedStyle(document.querySelector('.notice')).fontWeight") == "600"
     assert page.inner_text("#probability") in report.inner_text("body")

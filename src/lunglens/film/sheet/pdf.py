@@ -67,7 +67,13 @@ def _pictures(sheet: Sheet, width: float, styles: dict[str, Any]) -> Any:
         images.append(Image(io.BytesIO(picture.png), size[0] * scale, size[1] * scale, hAlign="LEFT"))
     captions = [Paragraph(escape(picture.caption), styles["small"]) for picture in sheet.pictures]
     grid = Table([images, captions], [wide + gap] * len(images), hAlign="LEFT")
-    grid.setStyle([("LEFTPADDING", (0, 0), (-1, -1), 0), ("RIGHTPADDING", (0, 0), (-1, -1), 0)])
+    grid.setStyle(
+        [
+            ("LEFTPADDING", (0, 0), (-1, -1), 0),
+            ("RIGHTPADDING", (0, 0), (-1, -1), 0),
+            ("VALIGN", (0, 0), (-1, -1), "TOP"),
+        ]
+    )
     return grid
 
 
