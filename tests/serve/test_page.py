@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from pydicom import dcmread
 
 import lunglens
 from lunglens.film.abstention import REASONS
@@ -33,6 +35,12 @@ UNNAMED = """() => [...document.querySelectorAll("button, input, canvas, img")]
   .filter((it) => !it.hasAttribute("alt")).map((it) => it.outerHTML)"""
 TOKEN = "-".join(["0123456789abcdef", "token"])
 PIXELS = "() => document.getElementById('canvas').toDataURL()"
+BESIDE = "() => document.getElementById('canvas-beside').toDataURL()"
+BRIGHT = """() => {
+  const canvas = document.getElementById("canvas"), context = canvas.getContext("2d", { willReadFrequently: true });
+  const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
+  return data.filter((value, at) => at % 4 === 0 && value === 255).length;
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -87,12 +95,12 @@ def test_a_film_and_a_leg_dropped_are_shown_as_the_library_sees_them(page: Any, 
     assert all(warning in said for warning in expected.warnings)
     assert expected.radiograph.notes and all(note in said for note in expected.radiograph.notes)
     # Every control changes what is seen, and a reset brings the first view back.
-    page.wait_for_function("() => !document.getElementById('tools').hidden")
+    page.wait_for_selector("#canvas[data-values]")
     before = page.evaluate(PIXELS)
     seen = {before}
     for name, value in (("window", 40), ("level", 30), ("heat", 90), ("cut", 50)):
         slide(page, name, value)
-        assert page.inner_text(f"#{name}-value") == f"{value} %"
+        assert page.inner_text(f"#{name}-value").split(",")[0] == f"{value} %"
         seen.add(page.evaluate(PIXELS))
     for name in ("outline", "invert"):
         page.click(f"#{name}")
@@ -118,7 +126,7 @@ def test_a_film_and_a_leg_dropped_are_shown_as_the_library_sees_them(page: Any, 
 def test_each_film_is_turned_measured_and_remembered_on_its_own(page: Any, small: Path, chest_png: Path) -> None:
     drop(page, small, chest_png)
     page.wait_for_function("() => document.getElementById('progress').textContent === '2 of 2 done'", timeout=60_000)
-    page.wait_for_function("() => !document.getElementById('tools').hidden")
+    page.wait_for_selector("#canvas[data-values]")
     assert page.input_value("#heat") == "0"  # nobody's first look is at the heat
     assert "log odds" in page.inner_text("#legend") or "strongest of this film" in page.inner_text("#legend")
     plain = page.evaluate(PIXELS)
@@ -127,7 +135,7 @@ def test_each_film_is_turned_measured_and_remembered_on_its_own(page: Any, small
         page.click(f"#{button}")
         seen.add(page.evaluate(PIXELS))
     page.select_option("#preset", "60 35")
-    assert page.inner_text("#window-value") == "60 %"
+    assert page.inner_text("#window-value").startswith("60 %, ")
     seen.add(page.evaluate(PIXELS))
     box = page.locator("#canvas").bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
@@ -148,11 +156,11 @@ def test_each_film_is_turned_measured_and_remembered_on_its_own(page: Any, small
     left = page.evaluate(PIXELS)
     page.click("#list button >> nth=1")
     page.wait_for_selector("#film-title:has-text('chest.png')")
-    page.wait_for_function("() => !document.getElementById('tools').hidden")
-    assert page.inner_text("#window-value") == "100 %"
+    page.wait_for_selector("#canvas[data-values]")
+    assert page.inner_text("#window-value").startswith("100 %, ")
     page.click("#list button >> nth=0")
     page.wait_for_selector("#film-title:has-text('small.dcm')")
-    page.wait_for_function("() => !document.getElementById('tools').hidden")
+    page.wait_for_selector("#canvas[data-values]")
     assert page.evaluate(PIXELS) == left
     page.click("#reset")
     assert page.evaluate(PIXELS) == plain
@@ -168,7 +176,7 @@ def test_each_film_is_turned_measured_and_remembered_on_its_own(page: Any, small
     ("points", "facts", "said"),
     [
         ([(0, 0), (30, 40)], {"mm": 0.5}, "25 mm"),
-        ([(0, 0), (30, 40)], {"mm": None, "shrunk": 2}, "100 px"),
+        ([(0, 0), (30, 40)], {"mm": None}, "50 px"),
         ([(0, 10), (0, 0), (10, 0)], {}, "90.0\N{DEGREE SIGN}"),
         ([(-10, 1), (0, 0), (-10, -1)], {}, "11.4\N{DEGREE SIGN}"),
     ],
@@ -209,6 +217,64 @@ def test_the_report_the_limits_and_the_exports_are_in_reach(page: Any, small: Pa
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Delete now").click()
     page.wait_for_function("() => !document.querySelector('#list li')")
+
+
+def test_stored_values_are_under_the_pointer_and_beyond_the_films_own_window(
+    page: Any, small: Path, tmp_path: Path
+) -> None:
+    narrow, film = tmp_path / "narrow.dcm", dcmread(small)
+    film.WindowWidth /= 4
+    film.save_as(narrow)
+    drop(page, narrow)
+    page.wait_for_selector("#canvas[data-values]", timeout=60_000)
+    stored, shown = film.pixel_array, lunglens.read_radiograph(narrow).pixels
+    box = page.locator("#canvas").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    x, y, value = (int(word.strip(",:")) for word in page.inner_text(".view output >> nth=0").split())
+    assert value == stored[y, x]
+    assert abs(y - stored.shape[0] / 2) < 3
+    assert abs(x - stored.shape[1] / 2) < 3
+    page.mouse.move(0, 0)
+    assert page.inner_text(".view output >> nth=0") == ""
+    white = np.flatnonzero(shown.ravel() >= 1)
+    assert len(np.unique(stored.ravel()[white])) > 9  # what the film's own window shows as one white
+    by_default = page.evaluate(BRIGHT)
+    slide(page, "window", 400)
+    assert page.evaluate(BRIGHT) < by_default
+    assert page.said == []
+
+
+def test_two_films_beside_each_other_are_looked_at_alike(page: Any, small: Path, chest_png: Path) -> None:
+    drop(page, small, chest_png)
+    page.wait_for_function("() => document.getElementById('progress').textContent === '2 of 2 done'", timeout=60_000)
+    page.wait_for_selector("#canvas[data-values]")
+    alone = page.evaluate("() => document.getElementById('canvas').clientWidth")
+    page.select_option("#beside", label="chest.png")
+    page.wait_for_selector("#canvas-beside[data-values]")
+    assert page.evaluate("() => document.getElementById('canvas').clientWidth") < 0.6 * alone
+    seen = {page.evaluate(BESIDE)}
+    page.click("#zoom-in")
+    seen.add(page.evaluate(BESIDE))
+    slide(page, "window", 40)
+    seen.add(page.evaluate(BESIDE))
+    first = page.evaluate(PIXELS)
+    box = page.locator("#canvas-beside").bounding_box()
+    page.mouse.move(box["x"] + 60, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 90, box["y"] + 90)
+    page.mouse.up()
+    seen.add(page.evaluate(BESIDE))
+    assert len(seen) == 4
+    assert page.evaluate(PIXELS) != first  # the other is moved with it
+    page.select_option("#beside", "")
+    assert page.evaluate("() => document.getElementById('canvas').clientWidth") == alone
+    page.select_option("#beside", label="chest.png")
+    page.wait_for_selector("#canvas-beside[data-values]")
+    page.click("#list button >> nth=1")
+    page.wait_for_selector("#film-title:has-text('chest.png')")
+    page.wait_for_selector("#view-beside", state="hidden")
+    assert page.input_value("#window") == "100"  # each film has its own settings again
+    assert page.said == []
 
 
 def test_every_control_has_a_name_for_a_screen_reader(page: Any, small: Path) -> None:

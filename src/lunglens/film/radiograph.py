@@ -6,7 +6,7 @@ The format is decided by the bytes, not by the file's name. Sizes are checked be
 import hashlib
 import logging
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import IO, Any
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from lunglens.errors import LungLensError, UnreadableImageError
 from lunglens.film.orientation import Orientation, read_orientation
 from lunglens.film.reading.apart import decode_apart
-from lunglens.film.reading.dicom_file import notes_of, parse, values
+from lunglens.film.reading.dicom_file import notes_of, parse, photometric, values
 from lunglens.film.reading.dicom_gray import to_gray
 from lunglens.film.reading.dicom_header import Header, read_header
 from lunglens.film.reading.dicom_kind import refuse_other_kinds
@@ -50,6 +50,7 @@ class Radiograph(Header):
     sha256: of the file's bytes, '' for an array. file_format: DICOM, PNG, JPEG, TIFF, JSRT or array. bits: bits stored.
     doubt (of the header): the gate then asks more of the pixels. notes: what was done to the pixels, and what is odd.
     to_display: how the pixels, which are as stored, are turned into the usual display; None where the file is silent.
+    stored: (H, W), the file's own values, before any transformation (of colour the gray); None where nobody asked.
     """
 
     pixels: NDArray[np.float32]
@@ -58,14 +59,18 @@ class Radiograph(Header):
     bits: int
     notes: tuple[str, ...] = ()
     to_display: Orientation | None = None
+    stored: NDArray[Any] | None = None
 
 
 def read_radiograph(
-    file: "str | PathLike[str] | bytes | bytearray | memoryview | IO[bytes]", limits: Limits = _DEFAULT_LIMITS
+    file: "str | PathLike[str] | bytes | bytearray | memoryview | IO[bytes]",
+    limits: Limits = _DEFAULT_LIMITS,
+    *,
+    keep_stored: bool = False,
 ) -> Radiograph:
     """Read a DICOM, PNG, JPEG or TIFF file, or one of the JSRT database (.IMG), as one gray radiograph.
 
-    file: its path, its bytes, or an object open for reading them.
+    file: its path, its bytes, or an object open for reading them. keep_stored: keep the file's own values too.
 
     DICOM follows PS3.3 C.11.1 (modality LUT or rescale), C.11.2 (VOI LUT or window; without either, min..max of
     the pixels that are no padding, C.7.5.1.1.2) and then turns MONOCHROME1 round (C.7.6.3.1.2).
@@ -82,7 +87,8 @@ def read_radiograph(
     name = file.name if isinstance(file, Path) else "bytes"
     try:
         with quiet("pydicom"):
-            return _decode(_read_bytes(file, limits.max_bytes), limits)
+            film, stored = _decode(_read_bytes(file, limits.max_bytes), limits)
+            return replace(film, stored=stored) if keep_stored else film
     except LungLensError as error:
         raise type(error)(f"{name}: {error}", **vars(error)) from error.__cause__
     except Exception as error:  # pydicom can throw anything at damaged data: struct.error, KeyError, RecursionError
@@ -158,7 +164,8 @@ def _of_path(file: Path, max_bytes: int) -> bytes:
         raise UnreadableImageError("no permission to read it. Change its permissions, or copy it.") from error
 
 
-def _decode(data: bytes, limits: Limits) -> Radiograph:
+def _decode(data: bytes, limits: Limits) -> tuple[Radiograph, NDArray[Any]]:
+    """The radiograph, and the file's own values."""
     digest = hashlib.sha256(data).hexdigest()
     # DICOM first: a DICOM file may begin with a TIFF header in its preamble (PS3.10 7.1).
     if looks_like_dicom(data):
@@ -167,22 +174,25 @@ def _decode(data: bytes, limits: Limits) -> Radiograph:
     if file_format is None and looks_like_jsrt(data):
         check_size(SIDE_PX, SIDE_PX, limits.max_pixels)
         header = Header(spacing_mm=(SPACING_MM, SPACING_MM), spacing_source="JSRT database", spacing_plane="detector")
-        return Radiograph(read_jsrt(data), digest, "JSRT", BITS, **vars(header))
+        values = read_jsrt(data)
+        return Radiograph(1 - values / np.float32(2**BITS - 1), digest, "JSRT", BITS, **vars(header)), values
     if file_format is None:
         raise UnreadableImageError("it is no DICOM, PNG, JPEG or TIFF file. Export the radiograph as one of these.")
     stored, facts = decode_apart("picture", data, {"format": file_format, "max_pixels": limits.max_pixels})
-    return Radiograph(scale(stored), digest, file_format, facts["bits"], notes=tuple(facts["notes"]))
+    return Radiograph(scale(stored), digest, file_format, facts["bits"], notes=tuple(facts["notes"])), stored
 
 
-def _from_dicom(data: bytes, digest: str, limits: Limits) -> Radiograph:
+def _from_dicom(data: bytes, digest: str, limits: Limits) -> tuple[Radiograph, NDArray[Any]]:
     dataset = parse(data, limits.max_bytes)
     header = read_header(dataset)
     refuse_other_kinds(dataset)
-    pixels = to_gray(read_stored(dataset, limits.max_pixels), dataset)
+    stored = read_stored(dataset, limits.max_pixels)
+    pixels = to_gray(stored, dataset)
     stated = read_orientation(values(dataset, "PatientOrientation"))
     facts = vars(header) | {
         "warnings": (*header.warnings, *filter(None, [stated.warning])),
         "notes": (*notes_of(dataset), *filter(None, [stated.note])),
         "to_display": stated.orientation,
     }
-    return Radiograph(pixels, digest, "DICOM", int(dataset.BitsStored), **facts)
+    is_gray = photometric(dataset).startswith("MONOCHROME")
+    return Radiograph(pixels, digest, "DICOM", int(dataset.BitsStored), **facts), stored if is_gray else pixels

@@ -5,7 +5,8 @@ import json
 import time
 from datetime import UTC, datetime
 from importlib.util import find_spec
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, File, HTTPException, Query, Request, Response, UploadFile
 from fastapi.concurrency import run_in_threadpool
@@ -164,22 +165,34 @@ def fhir(request: Request, id_: str) -> Response:
 @api.get("/analyses/{id_}/dicom.zip", response_class=FileResponse)
 async def dicom(request: Request, id_: str) -> Response:
     """Segmentations, structured report and secondary capture of a DICOM film. 409 where the film is no DICOM file."""
+    return FileResponse(await _exported(request, id_, "dicom", "dicom.zip"), media_type="application/zip")
+
+
+@api.get("/analyses/{id_}/stored.bin", response_class=FileResponse)
+async def stored(request: Request, id_: str) -> Response:
+    """The film's own values, as it is displayed, and how bright each is shown: for viewers with a window."""
+    return FileResponse(await _exported(request, id_, "stored", "stored.bin"), media_type="application/octet-stream")
+
+
+async def _exported(request: Request, id_: str, kind: Literal["dicom", "stored"], name: str) -> Path:
+    """Where a file of an analysis lies, written now if it never was."""
     analysis = _done(request, id_)
-    path = analysis.folder / "dicom.zip"
-    if not path.is_file():
-        answers: list[Answer] = []
-        try:
-            service_of(request).export_dicom(analysis, answers.append)
-        except QueueFullError as error:
-            raise busy(error) from error
-        deadline = time.monotonic() + _LONGEST_WAIT_S
-        while not answers:
-            if time.monotonic() > deadline or await request.is_disconnected():
-                raise HTTPException(503, "the export takes too long; try again later", {"retry-after": "5"})
-            await asyncio.sleep(_POLL_S)
-        if answers[0].status != "done":
-            raise HTTPException(409, answers[0].reason or "no DICOM results")
-    return FileResponse(path, media_type="application/zip")
+    path = analysis.folder / name
+    if path.is_file():
+        return path
+    answers: list[Answer] = []
+    try:
+        service_of(request).export(kind, analysis, answers.append)
+    except QueueFullError as error:
+        raise busy(error) from error
+    deadline = time.monotonic() + _LONGEST_WAIT_S
+    while not answers:
+        if time.monotonic() > deadline or await request.is_disconnected():
+            raise HTTPException(503, "the export takes too long; try again later", {"retry-after": "5"})
+        await asyncio.sleep(_POLL_S)
+    if answers[0].status != "done":
+        raise HTTPException(409, answers[0].reason or f"no {name}")
+    return path
 
 
 def _analysis(request: Request, id_: str) -> Analysis:

@@ -9,8 +9,10 @@ from PIL import Image
 
 from lunglens.film.about import __version__
 from lunglens.film.analyzer import Analyzer
+from lunglens.film.finding_record import FindingRecord
 from lunglens.film.picture.layers import layers_of
 from lunglens.film.picture.panel import draw_panel
+from lunglens.film.picture.stored import stored_bytes
 from lunglens.film.radiograph import Limits, read_radiograph
 from lunglens.film.statements import panel_lines
 from lunglens.serve.task import FILM, Answer
@@ -41,6 +43,14 @@ def export_dicom(folder: Path, analyzer: Analyzer, limits: Limits) -> Answer:
         for name, content in results.items():
             archive.writestr(name, content)
     (folder / "dicom.zip").write_bytes(stream.getvalue())
+    return Answer("done")
+
+
+def export_stored(folder: Path, _analyzer: Analyzer, limits: Limits) -> Answer:
+    """The film's own values, for the viewer; it is read again, for hardly any film is looked at so closely."""
+    record = FindingRecord.model_validate_json((folder / "result.json").read_bytes())
+    film = read_radiograph(folder / FILM, limits, keep_stored=True)
+    (folder / "stored.bin").write_bytes(stored_bytes(film, record))
     return Answer("done")
 
 

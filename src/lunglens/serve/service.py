@@ -43,7 +43,7 @@ class QueueFullError(Exception):
 class _Order:
     """kind: what to do with the film. done: called with the answer, also where the analysis was deleted before."""
 
-    kind: Literal["analyse", "dicom"]
+    kind: Literal["analyse", "dicom", "stored"]
     analysis: Analysis
     done: Callable[[Answer], None]
 
@@ -145,15 +145,15 @@ class Service:
         """The how manieth to be begun next it is; None where it does not wait."""
         return self._turns.place(analysis.worklist, lambda order: order.analysis is analysis)
 
-    def export_dicom(self, analysis: Analysis, done: Callable[[Answer], None]) -> None:
-        """Queue the writing of `dicom.zip` into the analysis's folder.
+    def export(self, kind: Literal["dicom", "stored"], analysis: Analysis, done: Callable[[Answer], None]) -> None:
+        """Queue the writing of `dicom.zip` or `stored.bin` into the analysis's folder.
 
         Raises:
             QueueFullError: too much waits already.
         """
         with self._lock:
             self._assert_room(1)
-            self._turns.put(analysis.worklist, _Order("dicom", analysis, done))
+            self._turns.put(analysis.worklist, _Order(kind, analysis, done))
 
     def forget(self, analysis: Analysis) -> None:
         """Delete an analysis and its files now; where a process is at work on it, as soon as that has ended."""

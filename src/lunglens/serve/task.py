@@ -17,11 +17,11 @@ FILM = "film"  # the upload itself, in its folder; it is removed when its analys
 class Task(NamedTuple):
     """What to do with a film in its folder.
 
-    "analyse", "dicom": for the server. "results": all DICOM results of a film, for the node; "tell": a report that says
-    that it has none, and the `reason`.
+    "analyse", "dicom", "stored": for the server. "results": all DICOM results of a film, for the node; "tell": a report
+    that says that it has none, and the `reason`.
     """
 
-    kind: Literal["analyse", "dicom", "results", "tell"]
+    kind: Literal["analyse", "dicom", "stored", "results", "tell"]
     folder: Path
     reason: str = ""
 
@@ -29,8 +29,8 @@ class Task(NamedTuple):
 class Answer(NamedTuple):
     """What became of a task.
 
-    status: "analyzed", "refused", "failed" or (of kinds dicom and tell) "done"; "again": it is not the film's fault.
-    reason: why it is not the first. ended: what kept the process from answering, "death", "time" or "start".
+    status: "analyzed", "refused", "failed" or (of kinds dicom, stored and tell) "done"; "again": it is not the film's
+    fault. reason: why it is not the first. ended: what kept the process from answering, "death", "time" or "start".
     study: of kind results, the hashed number of the film's study. numbers: what drift is told from.
     """
 

@@ -62,10 +62,11 @@ def answered(task: Task, analyzer: Analyzer, limits: Limits) -> Answer:
 
 def _do(task: Task, analyzer: Analyzer, limits: Limits) -> Answer:
     # What only the node needs costs the server nothing, and the other way round.
-    if task.kind in ("analyse", "dicom"):
-        from lunglens.serve.server_results import analyse, export_dicom
+    if task.kind in ("analyse", "dicom", "stored"):
+        from lunglens.serve.server_results import analyse, export_dicom, export_stored
 
-        return (analyse if task.kind == "analyse" else export_dicom)(task.folder, analyzer, limits)
+        do = {"analyse": analyse, "dicom": export_dicom, "stored": export_stored}[task.kind]
+        return do(task.folder, analyzer, limits)
     from lunglens.serve.node_results import tell, write_results
 
     return tell(task.folder, task.reason) if task.kind == "tell" else write_results(task.folder, analyzer, limits)

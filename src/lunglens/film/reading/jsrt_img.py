@@ -23,6 +23,5 @@ def looks_like_jsrt(data: bytes) -> bool:
 
 
 def read_jsrt(data: bytes) -> NDArray[np.float32]:
-    """The film as float32 (2048, 2048) in 0..1, bright = dense, linear over the 12 bits stored."""
-    values = np.frombuffer(data, ">u2").reshape(SIDE_PX, SIDE_PX).astype(np.float32)
-    return 1 - values / np.float32(2**BITS - 1)
+    """The values stored, float32 (2048, 2048): 0 is white, 4095 black."""
+    return np.frombuffer(data, ">u2").reshape(SIDE_PX, SIDE_PX).astype(np.float32)

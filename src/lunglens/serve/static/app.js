@@ -2,7 +2,7 @@
 "use strict";
 
 const $ = (id) => document.getElementById(id);
-const viewer = new Viewer($("canvas"), () => showSettings());
+const viewer = new Viewer($("canvas"), () => showSettings()), beside = new Viewer($("canvas-beside"), () => showSettings());
 const analyses = new Map(); // id -> what the server last said, in the order of the uploads
 let current = null, about = null, watching = false, prevalence = "5", token = sessionStorage.getItem("token");
 const UNDONE = ["queued", "running"];
@@ -117,6 +117,7 @@ function showProgress() {
   const all = [...analyses.values()], done = all.filter(({ state }) => !UNDONE.includes(state)).length;
   $("listed").hidden = !all.length;
   $("progress").textContent = `${done} of ${all.length} done`;
+  offerOthers();
   arrange();
 }
 
@@ -189,6 +190,7 @@ document.addEventListener("visibilitychange", () => { if (!document.hidden) read
 
 function expired(said) {
   current = null;
+  showBeside("");
   viewer.open(null, {});
   $("film-title").textContent = "No film";
   $("tools").hidden = true;
@@ -207,6 +209,7 @@ async function choose(id, focus = false) {
   const analysis = analyses.get(id);
   $("film-title").textContent = analysis.label;
   showFinding(analysis);
+  showBeside("");
   viewer.open(null, {}); // never one film's picture beside another film's finding
   $("tools").hidden = true;
   $("empty").hidden = false;
@@ -218,8 +221,9 @@ async function choose(id, focus = false) {
   if (found?.length && found.every((picture) => picture === null)) { drop(id); expired(`${analysis.label}: its time was over, and the server has deleted it.`); return; }
   if (!found) { $("empty").textContent = "The pictures could not be loaded."; return; }
   const pictures = Object.fromEntries(names.map((name, at) => [name, found[at]]));
-  viewer.open(id, pictures, sizeOf(analysis.result, pictures.film));
+  viewer.open(id, pictures, sizeOf(analysis.result));
   showSettings();
+  setTimeout(() => deepen(viewer, id), 300);  // not for films that are only passed by
   $("legend").textContent = legendOf(analysis.result);
   $("tools").hidden = names.length === 0;
   $("empty").hidden = names.length > 0;
@@ -228,13 +232,52 @@ async function choose(id, focus = false) {
   $("canvas").setAttribute("aria-label", analysis.state === "analyzed" ? `The film ${analysis.label} with the outline of its lungs and the heat-map` : `The film ${analysis.label}`);
 }
 
-// shrunk: pixels of the film, as it was sent, of one that is shown; mm: of one that is shown, at the detector.
-function sizeOf(result, shown) {
+// As the viewer takes it; the size that is given is that of the film as it is stored.
+function sizeOf(result) {
   if (!result) return {};
-  const { film } = result;
-  const shrunk = shown ? Math.max(film.width_px, film.height_px) / Math.max(shown.width, shown.height) : 1;
-  return { shrunk, mm: film.spacing_mm ? film.spacing_mm[0] * shrunk : null };
+  const { film, orientation } = result, sides = [film.width_px, film.height_px];
+  if (orientation.turned_degrees_clockwise % 180) sides.reverse();
+  return { width: sides[0], height: sides[1], mm: film.spacing_mm ? film.spacing_mm[0] : null };
 }
+
+// The film's own values, all bits of them, in place of its picture of 8.
+async function deepen(where, id) {
+  if (where.id !== id || where.stored || !analyses.get(id)?.result) return;
+  const response = await ask(`/api/analyses/${id}/stored.bin`).catch(() => null);
+  if (!response?.ok) return;  // the picture does too
+  const bytes = await response.arrayBuffer();
+  if (where.id !== id) return;
+  where.deepen(bytes);
+  showSettings();
+}
+
+// ---- two films beside each other
+
+function offerOthers() {
+  const others = [...analyses.values()].filter(({ id, pictures }) => id !== current && pictures?.includes("film"));
+  const chosen = $("beside").value;
+  $("beside").replaceChildren(element("option", "nothing", { value: "" }), ...others.map(({ id, label }) => element("option", label, { value: id })));
+  $("beside").value = chosen === current ? "" : chosen;
+  $("beside").parentElement.hidden = !others.length;
+}
+
+async function showBeside(id) {
+  $("beside").value = id;
+  viewer.link(null);
+  beside.open(null, {});
+  $("view-beside").hidden = !id;
+  if (!id) return;
+  const { label, pictures: names, result } = analyses.get(id), wanted = names.filter((name) => name !== "panel");
+  const found = await Promise.all(wanted.map((name) => pictureOf(id, name))).catch(() => []);
+  if ($("beside").value !== id || !found[0]) return;
+  beside.open(null, Object.fromEntries(wanted.map((name, at) => [name, found[at]])), sizeOf(result));
+  beside.id = id;
+  viewer.link(beside);
+  $("canvas-beside").setAttribute("aria-label", `The film ${label}, beside the other one and moved with it`);
+  deepen(beside, id);
+}
+$("beside").addEventListener("change", () => showBeside($("beside").value));
+
 
 function legendOf(result) {
   if (result?.status !== "analyzed") return "";
@@ -404,6 +447,7 @@ async function forget(id) {
 function drop(id) {
   analyses.delete(id);
   viewer.forget(id);
+  if (beside.id === id) showBeside("");
   $(`film-${id}`)?.parentElement.remove();
   showProgress();
 }
@@ -437,6 +481,11 @@ const share = (input) => Number(input.value) / 100, checked = (input) => input.c
 // The controls as the film that is shown was left.
 function showSettings() {
   for (const name of ["window", "level", "heat", "grades", "cut"]) { $(name).value = 100 * viewer.settings[name]; $(`${name}-value`).textContent = `${Math.round(100 * viewer.settings[name])} %`; }
+  if (viewer.stored) {
+    const { window, level } = viewer.settings, half = Math.abs(viewer.valueShownAs(0.75) - viewer.valueShownAs(0.25));
+    $("window-value").textContent += `, ${+(2 * half * window).toPrecision(4)}`;
+    $("level-value").textContent += `, ${+viewer.valueShownAs(level).toPrecision(4)}`;
+  }
   for (const name of ["outline", "invert", "magnifier"]) $(name).checked = viewer.settings[name];
   const now = `${$("window").value} ${$("level").value}`;
   $("preset").value = [...$("preset").options].some(({ value }) => value === now) ? now : "";
@@ -460,7 +509,7 @@ $("turn").addEventListener("click", () => viewer.turn());
 $("flip").addEventListener("click", () => viewer.flip());
 $("clear-lines").addEventListener("click", () => viewer.clearLines());
 $("reset").addEventListener("click", () => { viewer.reset(); showSettings(); });
-$("drag").addEventListener("change", () => { viewer.drag = $("drag").value; });
+$("drag").addEventListener("change", () => { viewer.drag = beside.drag = $("drag").value; });
 $("preset").addEventListener("change", () => {
   if (!$("preset").value) return;
   const [window, level] = $("preset").value.split(" ");

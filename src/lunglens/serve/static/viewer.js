@@ -4,11 +4,14 @@
 const PLAIN = { window: 1, level: 0.5, heat: 0, grades: 0, cut: 0, outline: true, invert: false, magnifier: false };
 const PLACE = { zoom: 1, x: 0, y: 0, turn: 0, flip: false };
 const BAR_MM = 50;
+const BYTES = Float32Array.from({ length: 256 }, (_, value) => value / 255);
 
 class Viewer {
   constructor(canvas, changed) {
     this.canvas = canvas;
+    this.readout = canvas.nextElementSibling; // tells what is under the pointer
     this.changed = changed; // called where window or level are changed by the pointer
+    this.partner = null; // another viewer that shows its film in the same way
     this.pictures = {};
     this.facts = {};
     this.shown = null; // the film after window and level
@@ -20,15 +23,28 @@ class Viewer {
     this.listen();
   }
 
-  // facts: mm, of a pixel of the film as it is shown, where that is known.
+  // facts: width and height, px of the film as it was sent, and mm, of one of them, where that is known.
   open(id, pictures, facts = {}) {
     this.id = id;
     this.pictures = pictures;
-    this.facts = facts;
+    this.stored = null;
+    delete this.canvas.dataset.values;
+    this.facts = { width: pictures.film?.width ?? 1, height: pictures.film?.height ?? 1, ...facts };
     this.fingers = new Map();
     this.state = this.kept.get(id) ?? { settings: { ...PLAIN }, place: { ...PLACE }, lines: [] };
     if (id !== null) this.kept.set(id, this.state);
+    this.tell();
     this.develop();
+  }
+
+  // Both viewers look at their films in this one's way from now on; null: each goes its own way again.
+  link(other) {
+    if (this.partner) this.partner.partner = null;
+    this.partner = other;
+    if (other === null) return;
+    other.partner = this;
+    Object.assign(other.state, { settings: this.settings, place: this.place });
+    other.develop();
   }
 
   get settings() { return this.state.settings; }
@@ -48,14 +64,45 @@ class Viewer {
   }
 
   reset() {
-    Object.assign(this.state, { settings: { ...PLAIN }, place: { ...PLACE }, lines: [] });
+    Object.assign(this.settings, PLAIN);
+    Object.assign(this.place, PLACE);
+    this.state.lines = [];
     this.develop();
   }
 
   turn() { this.place.turn = (this.place.turn + 1) % 4; this.draw(); }
   flip() { this.place.flip = !this.place.flip; this.draw(); }
   clearLines() { this.state.lines = []; this.draw(); }
-  fullSize() { this.zoomBy(1 / (this.scale() / (this.facts.shrunk ?? 1))); } // a pixel of the film is one of the screen
+  fullSize() { this.zoomBy(1 / this.scale()); } // a pixel of the film is one of the screen
+
+  // The film's own values in place of its picture (docs/reference.md: stored.bin).
+  deepen(bytes) {
+    const head = new DataView(bytes), [width, height, levels] = [0, 4, 8].map((at) => head.getUint32(at, true));
+    const shown = new Float32Array(bytes, 28, levels);
+    this.stored = { width, height, first: head.getFloat64(12, true), step: head.getFloat64(20, true), shown, pixels: new Uint16Array(bytes, 28 + 4 * levels) };
+    this.canvas.dataset.values = "stored";
+    this.develop();
+  }
+
+  // The value that is stored at a place of the film.
+  valueAt({ x, y }) {
+    const { stored, facts } = this;
+    if (!stored || x < 0 || y < 0 || x >= facts.width || y >= facts.height) return null;
+    return this.valueOf(stored.pixels[Math.floor(y * stored.height / facts.height) * stored.width + Math.floor(x * stored.width / facts.width)]);
+  }
+
+  valueOf(level) { return this.stored.first + this.stored.step * level; }
+
+  // Which stored value has this share of the film's own brightness, 0 to 1; beyond, as far as there are any.
+  valueShownAs(share) {
+    const { shown } = this.stored, rising = shown.at(-1) >= shown[0];
+    let low = 0, high = shown.length - 1;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (rising ? shown[middle] < share : shown[middle] > share) low = middle + 1; else high = middle;
+    }
+    return this.valueOf(low);
+  }
 
   zoomBy(factor, at) {
     const { place } = this, zoom = Math.min(40, Math.max(0.5, place.zoom * factor));
@@ -74,34 +121,43 @@ class Viewer {
     this.draw();
   }
 
-  // Window and level over 0..255, as a table of 256 values.
-  table() {
-    const { window, level, invert } = this.settings;
-    const table = new Uint8ClampedArray(256);
-    for (let value = 0; value < 256; value++) {
-      const share = (value / 255 - level) / window + 0.5;
-      table[value] = 255 * (invert ? 1 - share : share);
+  // Window and level, as what each level becomes; shown: how bright each is by the film's own window, 0..1 and beyond.
+  table(shown) {
+    const { window, level, invert } = this.settings, table = new Uint8ClampedArray(shown.length);
+    for (let at = 0; at < shown.length; at++) {
+      const share = (shown[at] - level) / window + 0.5;
+      table[at] = 255 * (invert ? 1 - share : share);
     }
     return table;
   }
 
   develop() {
-    const film = this.pictures.film;
-    if (!film) { this.shown = null; this.draw(); return; }
-    const sheet = new OffscreenCanvas(film.width, film.height);
-    const context = sheet.getContext("2d", { willReadFrequently: true });
-    context.drawImage(film, 0, 0);
-    const pixels = context.getImageData(0, 0, film.width, film.height);
-    const table = this.table(), data = pixels.data;
-    for (let at = 0; at < data.length; at += 4) data[at] = data[at + 1] = data[at + 2] = table[data[at]];
-    context.putImageData(pixels, 0, 0);
-    this.shown = sheet;
+    this.expose();
+    this.partner?.expose();
     this.draw();
+  }
+
+  expose() {
+    const film = this.stored ?? this.pictures.film;
+    this.shown = null;
+    if (!film) return;
+    const sheet = new OffscreenCanvas(film.width, film.height), context = sheet.getContext("2d", { willReadFrequently: true });
+    if (this.stored) {
+      const pixels = context.createImageData(film.width, film.height), data = new Uint32Array(pixels.data.buffer), table = this.table(film.shown), levels = film.pixels;
+      for (let at = 0; at < data.length; at++) data[at] = 0xff000000 | table[levels[at]] * 0x10101;
+      context.putImageData(pixels, 0, 0);
+    } else {
+      context.drawImage(film, 0, 0);
+      const pixels = context.getImageData(0, 0, film.width, film.height), table = this.table(BYTES), data = pixels.data;
+      for (let at = 0; at < data.length; at += 4) data[at] = data[at + 1] = data[at + 2] = table[data[at]];
+      context.putImageData(pixels, 0, 0);
+    }
+    this.shown = sheet;
   }
 
   // Screen pixels of a pixel of the film.
   scale() {
-    const { width, height } = this.shown ?? { width: 1, height: 1 }, lying = this.place.turn % 2;
+    const { width, height } = this.facts, lying = this.place.turn % 2;
     return Math.min(this.canvas.width / (lying ? height : width), this.canvas.height / (lying ? width : height)) * this.place.zoom;
   }
 
@@ -109,15 +165,26 @@ class Viewer {
   matrix() {
     const { x, y, turn, flip } = this.place, density = window.devicePixelRatio || 1, scale = this.scale();
     return new DOMMatrix().translate(this.canvas.width / 2 + x * density, this.canvas.height / 2 + y * density)
-      .rotate(90 * turn).scale(flip ? -scale : scale, scale).translate(-this.shown.width / 2, -this.shown.height / 2);
+      .rotate(90 * turn).scale(flip ? -scale : scale, scale).translate(-this.facts.width / 2, -this.facts.height / 2);
   }
 
-  onFilm(event) {
+  onFilm({ offsetX, offsetY }) {
     const density = window.devicePixelRatio || 1;
-    return this.matrix().inverse().transformPoint({ x: event.offsetX * density, y: event.offsetY * density });
+    return this.matrix().inverse().transformPoint({ x: offsetX * density, y: offsetY * density });
+  }
+
+  // Place and stored value under the pointer.
+  tell() {
+    const place = this.pointer && this.shown && this.onFilm({ offsetX: this.pointer.x, offsetY: this.pointer.y }), value = place ? this.valueAt(place) : null;
+    this.readout.textContent = value === null ? "" : `${Math.floor(place.x)}, ${Math.floor(place.y)}: ${+value.toPrecision(6)}`;
   }
 
   draw() {
+    this.paint();
+    this.partner?.paint();
+  }
+
+  paint() {
     const canvas = this.canvas, rect = canvas.getBoundingClientRect(), density = window.devicePixelRatio || 1;
     canvas.width = Math.max(1, Math.round(rect.width * density));
     canvas.height = Math.max(1, Math.round(rect.height * density));
@@ -130,11 +197,11 @@ class Viewer {
   }
 
   drawFilm(context, matrix) {
-    const { width, height } = this.shown, { cut, outline } = this.settings, { pictures } = this;
+    const { width, height } = this.facts, { cut, outline } = this.settings, { pictures } = this;
     context.save();
     context.setTransform(matrix);
-    context.imageSmoothingEnabled = this.scale() < 3;
-    context.drawImage(this.shown, 0, 0);
+    context.imageSmoothingEnabled = this.scale() * width / this.shown.width < 3;
+    context.drawImage(this.shown, 0, 0, width, height);
     if (pictures.seen && cut > 0) {
       context.save();
       context.beginPath();
@@ -191,13 +258,13 @@ class Viewer {
       const angle = Math.atan2(three.y - two.y, three.x - two.x) - Math.atan2(one.y - two.y, one.x - two.x), degrees = Math.abs(angle * 180 / Math.PI) % 360;
       return `${(degrees > 180 ? 360 - degrees : degrees).toFixed(1)}°`;
     }
-    const length = Math.hypot(two.x - one.x, two.y - one.y), { mm, shrunk } = this.facts;
-    return mm ? `${(length * mm).toFixed(0)} mm` : `${(length * (shrunk ?? 1)).toFixed(0)} px`;
+    const length = Math.hypot(two.x - one.x, two.y - one.y), { mm } = this.facts;
+    return mm ? `${(length * mm).toFixed(0)} mm` : `${length.toFixed(0)} px`;
   }
 
   // The patient's sides, and a scale where the size of a pixel is known.
   drawMarks(context, density) {
-    const matrix = this.matrix(), { width, height } = this.shown;
+    const matrix = this.matrix(), { width, height } = this.facts;
     context.font = `600 ${15 * density}px system-ui, sans-serif`;
     context.textAlign = "center";
     for (const [letter, at] of [["R", 0.02], ["L", 0.98]]) {
@@ -225,7 +292,7 @@ class Viewer {
       if (this.shown && ["length", "angle"].includes(this.drag)) this.addPoint(this.onFilm(event));
     });
     canvas.addEventListener("pointermove", (event) => this.move(event));
-    canvas.addEventListener("pointerleave", () => { this.pointer = null; if (this.settings.magnifier) this.draw(); });
+    canvas.addEventListener("pointerleave", () => { this.pointer = null; this.tell(); if (this.settings.magnifier) this.draw(); });
     for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, (event) => this.fingers.delete(event.pointerId));
     canvas.addEventListener("wheel", (event) => {
       event.preventDefault();
@@ -241,6 +308,7 @@ class Viewer {
     const before = this.fingers.get(event.pointerId), { fingers } = this;
     this.pointer = { x: event.offsetX, y: event.offsetY };
     if (before) fingers.set(event.pointerId, event);
+    this.tell();
     if (!before) {
       if (this.settings.magnifier) this.draw();
       return;
@@ -251,9 +319,9 @@ class Viewer {
       const span = (one) => Math.hypot(one.clientX - other.clientX, one.clientY - other.clientY) || 1;
       this.zoomBy(span(event) / span(before));
     } else if (this.drag === "window") {
-      this.settings.window = Math.min(2, Math.max(0.01, this.settings.window * Math.exp(dx / 200)));
-      this.settings.level = Math.min(1, Math.max(0, this.settings.level + dy / 400));
-      this.changed(this.settings);
+      this.settings.window = Math.min(4, Math.max(0.01, this.settings.window * Math.exp(dx / 200)));
+      this.settings.level = Math.min(1.5, Math.max(-0.5, this.settings.level + dy / 400));
+      this.changed();
       this.develop();
     } else if (this.drag === "move") {
       this.panBy(dx, dy);
