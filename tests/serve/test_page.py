@@ -37,9 +37,10 @@ TOKEN = "-".join(["0123456789abcdef", "token"])
 PIXELS = "() => document.getElementById('canvas').toDataURL()"
 BESIDE = "() => document.getElementById('canvas-beside').toDataURL()"
 BRIGHT = """() => {
-  const canvas = document.getElementById("canvas"), context = canvas.getContext("2d", { willReadFrequently: true });
-  const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
-  return data.filter((value, at) => at % 4 === 0 && value === 255).length;
+  const { width, height } = document.getElementById("canvas");
+  const copy = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+  copy.drawImage(document.getElementById("canvas"), 0, 0);
+  return copy.getImageData(0, 0, width, height).data.filter((value, at) => at % 4 === 0 && value === 255).length;
 }"""
 
 
