@@ -274,6 +274,7 @@ def test_two_films_beside_each_other_are_looked_at_alike(page: Any, small: Path,
     page.click("#list button >> nth=1")
     page.wait_for_selector("#film-title:has-text('chest.png')")
     page.wait_for_selector("#view-beside", state="hidden")
+    page.wait_for_selector("#canvas[data-values]")
     assert page.input_value("#window") == "100"  # each film has its own settings again
     assert page.said == []
 
