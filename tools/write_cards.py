@@ -331,6 +331,24 @@ def severity_table(found: dict[str, Any], names: dict[str, str]) -> str:
     return table(head, cells)
 
 
+def heart_table() -> str:
+    """How far the cardiothoracic ratio is from lines drawn by hand."""
+    found = results("cardiothoracic")
+    rows = [
+        [
+            f"{part} ({v['n']} films)",
+            interval(v, "absolute"),
+            interval(v, "off"),
+            v["95_%_within"],
+            v["correlation"],
+            v["same_side_of_one_half"],
+        ]
+        for part, v in ((part, found[part]) for part in ("checked on", "chosen on"))
+    ]
+    head = "films | mean error | bias | 95 % within | correlation | on the same side of one half"
+    return f"{table(head, rows)}\n\n`benchmarks/cardiothoracic.py`, {found['lungs']}, {found['date']}."
+
+
 def places_table() -> str:
     """How well the grades of places point at radiologists' boxes and zones, and how well the heat does."""
     boxes, zones = results("severity-elsewhere")["boxes"], results("crossval/severity/metrics")["zones"]
@@ -828,4 +846,5 @@ if __name__ == "__main__":
     write_orientation_card()
     write_severity_card()
     fill(ROOT / "docs" / "explanation.md", "places", places_table())
+    fill(ROOT / "docs" / "explanation.md", "heart", heart_table())
     write_classifier_card()

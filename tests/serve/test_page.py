@@ -103,10 +103,10 @@ def test_a_film_and_a_leg_dropped_are_shown_as_the_library_sees_them(page: Any, 
         slide(page, name, value)
         assert page.inner_text(f"#{name}-value").split(",")[0] == f"{value} %"
         seen.add(page.evaluate(PIXELS))
-    for name in ("outline", "invert"):
+    for name in ("across", "outline", "invert"):
         page.click(f"#{name}")
         seen.add(page.evaluate(PIXELS))
-    assert len(seen) == 7
+    assert len(seen) == 8
     zoomed = page.evaluate(PIXELS)
     page.click("#zoom-in")
     page.focus("#canvas")

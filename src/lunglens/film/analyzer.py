@@ -19,6 +19,7 @@ from lunglens.film.gate.look import Look, look_at
 from lunglens.film.gate.traits import Trait, projection, trait_warnings, traits_of
 from lunglens.film.heatmap import FULL_HEAT, evidence_on_film, heat_on_film, heat_share
 from lunglens.film.inputs import Film, is_several, to_radiograph
+from lunglens.film.lungs.cardiothoracic import cardiothoracic
 from lunglens.film.lungs.doubt import doubts
 from lunglens.film.lungs.postprocess import lung_mask
 from lunglens.film.lungs.segmenter import assert_gives
@@ -187,6 +188,7 @@ class Analyzer:
         return replace(
             found,
             projection=projection(film, traits),
+            cardiothoracic=None if lungs else cardiothoracic(*look.sides),
             warnings=(*found.warnings, *warnings),
             withheld=tuple(withheld),
         )
@@ -232,7 +234,7 @@ class Analyzer:
             share = heat_share(heat, lungs)
             heat = heat_on_film(heat, box, view.film_size, pixels.shape)
         top, left, bottom, right = (edge / view.film_size for edge in box)
-        left_lung, right_lung = (_lung(side, look.film) for side in look.sides())
+        left_lung, right_lung = (_lung(side, look.film) for side in look.sides)
         return Analyzed(
             answer=answer,
             distance=float(outputs["distance"][0]) if "distance" in outputs else None,

@@ -8,6 +8,7 @@ from lunglens.film.about import NOTICE, __version__
 from lunglens.film.answer import Answer, AtPrevalence
 from lunglens.film.finding_record import (
     AtPrevalenceRecord,
+    CardiothoracicRecord,
     FilmRecord,
     FindingRecord,
     GateRecord,
@@ -19,6 +20,7 @@ from lunglens.film.finding_record import (
     SeverityRecord,
 )
 from lunglens.film.gate.traits import Projection
+from lunglens.film.lungs.cardiothoracic import Cardiothoracic
 from lunglens.film.lungs.sides import lung_sides
 from lunglens.film.model_package.record import CANNOT_TELL, COVID, AnswerClass
 from lunglens.film.orientation import AS_STORED, Orientation
@@ -134,6 +136,7 @@ class Analyzed(Finding):
     projection: from which side the film was taken; None where neither header nor pixels tell.
     opacity: None from a classifier that does not tell it.
     severity: how much of the lungs a COVID-19 pneumonia covers; None from a classifier that does not tell it.
+    cardiothoracic: heart against chest; None where the lungs are doubtful.
     withheld: why no class is decided for, `lunglens.film.abstention.REASONS`; empty where one is.
     distance: how unlike the film is to those of the training, >= 0; None from a classifier that does not tell it.
     view_box: (top, left, bottom, right) of that view on the displayed film, as shares 0..1 of its height and width.
@@ -154,6 +157,7 @@ class Analyzed(Finding):
     projection: Projection | None = None
     opacity: Opacity | None = None
     severity: Severity | None = None
+    cardiothoracic: Cardiothoracic | None = None
     heat_full: float | None = None
     withheld: tuple[str, ...] = ()
     distance: float | None = None
@@ -192,6 +196,7 @@ class Analyzed(Finding):
             "projection": self.projection and _projection_record(self.projection),
             **opacity,
             **severity,
+            **({} if self.cardiothoracic is None else {"cardiothoracic": _cardiothoracic_record(self.cardiothoracic)}),
             "probabilities": {name: _rounded(value) for name, value in self.probabilities.items()},
             "threshold": self.answer.threshold,
             "decision": self.decision,
@@ -259,6 +264,11 @@ def _severity_record(severity: Severity) -> SeverityRecord:
     zones = {zone: round(score, 2) for zone, score in severity.zones.items()}
     low, high = severity.interval
     return SeverityRecord(zones=zones, sum=round(severity.total, 2), sum_95_interval=(round(low, 2), round(high, 2)))
+
+
+def _cardiothoracic_record(found: Cardiothoracic) -> CardiothoracicRecord:
+    heart, chest = (tuple((round(x, 4), round(y, 4)) for x, y in line) for line in (found.heart, found.chest))
+    return CardiothoracicRecord(ratio=round(found.ratio, 3), heart=heart, chest=chest)
 
 
 def _film_record(film: Radiograph) -> FilmRecord:

@@ -57,6 +57,14 @@ class SeverityRecord(_Part):
     sum_95_interval: tuple[float, float]
 
 
+class CardiothoracicRecord(_Part):
+    """The cardiothoracic ratio, and its two lines: (x, y) of both ends, shares 0..1 of the displayed film's sides."""
+
+    ratio: float
+    heart: tuple[tuple[float, float], tuple[float, float]]
+    chest: tuple[tuple[float, float], tuple[float, float]]
+
+
 class GateRecord(_Part):
     """Whether the film was taken for a frontal chest radiograph; frontal_score: 0..1."""
 
@@ -108,8 +116,8 @@ class FindingRecord(_Part):
     order; None if the film was refused. covid_probability: only where there is a class "covid";
     decision: a class, or "cannot tell". at_prevalence: only of a calibrated classifier of two classes. possible (the
     classes that are), withheld (why none is decided for): only of one that abstains. distance: from its training.
-    projection: None where nothing tells. opacity, severity: only where they were estimated. heat_full_log_odds: only
-    where heat has one scale for all films.
+    projection: None where nothing tells. opacity, severity, cardiothoracic: only where they were estimated.
+    heat_full_log_odds: only where heat has one scale for all films.
     """
 
     path: str | None = None
@@ -127,6 +135,7 @@ class FindingRecord(_Part):
     distance: float | None = None
     opacity: OpacityRecord | None = None
     severity: SeverityRecord | None = None
+    cardiothoracic: CardiothoracicRecord | None = None
     lungs: LungsRecord
     heat_share_in_lungs: float | None
     heat_full_log_odds: float | None = None

@@ -7,6 +7,7 @@ from lunglens.film.abstention import REASONS
 from lunglens.film.answer import AtPrevalence
 from lunglens.film.finding import Analyzed, Lung, Opacity, Refused
 from lunglens.film.gate.traits import Projection
+from lunglens.film.lungs.cardiothoracic import Cardiothoracic
 from lunglens.film.picture.drawing import plain
 from lunglens.film.radiograph import Radiograph
 from lunglens.film.severity import Severity
@@ -36,7 +37,10 @@ def panel_lines(finding: Analyzed | Refused) -> list[Line]:
         lines += [*_answer(finding), Line("fact", "Status", "analyzed")]
         if finding.severity is not None:
             lines.append(Line("fact", "Severity", _severity(finding.severity)))
-        lines += [Line("fact", "Lungs", _lungs(finding)), Line("fact", "Heat", _heat(finding))]
+        lines.append(Line("fact", "Lungs", _lungs(finding)))
+        if finding.cardiothoracic is not None:
+            lines.append(Line("fact", "Heart", _heart(finding.cardiothoracic, finding.projection)))
+        lines.append(Line("fact", "Heat", _heat(finding)))
     polarity = "; polarity inverted, corrected" if finding.inverted else ""
     side = _side(finding.projection) if isinstance(finding, Analyzed) and finding.projection else ""
     lines.append(Line("fact", "Gate", f"frontal chest film score {finding.gate_score:.3f} of 1{side}{polarity}"))
@@ -121,6 +125,11 @@ def _lungs(finding: Analyzed) -> str:
     sides = (("right", finding.right), ("left", finding.left))
     areas = ", ".join(f"{name} {area(lung)} ({100 * lung.share:.1f} % of the film)" for name, lung in sides)
     return areas + ("; in the detector plane, magnified" if finding.radiograph.spacing_plane == "detector" else "")
+
+
+def _heart(found: Cardiothoracic, projection: Projection | None) -> str:
+    magnified = "; on an AP film the heart is magnified" if projection is not None and projection.name == "AP" else ""
+    return f"cardiothoracic ratio {found.ratio:.2f}{magnified}"
 
 
 def _heat(finding: Analyzed) -> str:

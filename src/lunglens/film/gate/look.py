@@ -1,6 +1,7 @@
 """A film as the networks see it: the right way round, in the right polarity, and judged."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -58,8 +59,9 @@ class Look:
         shape = self.to_display.apply(self.film.pixels).shape
         return self.to_display.undo(resize_mask(self.displayed(mask), *shape))
 
+    @cached_property
     def sides(self) -> tuple[Mask, Mask]:
-        """The patient's (left, right) lung at 512x512, in the usual display."""
+        """The patient's (left, right) lung at the network's size, in the usual display."""
         return lung_sides(self.displayed(self.segmentation.mask.fields))
 
 

@@ -209,6 +209,7 @@ async function choose(id, focus = false) {
   const analysis = analyses.get(id);
   $("film-title").textContent = analysis.label;
   showFinding(analysis);
+  offerOthers();
   showBeside("");
   viewer.open(null, {}); // never one film's picture beside another film's finding
   $("tools").hidden = true;
@@ -229,6 +230,7 @@ async function choose(id, focus = false) {
   $("empty").hidden = names.length > 0;
   $("empty").textContent = names.length ? "" : "There is no picture of this file.";
   for (const [control, picture] of [["heat", "heat"], ["grades", "grades"], ["cut", "seen"], ["outline", "lungs"]]) $(control).disabled = !names.includes(picture);
+  $("across").disabled = !analysis.result?.cardiothoracic;
   $("canvas").setAttribute("aria-label", analysis.state === "analyzed" ? `The film ${analysis.label} with the outline of its lungs and the heat-map` : `The film ${analysis.label}`);
 }
 
@@ -237,7 +239,7 @@ function sizeOf(result) {
   if (!result) return {};
   const { film, orientation } = result, sides = [film.width_px, film.height_px];
   if (orientation.turned_degrees_clockwise % 180) sides.reverse();
-  return { width: sides[0], height: sides[1], mm: film.spacing_mm ? film.spacing_mm[0] : null };
+  return { width: sides[0], height: sides[1], across: result.cardiothoracic, mm: film.spacing_mm ? film.spacing_mm[0] : null };
 }
 
 // The film's own values, all bits of them, in place of its picture of 8.
@@ -364,6 +366,7 @@ function factsOf(result) {
   add("Right lung", lung(result.lungs.right));
   add("Left lung", lung(result.lungs.left));
   if (result.lungs.plane === "detector") add("Areas", "in the detector plane, magnified");
+  if (result.cardiothoracic) add("Heart", `cardiothoracic ratio ${result.cardiothoracic.ratio.toFixed(2)}${result.projection?.name === "AP" ? "; on an AP film the heart is magnified" : ""}`);
   if (result.severity) {
     const { zones, sum, sum_95_interval: [low, high] } = result.severity, of = (letters) => [...letters].map((zone) => zones[zone].toFixed(1)).join(", ");
     add("Brixia score", `estimated, if it is COVID-19: ${sum.toFixed(0)} of 18 (95 %: ${low.toFixed(0)} to ${high.toFixed(0)}); right lung ${of("ABC")}, left ${of("DEF")} from above, 0 to 3 each`);
@@ -486,12 +489,12 @@ function showSettings() {
     $("window-value").textContent += `, ${+(2 * half * window).toPrecision(4)}`;
     $("level-value").textContent += `, ${+viewer.valueShownAs(level).toPrecision(4)}`;
   }
-  for (const name of ["outline", "invert", "magnifier"]) $(name).checked = viewer.settings[name];
+  for (const name of ["outline", "invert", "magnifier", "across"]) $(name).checked = viewer.settings[name];
   const now = `${$("window").value} ${$("level").value}`;
   $("preset").value = [...$("preset").options].some(({ value }) => value === now) ? now : "";
 }
 
-const change = { window: control("window", share), level: control("level", share), heat: control("heat", share), grades: control("grades", share), cut: control("cut", share), outline: control("outline", checked), invert: control("invert", checked), magnifier: control("magnifier", checked) };
+const change = { window: control("window", share), level: control("level", share), heat: control("heat", share), grades: control("grades", share), cut: control("cut", share), outline: control("outline", checked), invert: control("invert", checked), magnifier: control("magnifier", checked), across: control("across", checked) };
 const keys = {
   j: () => step(1), k: () => step(-1), "+": () => viewer.zoomBy(1.25), "-": () => viewer.zoomBy(0.8), 0: () => viewer.fit(), 1: () => viewer.fullSize(), t: () => viewer.turn(), f: () => viewer.flip(), m: () => change.magnifier(), s: () => fullScreen(), r: () => $("reset").click(),
   o: () => change.outline(), i: () => change.invert(), h: () => change.heat(10), g: () => change.heat(-10), b: () => change.grades(10), v: () => change.grades(-10), c: () => change.cut(10), x: () => change.cut(-10),

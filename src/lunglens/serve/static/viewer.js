@@ -1,7 +1,7 @@
 // The film on a canvas: window and level, turning, zoom and pan, outline, heat, the cut image beside the film, measuring.
 "use strict";
 
-const PLAIN = { window: 1, level: 0.5, heat: 0, grades: 0, cut: 0, outline: true, invert: false, magnifier: false };
+const PLAIN = { window: 1, level: 0.5, heat: 0, grades: 0, cut: 0, outline: true, invert: false, magnifier: false, across: false };
 const PLACE = { zoom: 1, x: 0, y: 0, turn: 0, flip: false };
 const BAR_MM = 50;
 const BYTES = Float32Array.from({ length: 256 }, (_, value) => value / 255);
@@ -23,7 +23,8 @@ class Viewer {
     this.listen();
   }
 
-  // facts: width and height, px of the film as it was sent, and mm, of one of them, where that is known.
+  // facts: width and height, px of the film as it was sent, mm, of one of them, and across, the lines of the
+  // cardiothoracic ratio, where these are known.
   open(id, pictures, facts = {}) {
     this.id = id;
     this.pictures = pictures;
@@ -192,7 +193,8 @@ class Viewer {
     if (!this.shown) return;
     this.drawFilm(context, this.matrix());
     if (this.settings.magnifier && this.pointer) this.drawMagnifier(context, density);
-    this.drawLines(context, density);
+    this.drawLines(context, density, this.state.lines);
+    if (this.settings.across && this.facts.across) this.drawLines(context, density, this.across());
     this.drawMarks(context, density);
   }
 
@@ -238,19 +240,36 @@ class Viewer {
   }
 
   // Lengths (two points) and angles (three, the corner second).
-  drawLines(context, density) {
+  drawLines(context, density, lines) {
     const matrix = this.matrix();
     context.strokeStyle = context.fillStyle = "#ffd75e";
     context.lineWidth = 2 * density;
     context.font = `${14 * density}px system-ui, sans-serif`;
-    for (const line of this.state.lines) {
+    for (const line of lines) {
       const points = line.map((point) => matrix.transformPoint(point));
       context.beginPath();
       points.forEach(({ x, y }, at) => at ? context.lineTo(x, y) : context.moveTo(x, y));
       context.stroke();
       for (const { x, y } of points) context.fillRect(x - 2 * density, y - 2 * density, 4 * density, 4 * density);
-      if (line.length > 1) context.fillText(this.measureOf(line), points.at(-1).x + 8 * density, points.at(-1).y - 8 * density);
+      if (line.length > 1) this.write(context, density, this.measureOf(line), points.at(-1).x + 8 * density, points.at(-1).y + (line.isBelow ? 18 : -8) * density);
     }
+  }
+
+  // Text that is read on black and on white.
+  write(context, density, text, x, y) {
+    context.save();
+    context.lineWidth = 3 * density;
+    context.strokeStyle = "#000";
+    context.strokeText(text, x, y);
+    context.restore();
+    context.fillText(text, x, y);
+  }
+
+  // Heart and chest: the heart's two ends on one level, as its width is measured.
+  across() {
+    const { width, height, across: { heart, chest } } = this.facts, level = Math.max(heart[0][1], heart[1][1]);
+    const [ours, theirs] = [heart.map(([x]) => [x, level]), chest].map((line) => line.map(([x, y]) => ({ x: x * width, y: y * height })));
+    return [ours, Object.assign(theirs, { isBelow: true })];
   }
 
   measureOf([one, two, three]) {
@@ -269,11 +288,8 @@ class Viewer {
     context.textAlign = "center";
     for (const [letter, at] of [["R", 0.02], ["L", 0.98]]) {
       const { x, y } = matrix.transformPoint({ x: width * at, y: height * 0.5 });
-      context.lineWidth = 3 * density;
-      context.strokeStyle = "#000";
-      context.strokeText(letter, x, y);
       context.fillStyle = "#40e0ff";
-      context.fillText(letter, x, y);
+      this.write(context, density, letter, x, y);
     }
     context.textAlign = "start";
     if (!this.facts.mm) return;
