@@ -265,10 +265,10 @@ def test_a_thread_that_ends_is_begun_anew(
     for name, kinds in failures.items():
         real = getattr(Spool, name)
 
-        def failing(self: Spool, real: Any = real, kinds: list[type[BaseException]] = kinds) -> Any:
+        def failing(self: Spool, *rest: Any, real: Any = real, kinds: list[type[BaseException]] = kinds) -> Any:
             if kinds:
                 raise kinds.pop()
-            return real(self)
+            return real(self, *rest)
 
         monkeypatch.setattr(Spool, name, failing)
     with archive() as receiver, node(tmp_path, receiver.port, stub) as running:

@@ -1,6 +1,7 @@
 """A node, a receiver and small films for the tests of the DICOM node."""
 
 import io
+import ssl
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,14 +26,14 @@ from tests.support.dicom_files import encoded
 class Archive:
     """A receiver that keeps what it is sent; `answers` are statuses that it gives first."""
 
-    def __init__(self, port: int = 0, answers: tuple[int, ...] = ()) -> None:
+    def __init__(self, port: int = 0, answers: tuple[int, ...] = (), tls: ssl.SSLContext | None = None) -> None:
         self.kept: list[pydicom.Dataset] = []
         self.answers = list(answers)
         entity = AE(ae_title="ARCHIVE")
         for kind in SENT:
             entity.add_supported_context(kind)
         handlers = [(evt.EVT_C_STORE, self._store)]
-        self.server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers)
+        self.server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers, ssl_context=tls)
         self.port = int(self.server.socket.getsockname()[1])
 
     def _store(self, event: evt.Event) -> int:
@@ -52,8 +53,8 @@ class Archive:
 
 
 @contextmanager
-def archive(port: int = 0, answers: tuple[int, ...] = ()) -> Iterator[Archive]:
-    running = Archive(port, answers)
+def archive(port: int = 0, answers: tuple[int, ...] = (), tls: ssl.SSLContext | None = None) -> Iterator[Archive]:
+    running = Archive(port, answers, tls)
     try:
         yield running
     finally:
@@ -85,7 +86,8 @@ def node(spool: Path, port: int, analyzer: Analyzer | Any, **settings: Any) -> I
     """A node that sends to a port of this machine; `analyzer`: one, or what has the methods of a process."""
     settings = {"port": 0, "retry_s": (0.05, 0.2), "timeout_s": 10.0, "least_free_bytes": 0, **settings}
     process = Inside(analyzer) if isinstance(analyzer, Analyzer) else analyzer
-    running = Node(NodeSettings("LUNGLENS", Peer("ARCHIVE", "127.0.0.1", port), **settings), Spool(spool), process)
+    peers = settings.pop("peers", (Peer("ARCHIVE", "127.0.0.1", port),))
+    running = Node(NodeSettings("LUNGLENS", peers, **settings), Spool(spool), process)
     running.start()
     try:
         yield running

@@ -46,7 +46,13 @@ def serve(  # noqa: PLR0913, PLR0917 - an option each
 
 @app.command()
 def node(  # noqa: PLR0913, PLR0917 - an option each
-    send_to: Annotated[str, typer.Option(help="AE@HOST:PORT that gets the results.")],
+    send_to: Annotated[
+        list[str],
+        typer.Option(
+            help="AE@HOST:PORT that gets the results; CALLING=AE@HOST:PORT: only those of films from that title. Again "
+            "for each."
+        ),
+    ],
     spool: Annotated[Path, typer.Option(help="Folder that keeps what is not done; run again to go on.")],
     ae: Annotated[str, typer.Option(help="Our own application entity title.")] = "LUNGLENS",
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -55,6 +61,12 @@ def node(  # noqa: PLR0913, PLR0917 - an option each
     answer_refused: Annotated[
         bool, typer.Option(help="Send a report that says so of films that are no chest films, or unreadable.")
     ] = True,
+    tls_cert: Annotated[Path | None, typer.Option(help="Take films by TLS only: our certificate (PEM).")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its key (PEM, without a password).")] = None,
+    tls_ca: Annotated[
+        Path | None, typer.Option(help="Who sends films must show a certificate of these authorities (PEM).")
+    ] = None,
+    send_tls: Annotated[bool, typer.Option("--send-tls", help="Send results by TLS, too.")] = False,
     lungs: Lungs = None,
     classifier: Classifier = None,
 ) -> None:
@@ -67,15 +79,19 @@ def node(  # noqa: PLR0913, PLR0917 - an option each
     from lunglens.film.drift import Drift
     from lunglens.serve.logs import only_our_log
     from lunglens.serve.node import Node
-    from lunglens.serve.settings import NodeSettings, Peer
+    from lunglens.serve.settings import NodeSettings, Peer, Tls
     from lunglens.serve.spool import Spool
     from lunglens.serve.worker_handle import AnalysingProcess
 
     only_our_log()
-    peer, allowed = Peer.parse(send_to), tuple(allow or ())
+    if (tls_cert is None) != (tls_key is None) or (tls_cert is None and (tls_ca or send_tls)):
+        raise typer.BadParameter("TLS needs both --tls-cert and --tls-key")
+    tls = None if tls_cert is None or tls_key is None else Tls(tls_cert, tls_key, tls_ca, send_tls)
+    peers, allowed = tuple(map(Peer.parse, send_to)), tuple(allow or ())
     settings = NodeSettings(
-        ae, peer, host, port, allowed, answer_refused=answer_refused, lungs=lungs, classifier=classifier
+        ae, peers, host, port, tls, allowed, answer_refused=answer_refused, lungs=lungs, classifier=classifier
     )
+    settings.check()
     model = settings.models().classifier
     process = AnalysingProcess(settings)
     stopped = threading.Event()
@@ -85,7 +101,8 @@ def node(  # noqa: PLR0913, PLR0917 - an option each
         try:
             running = Node(settings, Spool(spool), process, Drift(model.record.reference))
             running.start()
-            typer.echo(f"{ae} listens on {host}:{running.port}, {model.name}; results go to {send_to}", err=True)
+            where = f"{ae} listens on {host}:{running.port}{', by TLS' if tls else ''}, {model.name}"
+            typer.echo(f"{where}; results go to {', '.join(send_to)}", err=True)
             stopped.wait()
             running.stop()
         except OSError as error:

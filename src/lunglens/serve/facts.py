@@ -15,14 +15,16 @@ FACTS = "film.json"
 class Facts:
     """sender: calling title. address: of the sender. instance, study: hashed UIDs (`hashed`).
 
-    files: name -> SHA-256 of each result. again: the results were damaged once, and the film was analysed anew;
-    delivered: what the receiver had taken before.
+    receiver: who is to get the results, "AE@HOST:PORT"; "" before they are there. files: name -> SHA-256 of each
+    result. again: the results were damaged once, and the film was analysed anew; delivered: what the receiver had taken
+    before.
     """
 
     sender: str = "-"
     address: str = "-"
     instance: str = "-"
     study: str = "-"
+    receiver: str = ""
     files: dict[str, str] = field(default_factory=dict)
     delivered: list[str] = field(default_factory=list)
     again: bool = False

@@ -1,8 +1,9 @@
 """`lunglens node`: a DICOM node that takes films by C-STORE, analyses them, and sends the results on (PS3.4 annex B).
 
-Three things run side by side and know each other only by the spool: the receiver, one analyst, one sender. A fourth
-looks after them, and keeps `status.json` in the spool: whether the node is ready, and what waits. It is a file and no
-port: nothing more to guard, it can be read when the node is dead or hangs, and then its time says so.
+Three things run side by side and know each other only by the spool: the receiver of films, one analyst, and a sender
+for each who gets the results, so that one who is away keeps no other waiting. A fourth looks after them, and keeps
+`status.json` in the spool: whether the node is ready, and what waits. It is a file and no port: nothing more to guard,
+it can be read when the node is dead or hangs, and then its time says so.
 """
 
 import json
@@ -10,9 +11,11 @@ import logging
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -53,12 +56,14 @@ class Node:
         self.settings, self.spool, self.process, self._drift = settings, spool, process, drift or Drift({})
         self._stopping, self._films, self._results = (threading.Event() for _ in range(3))
         self._receiver = Receiver(settings, spool, self._films.set)
-        self._sender = Sender(settings, spool, self._stopping)
+        peers = {str(peer): peer for peer in settings.peers}
+        self._senders = {name: Sender(settings, peer, spool, self._stopping) for name, peer in peers.items()}
         self._tries: Counter[str] = Counter()
         self._outcomes: Counter[str] = Counter()
         self._restarts = 0
         self._last_film: str | None = None
-        self._parts = {"receiver": self._receiver.serve, "analyst": self._analyse, "sender": self._deliver}
+        self._parts: dict[str, Callable[[], None]] = {"receiver": self._receiver.serve, "analyst": self._analyse}
+        self._parts |= {f"sender to {name}": partial(self._deliver, name) for name in self._senders}
         self._threads: dict[str, threading.Thread] = {}
         self._watch = threading.Thread(target=self._look_after, name="lunglens-watch", daemon=True)
 
@@ -81,6 +86,7 @@ class Node:
     def start(self) -> None:
         """Listen, and take up what an earlier, killed node has left."""
         self._receiver.prepare()
+        self.spool.without_receiver(self._senders)
         for name in self._parts:
             self._begin_part(name)
         self._write_status()
@@ -176,7 +182,7 @@ class Node:
         if answer.status == "failed":
             self.spool.keep_film(film, answer.reason or "")
         if any(film.glob("*.dcm")) and (answer.status == "analyzed" or self.settings.answer_refused):
-            self.spool.answer(film, facts)
+            self.spool.answer(film, facts, [str(peer) for peer in self.settings.receivers(facts.sender)])
             self._results.set()
         else:
             self.spool.forget(film)
@@ -185,23 +191,24 @@ class Node:
         self._last_film = _now()
         del self._tries[film.name]
 
-    def _deliver(self) -> None:
+    def _deliver(self, name: str) -> None:
         pause, longest = self.settings.retry_s
+        mine = (name, "") if name == next(iter(self._senders)) else (name,)  # those of version 0.1.0 name nobody
         while not self._stopping.is_set():
-            files = self.spool.undelivered()
+            files = self.spool.undelivered(mine)
             if not files:
                 self._results.wait(1.0)
                 self._results.clear()
                 continue
             try:
-                sent = self._sender.send(files)
+                sent = self._senders[name].send(files)
             except Exception as error:  # an association can end in many ways; the results are still there
                 log.error("delivery broke off: %s", type(error).__name__)
                 sent = False
             if sent:
                 pause = self.settings.retry_s[0]
                 continue
-            log.warning("%d results wait: next try in %.0f s", len(files), pause)
+            log.warning("%d results wait for %s: next try in %.0f s", len(files), name, pause)
             self._stopping.wait(pause)
             pause = min(2 * pause, longest)
 
@@ -214,15 +221,15 @@ class Node:
             "quarantined": self.spool.quarantined(),
             "films": dict(self._outcomes),
             "drift": {name: asdict(found) for name, found in self._drift.state().items()},
-            "delivered": self._sender.sent,
+            "delivered": {name: sender.sent for name, sender in self._senders.items()},
             "last_film": self._last_film,
             "restarts": {"threads": self._restarts, "process": self.process.restarts},
             "free_bytes": self.spool.free(),
         }
         path = self.spool.folder / STATUS
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(status, indent=2) + "\n", encoding="utf-8")
-        partial.replace(path)
+        begun = path.with_suffix(".partial")
+        begun.write_text(json.dumps(status, indent=2) + "\n", encoding="utf-8")
+        begun.replace(path)
 
 
 def _now() -> str:

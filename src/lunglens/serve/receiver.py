@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import ssl
 import tempfile
 import time
 from collections.abc import Callable
@@ -53,6 +54,17 @@ class _Server(ThreadedAssociationServer):
         """Whether there is room for one more connection: each has two threads."""
         return len(self.ae.active_associations) < _MOST_CONNECTIONS
 
+    def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
+        """A connection; whom it is encrypted with is asked when it is read, so that who says nothing keeps nobody."""
+        context, self.ssl_context = self.ssl_context, None
+        try:
+            connection, address = super().get_request()
+        finally:
+            self.ssl_context = context
+        if context is not None:
+            connection = context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        return connection, address
+
 
 class Receiver:
     """Takes films into the spool; `serve` runs until `stop`."""
@@ -80,7 +92,10 @@ class Receiver:
             (evt.EVT_REJECTED, self._rejected),
         ]
         self._server: Any = entity.make_server(
-            (settings.host, settings.port), evt_handlers=handlers, server_class=_Server
+            (settings.host, settings.port),
+            evt_handlers=handlers,
+            server_class=_Server,
+            ssl_context=None if settings.tls is None else settings.tls.context(ssl.Purpose.CLIENT_AUTH),
         )
         entity._servers.append(self._server)  # as AE.start_server does; its own `shutdown` takes it away again
 

@@ -1,7 +1,8 @@
-"""The node's voice: results to their receiver by C-STORE (PS3.4 annex B), until it has each of them."""
+"""The node's voice: results to one receiver by C-STORE (PS3.4 annex B), until it has each of them."""
 
 import io
 import logging
+import ssl
 import threading
 from collections import Counter
 from pathlib import Path
@@ -20,7 +21,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 
 from lunglens.film.dicom import DICOM_FILES
 from lunglens.serve.facts import Facts
-from lunglens.serve.settings import NodeSettings
+from lunglens.serve.settings import NodeSettings, Peer
 from lunglens.serve.spool import DamagedResultError, Spool, is_id
 
 log = logging.getLogger("lunglens.node")
@@ -36,8 +37,10 @@ class Sender:
     sent: files that the receiver has taken.
     """
 
-    def __init__(self, settings: NodeSettings, spool: Spool, stopping: threading.Event) -> None:
-        self.settings, self.spool, self._stopping = settings, spool, stopping
+    def __init__(self, settings: NodeSettings, peer: Peer, spool: Spool, stopping: threading.Event) -> None:
+        self.settings, self.peer, self.spool, self._stopping = settings, peer, spool, stopping
+        tls = settings.tls
+        self._tls = None if tls is None or not tls.sends else (tls.context(ssl.Purpose.SERVER_AUTH), peer.host)
         self._spoilt: Counter[Path] = Counter()
         self.sent = 0
 
@@ -49,7 +52,7 @@ class Sender:
             entity.add_requested_context(kind, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
         entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = settings.timeout_s
         entity.connection_timeout = settings.timeout_s
-        association = entity.associate(settings.peer.host, settings.peer.port, ae_title=settings.peer.aet)
+        association = entity.associate(self.peer.host, self.peer.port, ae_title=self.peer.aet, tls_args=self._tls)
         if not association.is_established:
             return False
         try:

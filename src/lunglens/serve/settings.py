@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+import ssl
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from lunglens.film.radiograph import Limits
 
 MIB = 1024**2
 LOCK = ".lock"  # held while a server or node works in the folder that it is in
-_PEER = re.compile(r"(?P<aet>[^@\s\\]{1,16})@(?P<host>[^\s:@]+):(?P<port>\d{1,5})")
+_TITLE = r"[^@=\s\\]{1,16}"
+_PEER = re.compile(rf"((?P<calling>{_TITLE})=)?(?P<aet>{_TITLE})@(?P<host>[^\s:@]+):(?P<port>\d{{1,5}})")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,39 +102,80 @@ class ServeSettings(WorkerSettings):
 
 @dataclass(frozen=True)
 class Peer:
-    """Where results go: application entity title, host and port."""
+    """Where results go: application entity title, host and port. calling: only those of films from this title."""
 
     aet: str
     host: str
     port: int
+    calling: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> "Peer":
-        """From "AE@HOST:PORT".
+        """From "AE@HOST:PORT", or "CALLING=AE@HOST:PORT".
 
         Raises:
             ConfigurationError: it is not of that form.
         """
         match = _PEER.fullmatch(text)
         if match is None or not 0 < int(match["port"]) < 65536:
-            raise ConfigurationError(f"{text}: not of the form AE@HOST:PORT")
-        return cls(match["aet"], match["host"], int(match["port"]))
+            raise ConfigurationError(f"{text}: not of the form AE@HOST:PORT, or CALLING=AE@HOST:PORT")
+        return cls(match["aet"], match["host"], int(match["port"]), match["calling"])
+
+    def __str__(self) -> str:
+        """Without the calling title."""
+        return f"{self.aet}@{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Tls:
+    """Certificate and key (PEM) that the node shows, and of whom it takes others' (at least version 1.2, BCP 195).
+
+    certificate, key: its own. authority: certificates that others' must be signed by; then who sends films must show
+    one, too. None: those that the system trusts, and senders need none. sends: whether receivers are spoken to so.
+    """
+
+    certificate: Path
+    key: Path
+    authority: Path | None = None
+    sends: bool = False
+
+    def context(self, purpose: ssl.Purpose) -> ssl.SSLContext:
+        """For connections that are taken (CLIENT_AUTH) or made (SERVER_AUTH).
+
+        Raises:
+            ConfigurationError: a file is missing, or holds something else.
+        """
+        try:
+            context = ssl.create_default_context(purpose, cafile=self.authority)
+            context.load_cert_chain(self.certificate, self.key, password=_no_password)
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(f"{self.certificate}, {self.key}: no certificate and key ({error})") from error
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if self.authority is not None:
+            context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+
+def _no_password() -> str:
+    raise ValueError("the key has a password; give one without, that only this user may read")
 
 
 @dataclass(frozen=True)
 class NodeSettings(WorkerSettings):
     """How the node runs.
 
-    aet, host, port: its own title and where it listens (port 0: any free one). allowed: calling titles that may store;
+    aet, host, port: its own title and where it listens (port 0: any free one). peers: who gets the results, each all
+    that it is to have. tls: None: connections are not encrypted. allowed: calling titles that may store;
     empty: all. most_waiting: films in the spool from which on new ones are turned away. least_free_bytes: of the
     spool's disk; with less, films are turned away. answer_refused: whether a film that is not analysed is answered,
     too. retry_s: first and longest pause between tries to deliver. timeout_s: of the network.
     """
 
     aet: str
-    peer: Peer
+    peers: tuple[Peer, ...]
     host: str = "127.0.0.1"
     port: int = 11112
+    tls: Tls | None = None
     allowed: tuple[str, ...] = ()
     most_waiting: int = 1000
     most_film_bytes: int = field(default=512 * MIB, kw_only=True)
@@ -140,6 +183,20 @@ class NodeSettings(WorkerSettings):
     answer_refused: bool = True
     retry_s: tuple[float, float] = (1.0, 60.0)
     timeout_s: float = 30.0
+
+    def check(self) -> None:
+        """Raise ConfigurationError where a receiver is named twice, or a film could come whose results nobody gets."""
+        if len({(str(peer), peer.calling) for peer in self.peers}) < len(self.peers):
+            raise ConfigurationError("--send-to: a receiver is given twice")
+        known = {peer.calling for peer in self.peers}
+        if None not in known and not (self.allowed and set(self.allowed) <= known):
+            raise ConfigurationError(
+                "--send-to: every receiver is for one calling title; give one for all others, or --allow those titles"
+            )
+
+    def receivers(self, sender: str) -> list[Peer]:
+        """Of the results of films from this calling title."""
+        return list({str(peer): peer for peer in self.peers if peer.calling in (None, sender)}.values())
 
 
 def _is_ours(folder: Path) -> bool:

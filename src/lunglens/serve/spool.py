@@ -17,8 +17,9 @@ import shutil
 import stat
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from lunglens.files import sha256_of, write_atomically, write_bytes
@@ -99,24 +100,45 @@ class Spool:
             if path.name not in (FILM, FACTS):
                 _delete(path)
 
-    def answer(self, folder: Path, facts: Facts) -> None:
-        """Put a film whose results lie in its folder into the outbox."""
+    def answer(self, folder: Path, facts: Facts, receivers: Sequence[str] = ("",)) -> None:
+        """Put a film whose results lie in its folder into the outbox, once for each who is to get them."""
+        receivers = [facts.receiver] if facts.again else receivers
         results = sorted(path for path in folder.glob("*.dcm") if path.name not in facts.delivered)
         for path in folder.glob("*.dcm"):
             if path.name in facts.delivered:
                 path.unlink()
         facts.files = {path.name: sha256_of(path) for path in results}
+        for receiver in receivers[1:]:
+            self._copy(folder, replace(facts, receiver=receiver))
+        facts.receiver = receivers[0]
         facts.write(folder)
         _move(folder, self.outgoing / folder.name)
 
-    def undelivered(self) -> list[Path]:
-        """Files to send, the oldest film's first; whatever else lies there is put into quarantine."""
+    def _copy(self, folder: Path, facts: Facts) -> None:
+        """For one more receiver; after a kill the same copy is made again, and not a second one."""
+        name = hashlib.sha256(f"{folder.name} {facts.receiver}".encode()).hexdigest()[:32]
+        copy = self.receiving / name
+        if (self.outgoing / name).exists():
+            return
+        copy.mkdir(exist_ok=True)
+        for path in (folder / FILM, *(folder / file for file in facts.files)):
+            (copy / path.name).unlink(missing_ok=True)
+            shutil.copyfile(path, copy / path.name)
+            _sync(copy / path.name)
+        facts.write(copy)
+        _move(copy, self.outgoing / name)
+
+    def undelivered(self, receivers: Sequence[str] | None = None) -> list[Path]:
+        """Files to send to these (None: to all), the oldest film's first; what is none goes into quarantine."""
         files: list[Path] = []
         for folder in _by_age(self._seen(self.outgoing)):
             if not _is_folder(folder):
                 self.put_aside(folder, _STRAY)
                 continue
-            listed, results = Facts.read(folder).files, []
+            facts = Facts.read(folder)
+            if receivers is not None and facts.receiver not in receivers:
+                continue
+            listed, results = facts.files, []
             for path in sorted(self._seen(folder)):
                 if path.suffix == ".dcm" and _is_file(path) and (not listed or path.name in listed):
                     results.append(path)
@@ -131,6 +153,12 @@ class Spool:
     def count_undelivered(self) -> int:
         """How many files are to be sent, while others may be sending them."""
         return sum(len(_results(folder)) for folder in _entries(self.outgoing))
+
+    def without_receiver(self, receivers: Collection[str]) -> None:
+        """Put into quarantine what is for none of these."""
+        for folder in self._seen(self.outgoing):
+            if _is_folder(folder) and (receiver := Facts.read(folder).receiver) not in ("", *receivers):
+                self.put_aside(folder, f"{receiver}, for whom it is, gets no results any more")
 
     def content(self, result: Path) -> bytes:
         """The bytes of a result, as they were written.
