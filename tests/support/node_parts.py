@@ -82,7 +82,7 @@ class Inside:
 
 
 @contextmanager
-def node(spool: Path, port: int, analyzer: Analyzer | Any, **settings: Any) -> Iterator[Node]:
+def node(spool: Path, port: int, analyzer: Analyzer | Any, /, **settings: Any) -> Iterator[Node]:
     """A node that sends to a port of this machine; `analyzer`: one, or what has the methods of a process."""
     settings = {"port": 0, "retry_s": (0.05, 0.2), "timeout_s": 10.0, "least_free_bytes": 0, **settings}
     process = Inside(analyzer) if isinstance(analyzer, Analyzer) else analyzer
