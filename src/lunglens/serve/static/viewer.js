@@ -251,7 +251,9 @@ class Viewer {
       points.forEach(({ x, y }, at) => at ? context.lineTo(x, y) : context.moveTo(x, y));
       context.stroke();
       for (const { x, y } of points) context.fillRect(x - 2 * density, y - 2 * density, 4 * density, 4 * density);
-      if (line.length > 1) this.write(context, density, this.measureOf(line), points.at(-1).x + 8 * density, points.at(-1).y + (line.isBelow ? 18 : -8) * density);
+      if (line.length < 2) continue;
+      const said = this.measureOf(line), end = points.at(-1), room = this.canvas.width - context.measureText(said).width - 4 * density;
+      this.write(context, density, said, Math.min(end.x + 8 * density, room), end.y + (line.isBelow ? 18 : -8) * density);
     }
   }
 
