@@ -24,6 +24,7 @@ from lunglens.train.crossval.classifier import begin, finish, jobs_of
 from lunglens.train.crossval.run_folder import Runner, gather, run_folds
 
 _SIDE, _FILM_SIDE, _STEPS = 96, 192, 400
+_MOST_DRAWS = 2000  # an epoch, of a study whose films are drawn: three rounds of them all would take hours
 # Settings by which small networks learn in few steps, whatever the run's own are.
 _LEARNING: Mapping[str, Any] = {
     "optimizer": "adamw",
@@ -92,13 +93,13 @@ def retrain(
 
 
 def small(config: ClassifierConfig, name: str, table: pd.DataFrame) -> ClassifierConfig:
-    """The run's network on small pictures of a variant's view, for 400 steps or three rounds of the films."""
+    """The run's network on small pictures of a variant's view, for 400 steps, three rounds of the films, or of draws of them."""
     shown = {"cut": False, "crop": False, "equalize": "none", "pool": "all", "blackout": False, "rectangle": 0.0}
     size = {"film_size": _FILM_SIDE, "input_size": _SIDE}
     view = config.view.model_copy(update=shown | size | _VIEWS.get(name, {}))
     epochs = max(3, ceil(_STEPS * _LEARNING["batch_size"] / len(table)))
     optimization = config.optimization.model_copy(update={**_LEARNING, "epochs": epochs, "keep": "last"})
-    draws = None if config.balance_power is None else len(table)
+    draws = None if config.balance_power is None else min(len(table), _MOST_DRAWS)
     update = {"name": name, "view": view, "optimization": optimization, "images_per_epoch": draws}
     update |= {"teacher": (), "opacity_loss": 0.0, "hard_negatives": 1.0, "stride": 32}
     update |= {"augment": _AUGMENT, "source_head": TAUGHT.get(name, 0.0)}
