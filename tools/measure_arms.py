@@ -1,9 +1,10 @@
 """Runs of two classes beside each other, by finding: a row a run, as JSON and as Markdown.
 
-    python tools/measure_arms.py RUNS STUDY... [--brixia BRIXIA] --out results/arms.json
+    python tools/measure_arms.py RUNS STUDY... [--brixia BRIXIA] [--base ARM] --out results/arms.json
 
 RUNS: folder of `lunglens sweep`, `crossval classifier` or `fit`. STUDY: what they trained on and were tested on, where
 the findings stand. BRIXIA: covid-chestxray-dataset's table of both radiologists' scores, for the numbers by severity.
+ARM: one of the runs, that the others are held against film by film.
 """
 
 import argparse
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lunglens.evaluate.arms import arm_measures
+from lunglens.evaluate.arms import arm_differences, arm_measures
 from lunglens.evaluate.brixia import read_brixia
 from lunglens.evaluate.predictions import read_predictions
 from lunglens.evaluate.run_record import METRICS, read_classifier_run
@@ -28,6 +29,7 @@ def main() -> None:
     parser.add_argument("runs", type=Path)
     parser.add_argument("studies", type=Path, nargs="+")
     parser.add_argument("--brixia", type=Path)
+    parser.add_argument("--base")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     tables = [load_study(study).table for study in arguments.studies]
@@ -36,7 +38,10 @@ def main() -> None:
     if arguments.brixia is not None:
         sums = read_brixia(arguments.brixia).sum(axis=1)
         levels["severity"] = terciles(films["path"].map(lambda path: Path(path).name).map(sums))
-    found = {}
+    found, base = {}, None
+    if arguments.base is not None:
+        run = read_classifier_run(arguments.runs / arguments.base)
+        base = read_predictions(arguments.runs / arguments.base / "predictions.csv", run.classes)
     for folder in folders_of(arguments.runs):
         run = read_classifier_run(folder)
         predictions = read_predictions(folder / "predictions.csv", run.classes)
@@ -45,6 +50,8 @@ def main() -> None:
         name = folder.relative_to(arguments.runs).as_posix() if folder != arguments.runs else folder.name
         found[name] = about | {"study": run.study.fingerprint}
         found[name] |= arm_measures(predictions, validation, films["label"], run.classes, run.seed, levels)
+        if base is not None and name != arguments.base:
+            found[name]["against"] = {arguments.base: arm_differences(predictions, base, films["label"], run.classes)}
     write_json(arguments.out, found)
     for kind in ("auroc", "called"):
         columns = list(dict.fromkeys(words for arm in found.values() for words in arm[kind]))

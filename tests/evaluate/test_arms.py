@@ -1,9 +1,11 @@
 """By finding: pairs across hospitals, one collection, and how often films are called at a threshold of validation."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from lunglens.evaluate.arms import arm_measures
+from lunglens.errors import DataError
+from lunglens.evaluate.arms import arm_differences, arm_measures
 from lunglens.evaluate.purposes import threshold_of_sensitivity
 
 CLASSES = ("covid", "not covid")
@@ -69,3 +71,22 @@ def test_a_film_of_no_known_finding_is_called_so() -> None:
     found = arm_measures(rows, VALIDATION, pd.Series(dtype=object), CLASSES, 0)
     assert found["called"]["unknown of old"]["share"] == pytest.approx(0)
     assert found["auroc"] == {}
+
+
+def test_runs_are_held_against_one_another_film_by_film() -> None:
+    generator = np.random.default_rng(1)
+    sides = [films("far", "covid", "external", [0.0] * 60), films("old", "not covid", "external", [0.0] * 60)]
+    rows = pd.concat(sides, ignore_index=True)
+    truth = (rows["class"] == "covid").to_numpy(float)
+    better = rows.assign(p_covid=truth + generator.normal(0, 0.4, len(rows)))
+    worse = rows.assign(p_covid=truth + generator.normal(0, 1.5, len(rows)))
+    findings = pd.Series("normal", index=rows["image_id"])
+    found = arm_differences(better, worse.sample(frac=1, random_state=0), findings, CLASSES)
+    assert list(found) == ["covid of far against normal of old"]
+    [difference] = found.values()
+    assert 0.1 < difference["95_ci"][0] < difference["value"] < difference["95_ci"][1]
+    assert difference["p"] < 0.001
+    same = arm_differences(better, better, findings, CLASSES)
+    assert same["covid of far against normal of old"] == {"value": 0.0, "95_ci": None, "p": None}
+    with pytest.raises(DataError, match="not of the same films"):
+        arm_differences(better, worse[1:], findings, CLASSES)

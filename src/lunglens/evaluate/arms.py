@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lunglens.errors import DataError
 from lunglens.evaluate.classification import auc
 from lunglens.evaluate.heat import mean_with_interval
 from lunglens.evaluate.intervals import bootstrap
 from lunglens.evaluate.operating_point import chosen_threshold, operating_points
+from lunglens.evaluate.paired import auroc_difference
 from lunglens.evaluate.predictions import EXTERNAL, cross_validated, groups_of
 from lunglens.evaluate.purposes import threshold_of_sensitivity
 from lunglens.evaluate.subgroups import Levels, subgroup_measures
@@ -63,6 +65,32 @@ def arm_measures(
             for words, films in (("tested mixture", cross_validated(rows)), (EXTERNAL, rows[rows["fold"] == EXTERNAL]))
         },
     }
+
+
+def arm_differences(
+    predictions: pd.DataFrame, base: pd.DataFrame, findings: "pd.Series[str]", classes: Sequence[str]
+) -> dict[str, Any]:
+    """AUROC of a run less that of another on the same films: those of `arm_measures`, tested by patient.
+
+    Returns:
+        films in words -> value, 95_ci and p of `paired.auroc_difference`.
+
+    Raises:
+        DataError: they are not of the same films.
+    """
+    score = f"p_{classes[0]}"
+    theirs = base.set_index(["image_id", "fold"])[score].rename("base")
+    both = predictions.join(theirs, on=["image_id", "fold"])
+    if both["base"].isna().any() or len(both) != len(base):
+        raise DataError("the two runs are not of the same films, so that they cannot be compared film by film")
+    both["finding"] = both["image_id"].map(findings.to_dict()).astype(object).fillna("unknown")
+    found = {}
+    for words, sides in _pairs(both, classes):
+        films = pd.concat(sides, ignore_index=True)
+        first, second = (films[name].to_numpy(float) for name in (score, "base"))
+        tested = auroc_difference((films["class"] == classes[0]).to_numpy(), first, second, groups_of(films))
+        found[words] = None if tested is None else {"value": tested.value, "95_ci": tested.ci, "p": tested.p}
+    return found
 
 
 def _of_films(levels: Levels, films: pd.DataFrame) -> Levels:

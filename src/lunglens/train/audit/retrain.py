@@ -93,7 +93,7 @@ def retrain(
 
 
 def small(config: ClassifierConfig, name: str, table: pd.DataFrame) -> ClassifierConfig:
-    """The run's network on small pictures of a variant's view, for 400 steps, three rounds of the films, or of draws of them."""
+    """The run's network on small pictures of a variant's view, for 400 steps or three rounds of the films."""
     shown = {"cut": False, "crop": False, "equalize": "none", "pool": "all", "blackout": False, "rectangle": 0.0}
     size = {"film_size": _FILM_SIDE, "input_size": _SIDE}
     view = config.view.model_copy(update=shown | size | _VIEWS.get(name, {}))
