@@ -1,17 +1,21 @@
 """The page of a film: what it says, at which prevalence, and that a refused film gets no number."""
 
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
+import pydicom
 import pytest
 
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.batch import AnalysisWriter
 from lunglens.film.model_package.package import load_package, shipped_models
 from lunglens.film.model_package.record import MeasuredRow
+from lunglens.film.reading.identity import identity_of
 from lunglens.film.sheet import Picture, sheet_html, sheet_of, sheet_pdf
 from lunglens.film.sheet.content import predictive_values
 from lunglens.film.statements import Line
+from tests.support.dicom_files import encoded
 
 CLASSIFIER = load_package(shipped_models() / "classifier", "classification").record
 MEASURED = [
@@ -119,3 +123,27 @@ def test_a_batch_writes_it(rg_folder: Path, analyzer: Analyzer, tmp_path: Path) 
     # Another prevalence is another result: a batch does the film again.
     write = AnalysisWriter(report=True)
     assert write.key(analyzer) != write.key(replace(analyzer, prevalence=0.1))
+
+
+def test_only_who_asks_gets_what_finds_the_film_again(rg_folder: Path, analyzer: Analyzer, tmp_path: Path) -> None:
+    film = pydicom.dcmread(rg_folder / "RG1_UNCR.dcm")
+    film.StudyDate, film.AccessionNumber, film.PatientName = "20261127", "A-4711", "Doe^Jane"
+    path = tmp_path / "film.dcm"
+    path.write_bytes(encoded(film))
+    said = {}
+    for asked in (False, True):
+        AnalysisWriter(report=True, identified=asked).write(path, tmp_path / str(asked), analyzer)
+        said[asked] = (tmp_path / f"{asked}.report.html").read_text()
+    secrets = ("2026-11-27", "A-4711", sha256(path.read_bytes()).hexdigest())
+    assert all(secret in said[True] for secret in secrets)
+    assert not any(secret in said[False] for secret in secrets)
+    assert "Doe^" not in said[True]
+    writers = [AnalysisWriter(report=True, identified=asked) for asked in (False, True)]
+    assert len({writer.key(analyzer) for writer in writers}) == 2  # asked later, it is written anew
+
+
+@pytest.mark.parametrize("content", [b"", b"no DICOM", bytes(128) + b"DICM" + b"\x08\x00\x20\x00DA\xff\xff"])
+def test_what_has_no_header_is_told_by_its_digest_alone(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "film"
+    path.write_bytes(content)
+    assert identity_of(path, "abc") == [("SHA-256", "abc")]

@@ -34,6 +34,10 @@ def analyze(  # noqa: PLR0913, PLR0917 - an option each
     ] = False,
     report: Annotated[bool, typer.Option("--report", help="Also a page as HTML and PDF (extra 'serve').")] = False,
     paper: Annotated[Literal["a4", "letter"], typer.Option(help="Of the report's PDF.")] = "a4",
+    identify: Annotated[
+        bool,
+        typer.Option("--identify", help="The report tells date, accession number and SHA-256; else of nobody."),
+    ] = False,
     prevalence: Annotated[
         float, typer.Option(min=0.0001, max=0.9999, help="Share of the first of two classes among your patients.")
     ] = PREVALENCE,
@@ -46,11 +50,13 @@ def analyze(  # noqa: PLR0913, PLR0917 - an option each
     """
     from lunglens.film.batch import AnalysisWriter
 
+    if identify and not report:
+        raise typer.BadParameter("--identify is of the report; give --report, too")
     if dicom or report:  # say at once that the extra is missing
         import highdicom  # noqa: F401
         import reportlab  # noqa: F401
     films = _films_of(paths, list_skipped)
-    _run(films, out, AnalysisWriter(dicom, report, paper), (lungs, classifier), retry_failed, prevalence)
+    _run(films, out, AnalysisWriter(dicom, report, paper, identify), (lungs, classifier), retry_failed, prevalence)
 
 
 @app.command()

@@ -26,6 +26,7 @@ from lunglens.film.finding import Analyzed, Refused
 from lunglens.film.finding_record import write_finding
 from lunglens.film.picture.panel import draw_panel, mask_image
 from lunglens.film.radiograph import read_radiograph
+from lunglens.film.reading.identity import identity_of
 from lunglens.film.statements import panel_lines
 
 
@@ -50,16 +51,19 @@ class AnalysisWriter:
 
     dicom: of DICOM films also `<name>.lungs.seg.dcm`, `.heat.seg.dcm`, `.report.sr.dcm` and `.panel.sc.dcm`; of those
     that their header refuses the report alone; of others the summary says why not. report: also `<name>.report.html`
-    and `<name>.report.pdf`, which reckon with the analyzer's prevalence. paper: of the PDF.
+    and `<name>.report.pdf`, which reckon with the analyzer's prevalence. paper: of the PDF. identified: whether they
+    tell the study's date and accession number, and the film's SHA-256.
     """
 
     dicom: bool = False
     report: bool = False
     paper: Literal["a4", "letter"] = "a4"
+    identified: bool = False
 
     def key(self, analyzer: Analyzer) -> str:
         """See `Writer`."""
-        report = f"{analyzer.prevalence}{'' if self.paper == 'a4' else ' letter'}" if self.report else None
+        how = f"{'' if self.paper == 'a4' else ' letter'}{' identified' if self.identified else ''}"
+        report = f"{analyzer.prevalence}{how}" if self.report else None
         return f"analysis dicom={self.dicom} prevalence={report}"
 
     def write(self, film: Path, stem: Path, analyzer: Analyzer) -> SummaryRow:
@@ -73,7 +77,8 @@ class AnalysisWriter:
             raise
         no_dicom = _write_dicom(film, stem, lambda source: dicom_results(source, finding)) if self.dicom else None
         if self.report:
-            _write_report(film, stem, finding, analyzer, self.paper)
+            identity = identity_of(film, finding.radiograph.sha256) if self.identified else []
+            _write_report(film, stem, finding, analyzer, self.paper, identity)
         outcome = _write_finding(film, stem, finding)
         return replace(outcome, reason="; ".join(filter(None, (outcome.reason, no_dicom))) or None)
 
@@ -116,7 +121,12 @@ def _write_dicom(film: Path, stem: Path, make: Callable[[Source], DicomResults])
 
 
 def _write_report(
-    film: Path, stem: Path, finding: Analyzed | Refused, analyzer: Analyzer, paper: Literal["a4", "letter"]
+    film: Path,
+    stem: Path,
+    finding: Analyzed | Refused,
+    analyzer: Analyzer,
+    paper: Literal["a4", "letter"],
+    identity: list[tuple[str, str]],
 ) -> None:
     from lunglens.film.picture.layers import layers_of
     from lunglens.film.sheet import sheet_html, sheet_of, sheet_pdf, sheet_pictures
@@ -126,7 +136,7 @@ def _write_report(
     classifier = analyzer.classifier.record
     probability = next(iter(finding.probabilities.values())) if isinstance(finding, Analyzed) else None
     lines = panel_lines(finding)
-    sheet = sheet_of(title, lines, pictures, classifier, __version__, analyzer.prevalence, probability)
+    sheet = sheet_of(title, lines, pictures, classifier, __version__, analyzer.prevalence, probability, identity)
     html, pdf = sheet_html(sheet).encode(), sheet_pdf(sheet, paper)
     with writing(stem.parent):
         write_bytes(Path(f"{stem}.report.html"), html)

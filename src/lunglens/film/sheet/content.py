@@ -1,6 +1,7 @@
 """What the page says, before it is HTML or PDF, and the HTML; nothing of it names the patient."""
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lunglens.files import templates
@@ -63,7 +64,7 @@ class Sheet:
         return [line for line in self.lines if line.kind in kinds]
 
 
-def sheet_of(
+def sheet_of(  # noqa: PLR0913, PLR0917 - what stands on it
     title: str,
     lines: list[Line],
     pictures: list[Picture],
@@ -71,6 +72,7 @@ def sheet_of(
     version: str,
     prevalence: float = PREVALENCE,
     probability: float | None = None,
+    identity: Sequence[tuple[str, str]] = (),
 ) -> Sheet:
     """Put a page together.
 
@@ -82,6 +84,7 @@ def sheet_of(
         version: of LungLens.
         prevalence: share of the positive class among the reader's patients, above 0 and below 1.
         probability: that the film is of it, as its finding gives it; None if refused.
+        identity: label and text of what finds the film again; nothing: the page names nobody.
 
     Raises:
         ValueError: the prevalence is no such share.
@@ -98,7 +101,7 @@ def sheet_of(
     return Sheet(
         title,
         _headline(lines, words, meanings, prevalence),
-        _facts(lines),
+        [*identity, *_facts(lines)],
         lines,
         pictures,
         prevalence,
