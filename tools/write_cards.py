@@ -400,12 +400,13 @@ def heart_table() -> str:
 def places_table() -> str:
     """How well the grades of places point at radiologists' boxes and zones, and how well the heat does."""
     boxes, zones = results("severity-elsewhere")["boxes"], results("crossval/severity/metrics")["zones"]
-    heat = results("heat-of-twin")
+    heat, opacity = results("heat-of-twin"), results("heat-of-opacity")
     hits = {
         "infiltrates": boxes["all"],
         "infiltrates, films that are called opaque": boxes["called"],
         "where infiltrates usually are (the mean of other patients' films)": boxes["usual"],
         "heat for COVID-19, of the twin": heat["boxes"]["all"],
+        "heat for any opacity, of the twin trained again": opacity["boxes"]["all"],
     }
     rows = [
         [words, v["n"], interval(v["hottest_pixel"], "hits"), interval(v["hottest_pixel"], "chance")]
@@ -415,6 +416,7 @@ def places_table() -> str:
         "infiltrates": interval(zones, "correlation"),
         "the zones where disease usually lies": interval(zones, "usual_zones"),
         "heat for COVID-19, of the twin": interval(heat["zones"], "correlation"),
+        "heat for any opacity, of the twin trained again": interval(opacity["zones"], "correlation"),
     }
     return "\n\n".join(
         (

@@ -55,6 +55,17 @@ def test_the_logit_is_evidence_and_a_constant() -> None:
         assert torch.allclose(weighted_mean(heat[:, None], shares[0])[:, 0] + network.layers[0].bias, logit, atol=1e-5)
 
 
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_the_second_answers_heat_is_its_evidence(outputs: int) -> None:
+    torch.manual_seed(1)
+    network = Classifier("test_resnet", head=(), outputs=outputs, by_region=True, tells_opacity=True).eval()
+    with torch.inference_mode():
+        (_, shares), heat = network.maps(images()), network.opacity_heat(images())
+        added = weighted_mean(heat[:, None], shares[0])[:, 0]
+        assert torch.allclose(added + network.layers[0].bias[outputs], network.told(images()).opacity, atol=1e-5)
+        assert not torch.allclose(heat, network.answer(images())[1].reshape(2, -1, *heat.shape[1:])[:, 0])
+
+
 def test_no_position_outside_the_region_counts() -> None:
     torch.manual_seed(1)
     network = Classifier("hrnet_w18_small", head=(8,), by_region=True).eval()

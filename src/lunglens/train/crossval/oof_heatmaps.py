@@ -63,21 +63,22 @@ def read_heat_run(folder: Path) -> HeatRun:
     return HeatRun(folder, about.classes, about.study.fingerprint, config, inside)
 
 
-def heat_maps(run: HeatRun, region_of: Mapping[str, Mask]) -> Iterator[tuple[str, Floats]]:
+def heat_maps(run: HeatRun, region_of: Mapping[str, Mask], *, of_opacity: bool = False) -> Iterator[tuple[str, Floats]]:
     """(image_id, heat) of every film, fold after fold.
 
     Args:
         run: its models explain its films.
         region_of: image_id -> the processed lung mask of the whole film, (film_size, film_size) of the run's view; it
             tells where the classifier's view lies.
+        of_opacity: of the second answer, that there is any opacity, in place of the first class.
 
     Yields:
-        heat (h, w), >= 0, of the whole film: where evidence for the first class comes from.
+        heat (h, w), >= 0, of the whole film: where evidence for it comes from.
     """
     for fold in run.folds:
         classifier = load_classifier(run, fold)
         films = run.table[run.table["fold"] == fold]
-        maps = heat_of(classifier, run, films["row"].to_numpy(np.int64))
+        maps = heat_of(classifier, run, films["row"].to_numpy(np.int64), of_opacity=of_opacity)
         for image_id, heat in zip(films["image_id"], maps, strict=True):
             yield image_id, on_whole_film(heat, region_of[image_id], run.config.view)
 
@@ -94,7 +95,7 @@ def load_classifier(run: HeatRun, fold: str) -> Classifier:
     return cast("Classifier", network)
 
 
-def heat_of(classifier: Classifier, run: HeatRun, rows: NDArray[np.int64]) -> list[Floats]:
+def heat_of(classifier: Classifier, run: HeatRun, rows: NDArray[np.int64], *, of_opacity: bool = False) -> list[Floats]:
     """Grad-CAM (h, w), >= 0, in the classifier's view of these rows of the run's views."""
     views = read_views(run.folder)
     found: list[Floats] = []
@@ -103,7 +104,8 @@ def heat_of(classifier: Classifier, run: HeatRun, rows: NDArray[np.int64]) -> li
             chosen = rows[start : start + BATCH]
             images = torch.from_numpy(np.array(views.images[chosen]))[:, None].float() / 255
             masks = torch.from_numpy(np.array(views.masks[chosen]))[:, None].float()
-            _, heat, _ = classifier.answer(shown(images, masks, run.config.view))
+            given = shown(images, masks, run.config.view)
+            heat = classifier.opacity_heat(given) if of_opacity else classifier.answer(given)[1]
             assert heat is not None  # noqa: S101 - only a network whose layers have places comes here
             first = heat if heat.ndim == 3 else heat[:, 0]
             found += list(np.asarray(first.clamp_min(0).numpy(), np.float32))

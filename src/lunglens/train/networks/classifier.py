@@ -229,12 +229,13 @@ class Classifier(Network):
         pooled = pool(maps, shares)
         logits = self.logits(pooled)
         outputs = 1 if logits.ndim == 1 else logits.shape[1]
-        gradients = [self.pooled_gradient(pooled, output) for output in range(outputs)]
-        if shares is None:
-            heats = [class_activation(maps, gradient) for gradient in gradients]
-        else:
-            heats = [evidence(maps, gradient, shares) for gradient in gradients]
+        heats = [_heat(maps, shares, self.pooled_gradient(pooled, output)) for output in range(outputs)]
         return logits, heats[0] if logits.ndim == 1 else torch.stack(heats, 1), pooled
+
+    def opacity_heat(self, images: Tensor) -> Tensor:
+        """Grad-CAM (N, h, w) of the second answer, that there is any opacity."""
+        maps, shares = self.maps(images)
+        return _heat(maps, shares, self.pooled_gradient(pool(maps, shares), self.outputs))
 
     def pooled_gradient(self, pooled: Tensor, output: int = 0) -> Tensor:
         """d logit / d pooled, (N, C), in closed form."""
@@ -252,6 +253,10 @@ def pool(maps: list[Tensor], shares: list[Tensor] | None = None) -> Tensor:
 def weighted_mean(maps: Tensor, share: Tensor) -> Tensor:
     """Mean over the positions of (N, C, h, w), each by its share (N, 1, h, w); 0 where there is no share at all."""
     return (maps * share).sum((2, 3)) / share.sum((2, 3)).clamp_min(_LEAST_SHARE)
+
+
+def _heat(maps: list[Tensor], shares: list[Tensor] | None, gradient: Tensor) -> Tensor:
+    return class_activation(maps, gradient) if shares is None else evidence(maps, gradient, shares)
 
 
 def class_activation(maps: list[Tensor], gradient: Tensor) -> Tensor:
