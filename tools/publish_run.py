@@ -2,7 +2,7 @@
 
     python tools/publish_run.py RUN results/crossval/NAME
 
-For runs of `crossval`, folders of `lunglens compare` and of `lunglens explain`, and for a whole `lunglens sweep`.
+For runs of `crossval`, folders of `lunglens audit`, `compare` and `explain`, and for a whole `lunglens sweep`.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 TABLES = ("run.json", "metrics.json", "predictions.csv", "heat.json", "heat.csv")
-TABLES += ("comparison.json", "comparison.md", "table7.csv", "pairs.csv")
+TABLES += ("audit.json", "comparison.json", "comparison.md", "table7.csv", "pairs.csv")
 # Of a sweep; page and systems.json hold the same and are made of runs.tar.xz again.
 SWEPT = ("sweep.json", "systems.csv", "systems.md", "systems.svg", "systems.tex")
 SHOWN = ("heat.svg",)  # in the docs

@@ -379,6 +379,19 @@ def severity_table(found: dict[str, Any], names: dict[str, str]) -> str:
     return table(head, cells)
 
 
+def audit_table() -> str:
+    """What each of the twelve tests found of the twin of what ships."""
+    found = results("audit/twin/audit")
+    rows = []
+    for test in found["tests"]:
+        number = "-" if test["number"] is None else f"{test['number']:.3f}"
+        if test["interval"]:
+            number += f" ({test['interval'][0]:.3f} to {test['interval'][1]:.3f})"
+        rows.append([f"{test['test']} {test['name']}", test["verdict"], number, test["what"] or "-"])
+    said = f"AUROC of the run itself {found['auroc']:.3f}; {found['date']}, seed {found['seed']}, study `{found['fingerprint'][:12]}` (`lunglens audit`)."
+    return f"{table('test | verdict | number (95 %) | of what', rows)}\n\n{said}"
+
+
 def heart_table() -> str:
     """How far the cardiothoracic ratio is from lines drawn by hand."""
     found = results("cardiothoracic")
@@ -918,6 +931,7 @@ if __name__ == "__main__":
     write_orientation_card()
     write_severity_card()
     fill(ROOT / "docs" / "explanation.md", "places", places_table())
+    fill(ROOT / "docs" / "explanation.md", "audit", audit_table())
     fill(ROOT / "docs" / "explanation.md", "heart", heart_table())
     fill(ROOT / "docs" / "explanation.md", "trust", trust_tables())
     write_classifier_card()

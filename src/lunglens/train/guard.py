@@ -13,7 +13,8 @@ from lunglens.study.folds import assert_apart
 def assert_no_copies(table: pd.DataFrame, images: NDArray[np.uint8]) -> None:
     """Refuse a fold that trains on a tested patient, or on a copy of a tested film, mirrored or turned too.
 
-    Copies have the same grey values equally often, which no two films have that are not copies.
+    Copies have the same grey values equally often, which no two films have that are not copies; views of one value,
+    such as the black rim of two films, are not compared.
 
     Args:
         table: image_id, group_id and `part` ("train", "validation", "test", or other for films that are not used).
@@ -26,6 +27,7 @@ def assert_no_copies(table: pd.DataFrame, images: NDArray[np.uint8]) -> None:
     assert_apart(table.loc[learned, "group_id"], table.loc[tested, "group_id"])
     names = table["image_id"].to_numpy(str)
     seen = {_histogram(images[row]): names[row] for row in np.flatnonzero(tested)}
+    seen.pop(b"", None)
     for row in np.flatnonzero(learned):
         if copy := seen.get(_histogram(images[row])):
             raise DataError(f"{names[row]} would be trained on, and is a copy of {copy}, which is tested: {_MEND}")
@@ -50,4 +52,6 @@ _MEND = "put both into one group (curate with the criterion duplicates) and make
 
 
 def _histogram(image: NDArray[np.uint8]) -> bytes:
-    return np.bincount(image.ravel(), minlength=256).tobytes()
+    """Nothing of a view in which there is nothing to see."""
+    counts = np.bincount(image.ravel(), minlength=256)
+    return counts.tobytes() if np.count_nonzero(counts) > 1 else b""
