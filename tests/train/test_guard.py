@@ -45,3 +45,7 @@ def test_synthetic_rows_are_made_of_training_films_alone() -> None:
     for stranger in ("c", "d", "z"):
         with pytest.raises(DataError, match=f"made of {stranger}"):
             assert_made_of_training({"a", stranger}, TABLE)
+
+
+def test_views_in_which_nothing_is_to_be_seen_are_no_copies() -> None:
+    assert_no_copies(TABLE, np.zeros_like(IMAGES))
