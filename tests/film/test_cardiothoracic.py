@@ -33,7 +33,7 @@ def chest(heart_right: float, heart_left: float, dome: float = 0.75) -> Mask:
     return np.asarray(lungs & (np.hypot((x - middle) / half, (y - (dome - 0.06)) / 0.13) >= 1))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.floats(0.32, 0.42), st.floats(0.6, 0.75), st.floats(0.7, 0.8))
 def test_the_heart_ends_where_the_lungs_begin(right: float, left: float, dome: float) -> None:
     found = ratio_of(chest(right, left, dome))
@@ -47,7 +47,7 @@ def test_the_heart_ends_where_the_lungs_begin(right: float, left: float, dome: f
     assert all(dome - 0.2 < y < dome + 0.15 for _, y in found.heart)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(0.001, 0.9))
 def test_whatever_the_mask_there_is_a_ratio_or_none(seed: int, share: float) -> None:
     found = ratio_of(np.random.default_rng(seed).uniform(size=(40, 50)) < share)

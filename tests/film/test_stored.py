@@ -33,7 +33,7 @@ def parsed(content: bytes) -> tuple[np.ndarray, np.ndarray]:
     return first + step * pixels.astype(float), table[pixels]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     st.sampled_from(ALL_ORIENTATIONS),
     st.booleans(),
