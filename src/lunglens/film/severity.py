@@ -64,10 +64,14 @@ class LungsBox:
     image: Floats
     zones: NDArray[np.bool_]
     box: tuple[int, int, int, int]
+    _shares: dict[tuple[int, int], Floats] = field(default_factory=dict, init=False, repr=False)
 
     def shares(self, height: int, width: int) -> Floats:
         """(6, height, width): what share (0..1) of each place of a coarse map lies in each zone."""
-        return np.stack([resize(zone.astype(np.float32), height, width) for zone in self.zones])
+        if (height, width) not in self._shares:
+            of_zones = [resize(zone.astype(np.float32), height, width) for zone in self.zones]
+            self._shares[height, width] = np.stack(of_zones)
+        return self._shares[height, width]
 
     def weights(self, height: int, width: int) -> Floats:
         """The same, of every zone with the sum 1: how much each place counts for it."""
