@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from lunglens.film.heatmap import evidence_on_film, heat_on_film, heat_share
+from lunglens.film.heatmap import heat_of_activation, heat_of_evidence, heat_share
 from lunglens.film.preprocess import resize_mask
 
 
@@ -40,7 +40,7 @@ def test_heat_goes_back_to_the_place_it_came_from_on_a_film_of_any_shape() -> No
     heat = np.zeros((16, 16), np.float32)
     heat[12:14, 4:6] = 5  # at (13/16, 5/16) of the view
     box = (32, 64, 96, 128)
-    found = heat_on_film(heat, box, 128, (300, 200))
+    found = heat_of_activation(heat, box, 128).at(300, 200)
     assert found.shape == (300, 200)
     row, column = np.unravel_index(found.argmax(), found.shape)
     assert row / 300 == pytest.approx((32 + 64 * 13 / 16) / 128, abs=0.03)
@@ -48,7 +48,7 @@ def test_heat_goes_back_to_the_place_it_came_from_on_a_film_of_any_shape() -> No
 
 
 def test_outside_of_what_the_classifier_saw_there_is_no_heat_and_1_is_the_strongest() -> None:
-    found = heat_on_film(np.full((4, 4), 0.02, np.float32), (32, 0, 64, 64), 64, (128, 128))
+    found = heat_of_activation(np.full((4, 4), 0.02, np.float32), (32, 0, 64, 64), 64).at(128, 128)
     assert not found[:62].any()
     assert found[68:] == pytest.approx(1)
     assert found.max() <= 1
@@ -56,7 +56,7 @@ def test_outside_of_what_the_classifier_saw_there_is_no_heat_and_1_is_the_strong
 
 
 def test_no_heat_stays_none() -> None:
-    found = heat_on_film(np.zeros((4, 4), np.float32), (0, 0, 64, 64), 64, (50, 60))
+    found = heat_of_activation(np.zeros((4, 4), np.float32), (0, 0, 64, 64), 64).at(50, 60)
     assert found.shape == (50, 60)
     assert not found.any()
 
@@ -64,7 +64,7 @@ def test_no_heat_stays_none() -> None:
 def test_evidence_keeps_its_size_and_lies_in_the_region_alone() -> None:
     region = np.zeros((64, 64), bool)
     region[10:50, 12:30] = True
-    found = evidence_on_film(np.full((4, 4), -3, np.float32), region, (8, 8, 56, 40), (128, 96))
+    found = heat_of_evidence(np.full((4, 4), -3, np.float32), region, (8, 8, 56, 40)).at(128, 96)
     lungs = np.zeros((128, 96), bool)
     lungs[20:100, 18:45] = True
     assert found.shape == lungs.shape
@@ -76,7 +76,7 @@ def test_what_lies_outside_lends_the_region_no_evidence() -> None:
     region = np.zeros((64, 64), bool)
     region[:32] = True
     evidence = np.array([[1, 2], [1000, -1000]], np.float32)
-    found = evidence_on_film(evidence, region, (0, 0, 64, 64), (64, 64))
+    found = heat_of_evidence(evidence, region, (0, 0, 64, 64)).at(64, 64)
     assert found[:32, 0] == pytest.approx(1, abs=1e-4)
     assert found[:32, 63] == pytest.approx(2, abs=1e-4)
     assert found[:32].min() >= 0.99
@@ -94,7 +94,7 @@ def test_evidence_is_that_of_the_whole_film_though_only_its_lungs_are_computed(
     rows, columns = np.flatnonzero(region.any(axis=1)), np.flatnonzero(region.any(axis=0))
     box = (int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
     evidence = np.full((4, 4), generator.normal(), np.float32)  # so that what is interpolated is known
-    found = evidence_on_film(evidence, region, box, (height, width))
+    found = heat_of_evidence(evidence, region, box).at(height, width)
     expected = resize_mask(region, height, width)
     assert np.mean((found != 0) != expected) < 0.004  # a mask of bytes may turn the other way at its edge
     inside = ndimage.binary_erosion(expected, iterations=2 + 2 * max(height, width) // size)

@@ -307,7 +307,7 @@ def test_a_turned_or_mirrored_film_without_a_header_gets_its_twin_s_answer(
 
 def mirrored_twin(twin: Analyzed) -> Analyzed:
     """The twin as it would be if it were displayed the wrong way round: its left lung is called the right one."""
-    return replace(twin, lungs=twin.lungs[:, ::-1], heat=twin.heat[:, ::-1])
+    return replace(twin, lung_square=twin.lung_square[:, ::-1], heat_map=twin.heat_map.turned(np.fliplr))
 
 
 def test_left_and_right_of_a_mirrored_film_are_those_of_the_usual_display(twin: Analyzed, analyzer: Analyzer) -> None:

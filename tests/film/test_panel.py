@@ -100,7 +100,7 @@ def test_outline_is_two_px_wide_and_anti_aliased() -> None:
 
 
 def test_heat_colours_only_where_there_is_heat() -> None:
-    panel = drawn(analyzed(lungs=NO_LUNGS))
+    panel = drawn(analyzed(lung_square=NO_LUNGS))
     box = film_box((400, 400), 2)
     tile = panel[box.top : box.top + box.height, box.left : box.left + box.width]
     chroma = tile.max(axis=2) - tile.min(axis=2)
@@ -187,7 +187,7 @@ def test_many_and_long_texts_stay_within_the_margins(remarks: tuple[str, ...]) -
 
 
 def test_an_empty_mask_and_a_classifier_without_heat_maps() -> None:
-    bare = analyzed(lungs=NO_LUNGS, heat=None, heat_share_in_lungs=None)
+    bare = analyzed(lung_square=NO_LUNGS, heat_map=None, heat_share_in_lungs=None)
     panel = drawn(bare, "")
     box = film_box((400, 400), 1)
     assert not is_cyan(panel[box.top : box.top + box.height - 40, box.left : box.left + box.width]).any()
@@ -196,7 +196,7 @@ def test_an_empty_mask_and_a_classifier_without_heat_maps() -> None:
 
 
 def test_inverted_film_is_shown_corrected_beside_the_stored_one() -> None:
-    panel = drawn(analyzed(inverted=True, lungs=NO_LUNGS))
+    panel = drawn(analyzed(inverted=True, lung_square=NO_LUNGS))
     tiles = [panel[TILE_TOP : TILE_TOP + 300, MARGIN + n * (TILE + GAP) :][:, 60:300, 0] for n in (0, 1)]
     assert np.abs(tiles[0] + tiles[1] - 255).max() <= 1
 

@@ -7,7 +7,9 @@ import numpy as np
 
 from lunglens.film.answer import Answer
 from lunglens.film.finding import Analyzed, Finding, Lung, Refused
+from lunglens.film.heatmap import HeatMap
 from lunglens.film.model_package.record import AnswerClass
+from lunglens.film.orientation import AS_STORED
 from lunglens.film.preprocess import Mask
 from lunglens.film.radiograph import Radiograph
 
@@ -22,7 +24,7 @@ def covid_answer(probability: float, threshold: float = 0.5) -> Answer:
 
 def analyzed(film: Radiograph, **changes: Any) -> Analyzed:
     """An analysed film with two rectangles for lungs, and heat at the lower left."""
-    height, width = film.pixels.shape
+    height, width = changes.get("to_display", AS_STORED).apply(film.pixels).shape
     heat = np.zeros((height, width), np.float32)
     heat[height // 2 :, : width // 2] = 1
     facts: dict[str, Any] = {
@@ -30,10 +32,10 @@ def analyzed(film: Radiograph, **changes: Any) -> Analyzed:
         "classes": COVID_CLASSES,
         "gate_score": 0.98,
         "answer": covid_answer(0.123, 0.4),
-        "lungs": two_lungs(height, width),
+        "lung_square": two_lungs(height, width),
         "left": Lung(0.18, 28800, 182.4),
         "right": Lung(0.18, 28800, None),
-        "heat": heat,
+        "heat_map": HeatMap(heat),
         "heat_share_in_lungs": 0.61,
         "region_share": 0.45,
         "classifier_view": np.full((64, 64), 0.5, np.float32),

@@ -4,6 +4,7 @@ import numpy as np
 
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.finding import Analyzed, Lung, Refused
+from lunglens.film.heatmap import HeatMap
 from lunglens.film.model_package.package import load_package, shipped_models
 from lunglens.film.preprocess import Mask
 from lunglens.film.radiograph import Radiograph
@@ -24,7 +25,7 @@ class StubAnalyzer(Analyzer):
         lung = Lung(0.1, height * width // 10, None)
         answer = covid_answer(round(float(film.pixels.mean()), 6), 1.0)
         heat = film.pixels * np.float32(0.5)
-        return analyzed(film, answer=answer, lungs=_lungs(film), left=lung, right=lung, heat=heat)
+        return analyzed(film, answer=answer, lung_square=_lungs(film), left=lung, right=lung, heat_map=HeatMap(heat))
 
 
 def stub_analyzer() -> StubAnalyzer:

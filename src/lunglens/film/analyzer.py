@@ -17,7 +17,7 @@ from lunglens.film.finding import Analyzed, Finding, Lung, Opacity, Refused
 from lunglens.film.gate.judge import GateResult
 from lunglens.film.gate.look import Look, look_at
 from lunglens.film.gate.traits import Trait, projection, trait_warnings, traits_of
-from lunglens.film.heatmap import FULL_HEAT, evidence_on_film, heat_on_film, heat_share
+from lunglens.film.heatmap import FULL_HEAT, heat_of_activation, heat_of_evidence, heat_share
 from lunglens.film.inputs import Film, is_several, to_radiograph
 from lunglens.film.lungs.cardiothoracic import cardiothoracic
 from lunglens.film.lungs.doubt import doubts
@@ -219,30 +219,28 @@ class Analyzer:
         if parameters.postprocess != self.lungs.parameters.postprocess:
             mask = lung_mask(mask.maps, parameters.postprocess)
         region = resize_mask(mask.region, view.film_size, view.film_size)
-        same_size, pixels = view.film_size == self.lungs.input_size, look.pixels
-        square = look.segmentation.film if same_size else film_square(pixels, view.film_size)
+        same_size = view.film_size == self.lungs.input_size
+        square = look.segmentation.film if same_size else film_square(look.pixels, view.film_size)
         image, lungs, box = classifier_view(square, region, view)
         given = network_input(image, lungs, view)
         outputs = self.classifier.run(given)
         answer = Answer.of(parameters.answer, outputs["probability"][0], self.prevalence)
-        heat, share = _heat_of(outputs, answer), None
-        if heat is not None and view.pool == "region":
-            heat = evidence_on_film(heat / np.float32(FULL_HEAT), region, box, pixels.shape)
-            np.clip(heat, 0, 1, out=heat)
-            share = 1.0 if heat.any() else None
-        elif heat is not None:
-            share = heat_share(heat, lungs)
-            heat = heat_on_film(heat, box, view.film_size, pixels.shape)
+        coarse, heat, share = _heat_of(outputs, answer), None, None
+        if coarse is not None and view.pool == "region":
+            heat = heat_of_evidence(coarse / np.float32(FULL_HEAT), region, box)
+            share = 1.0 if heat.strongest > 0 else None
+        elif coarse is not None:
+            heat, share = heat_of_activation(coarse, box, view.film_size), heat_share(coarse, lungs)
         top, left, bottom, right = (edge / view.film_size for edge in box)
         left_lung, right_lung = (_lung(side, look.film) for side in look.sides)
         return Analyzed(
             answer=answer,
             distance=float(outputs["distance"][0]) if "distance" in outputs else None,
             opacity=_opacity(outputs, parameters),
-            lungs=look.lungs(),
+            lung_square=look.displayed(look.segmentation.mask.fields),
             left=left_lung,
             right=right_lung,
-            heat=None if heat is None else look.to_display.undo(look.displayed(heat)),
+            heat_map=heat and heat.turned(look.displayed),
             heat_full=FULL_HEAT if view.pool == "region" else None,
             heat_share_in_lungs=share,
             region_share=float(lungs.mean()),
@@ -286,7 +284,7 @@ def _severity(look: Look, package: ModelPackage[SeverityParameters]) -> Severity
     if look.mirrored:
         scores = np.roll(scores, len(ZONES) // 2)
     region = look.segmentation.mask.region
-    places = evidence_on_film(grades_of_places(maps, box, offsets), region, box.box, region.shape)
+    places = heat_of_evidence(grades_of_places(maps, box, offsets), region, box.box).at(*region.shape)
     zones = dict(zip(ZONES, scores.tolist(), strict=True))
     return Severity(zones, package.parameters.within, look.displayed(places))
 

@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, Literal
+
+import numpy as np
 
 from lunglens.film.about import NOTICE, __version__
 from lunglens.film.answer import Answer, AtPrevalence
@@ -20,11 +23,12 @@ from lunglens.film.finding_record import (
     SeverityRecord,
 )
 from lunglens.film.gate.traits import Projection
+from lunglens.film.heatmap import HeatMap
 from lunglens.film.lungs.cardiothoracic import Cardiothoracic
 from lunglens.film.lungs.sides import lung_sides
 from lunglens.film.model_package.record import CANNOT_TELL, COVID, AnswerClass
 from lunglens.film.orientation import AS_STORED, Orientation
-from lunglens.film.preprocess import Floats, Mask
+from lunglens.film.preprocess import Floats, Mask, resize_mask
 from lunglens.film.radiograph import Radiograph
 from lunglens.film.severity import Severity
 
@@ -124,10 +128,9 @@ class Finding:
 class Analyzed(Finding):
     """The answer for a film that the gate accepted.
 
-    lungs: (H, W) bool at the film's size and as its pixels are stored.
+    lung_square: (S, S) bool, the lung fields on the displayed film squashed to a square.
     left, right: sizes of the patient's lungs.
-    heat: (H, W) float32, 0..1, like `lungs`: where evidence for `heat_class` comes from; None where the classifier
-    gives no heat-maps.
+    heat_map: on the displayed film, where evidence for `heat_class` comes from; None where the classifier gives none.
     heat_full: what heat 1 is, in log odds: as many as if the whole lungs looked like that place; such heat lies in the
     lungs alone. None where 1 is the strongest place of this film.
     heat_share_in_lungs: share of the heat that lies in the classifier's lung region, 0..1, None where there is no heat.
@@ -146,10 +149,10 @@ class Analyzed(Finding):
     reason: ClassVar[str | None] = None  # there is one for a refusal alone
 
     answer: Answer
-    lungs: Mask
+    lung_square: Mask
     left: Lung
     right: Lung
-    heat: Floats | None
+    heat_map: HeatMap | None
     heat_share_in_lungs: float | None
     region_share: float
     classifier_view: Floats
@@ -182,6 +185,26 @@ class Analyzed(Finding):
         """The class whose evidence the heat shows: of two the positive one, of more the most probable."""
         name = self.answer.decision if self.answer.threshold is None else self.classes[0].name
         return next(entry for entry in self.classes if entry.name == name)
+
+    @cached_property
+    def lungs(self) -> Mask:
+        """The lung fields, (H, W) bool at the film's size and as its pixels are stored."""
+        return self.to_display.undo(resize_mask(self.lung_square, *self._displayed_shape))
+
+    @cached_property
+    def heat(self) -> Floats | None:
+        """The heat-map, (H, W) float32, 0..1, like `lungs`; None where the classifier gives none."""
+        heat = self.heat_at(*self._displayed_shape)
+        return None if heat is None else self.to_display.undo(heat)
+
+    def heat_at(self, height: int, width: int) -> Floats | None:
+        """The heat-map on the displayed film at another size, (height, width) float32, 0..1."""
+        return None if self.heat_map is None else np.clip(self.heat_map.at(height, width), 0, 1)
+
+    @property
+    def _displayed_shape(self) -> tuple[int, int]:
+        height, width = self.radiograph.pixels.shape
+        return (width, height) if self.to_display.quarter_turns % 2 else (height, width)
 
     def sides(self) -> tuple[Mask, Mask]:
         """The patient's (left, right) lung, (H, W) bool each, as the film's pixels are stored."""

@@ -1,5 +1,7 @@
 """Heat-maps: from the classifier's view back onto the film, and how much of the heat lies in the lungs."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,24 +21,56 @@ def heat_share(heat: Floats, region: Mask) -> float | None:
     return float(fine[region].sum()) / total if total > 0 else None
 
 
-def heat_on_film(heat: Floats, box: tuple[int, int, int, int], film_size: int, shape: tuple[int, int]) -> Floats:
-    """The heat (h, w), >= 0, on the film: (H, W), 0..1 with 1 at its strongest, 0 outside what the classifier saw.
+@dataclass(frozen=True, eq=False)
+class HeatMap:
+    """Heat on a film at whatever size it is asked for: hardly anybody looks at all the pixels that a film has.
+
+    square: (S, S) float32, on the film squashed to a square. region: (S, S) bool, where alone it lies; None: anywhere.
+    """
+
+    square: Floats
+    region: Mask | None = None
+
+    def at(self, height: int, width: int) -> Floats:
+        """(height, width), exactly 0 outside the region."""
+        if self.region is None:
+            return resize(self.square, height, width)
+        found = np.zeros((height, width), np.float32)
+        if self.region.any():
+            edges = (np.asarray(self.region.any(axis=1 - axis)) for axis in (0, 1))
+            rows, columns = (_reach(is_in, size) for is_in, size in zip(edges, found.shape, strict=True))
+            mask = _part(self.region.astype(np.uint8) * np.uint8(255), rows, columns, found.shape) > 127
+            np.multiply(_part(self.square, rows, columns, found.shape), mask, out=found[slice(*rows), slice(*columns)])
+        return found
+
+    @property
+    def strongest(self) -> float:
+        """The largest value where heat may lie; 0 where it may lie nowhere."""
+        within = self.square if self.region is None else self.square[self.region]
+        return float(within.max(initial=0))
+
+    def turned(self, turn: Callable[[NDArray[Any]], NDArray[Any]]) -> "HeatMap":
+        """The heat of the film that `turn` makes of this one."""
+        return HeatMap(turn(self.square), None if self.region is None else turn(self.region))
+
+
+def heat_of_activation(heat: Floats, box: tuple[int, int, int, int], film_size: int) -> HeatMap:
+    """The heat (h, w), >= 0, as 0..1 with 1 at its strongest, 0 outside what the classifier saw.
 
     Args:
         heat: in the classifier's view.
         box: (top, left, bottom, right) of that view in the film squashed to `film_size`.
         film_size: side of the squashed film.
-        shape: (H, W) of the film.
     """
     top, left, bottom, right = box
     square = np.zeros((film_size, film_size), np.float32)
     square[top:bottom, left:right] = resize(heat, bottom - top, right - left)
     peak = float(square.max())
-    return np.clip(resize(square / peak if peak > 0 else square, *shape), 0, 1)
+    return HeatMap(square / peak if peak > 0 else square)
 
 
-def evidence_on_film(evidence: Floats, region: Mask, box: tuple[int, int, int, int], shape: tuple[int, int]) -> Floats:
-    """The evidence (h, w) of a network that pools by the region, on the film: (H, W), in logits, 0 outside the region.
+def heat_of_evidence(evidence: Floats, region: Mask, box: tuple[int, int, int, int]) -> HeatMap:
+    """The evidence (h, w) of a network that pools by the region, in its own unit, 0 outside the region.
 
     Between the places of the coarse map each counts by its share of the region: what lies outside lends nothing.
 
@@ -44,7 +78,6 @@ def evidence_on_film(evidence: Floats, region: Mask, box: tuple[int, int, int, i
         evidence: in the classifier's view.
         region: (S, S), of the film squashed to S.
         box: (top, left, bottom, right) of the view in it.
-        shape: (H, W) of the film.
     """
     top, left, bottom, right = box
     within = Image.fromarray(region[top:bottom, left:right].astype(np.float32))
@@ -52,12 +85,7 @@ def evidence_on_film(evidence: Floats, region: Mask, box: tuple[int, int, int, i
     fine, cover = (resize(each, bottom - top, right - left) for each in (evidence * share, share))
     square = np.zeros(region.shape, np.float32)
     square[top:bottom, left:right] = fine / np.maximum(cover, np.float32(1e-6))
-    found = np.zeros(shape, np.float32)
-    if region.any():
-        rows, columns = (_reach(np.asarray(region.any(axis=1 - axis)), shape[axis]) for axis in (0, 1))
-        mask = _part(region.astype(np.uint8) * np.uint8(255), rows, columns, shape) > 127  # bytes are resized faster
-        np.multiply(_part(square, rows, columns, shape), mask, out=found[slice(*rows), slice(*columns)])
-    return found
+    return HeatMap(square, region)
 
 
 def _reach(is_in: NDArray[np.bool_], size: int) -> tuple[int, int]:

@@ -133,12 +133,12 @@ def _heart(found: Cardiothoracic, projection: Projection | None) -> str:
 
 
 def _heat(finding: Analyzed) -> str:
-    if finding.heat is None:
+    if finding.heat_map is None:
         return "this classifier gives no heat-map"
     if finding.heat_share_in_lungs is None:
         return f"no evidence for {finding.heat_class.words} on this film, so there is no heat"
     if finding.heat_full is not None:
-        strongest = finding.heat_full * float(finding.heat.max())
+        strongest = finding.heat_full * min(1.0, finding.heat_map.strongest)
         return f"from the lungs alone; {strongest:.1f} log odds at its strongest, full colour is {finding.heat_full:g}"
     inside, covered = 100 * finding.heat_share_in_lungs, 100 * finding.region_share
     return f"{inside:.0f} % of the heat lies in the lungs, which cover {covered:.0f} % of what the classifier saw"

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from lunglens.film.lungs.postprocess import MASK_SIZE
 from lunglens.film.lungs.segmenter import Segmentation
-from lunglens.film.lungs.sides import lung_sides
 from lunglens.film.model_package.record import Check
 from lunglens.film.preprocess import STRETCH_PERCENTILES, Floats
 
@@ -67,7 +66,7 @@ def judge(pixels: Floats, segmentation: Segmentation, frontal: LinearCheck) -> G
         segmentation: what the lung network made of it.
         frontal: the learned check.
     """
-    left, right = lung_sides(segmentation.mask.fields)
+    left, right = segmentation.mask.sides
     size = segmentation.mask.fields.size
     score = frontal.score(gate_features(segmentation))
     shares = float(left.sum() / size), float(right.sum() / size)
@@ -93,7 +92,7 @@ def gate_features(segmentation: Segmentation) -> NDArray[np.float64]:
 
 def _geometry(segmentation: Segmentation) -> NDArray[np.float64]:
     fields, probability = segmentation.mask.fields, segmentation.mask.probability
-    left, right = (side.mean() for side in lung_sides(fields))
+    left, right = (side.mean() for side in segmentation.mask.sides)
     if not fields.any():
         return np.zeros(8)
     rows, columns = np.nonzero(fields)

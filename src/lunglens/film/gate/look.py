@@ -62,7 +62,8 @@ class Look:
     @cached_property
     def sides(self) -> tuple[Mask, Mask]:
         """The patient's (left, right) lung at the network's size, in the usual display."""
-        return lung_sides(self.displayed(self.segmentation.mask.fields))
+        mask = self.segmentation.mask
+        return lung_sides(self.displayed(mask.fields)) if self.mirrored else mask.sides
 
 
 def look_at(

@@ -1,11 +1,13 @@
 """From the UNet's probability maps to lung fields and to the region that cuts the image (no torch)."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from lunglens.film.lungs.sides import lung_sides
 from lunglens.film.parameters import Postprocess
 from lunglens.film.preprocess import Mask, resize
 
@@ -25,6 +27,11 @@ class LungMask:
     fields: Mask
     region: Mask
     maps: NDArray[np.float32]
+
+    @cached_property
+    def sides(self) -> tuple[Mask, Mask]:
+        """The (left, right) lung of `fields`, of a film as it is usually displayed."""
+        return lung_sides(self.fields)
 
     @property
     def probability(self) -> NDArray[np.float32]:

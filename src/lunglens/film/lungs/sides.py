@@ -12,16 +12,16 @@ def lung_sides(fields: Mask) -> tuple[Mask, Mask]:
     One region that spans both sides is cut at the column of its own centre.
     """
     labels, count = ndimage.label(fields)
-    columns = np.arange(fields.shape[1])
     if count == 0:
         return np.zeros_like(fields), np.zeros_like(fields)
+    columns = np.arange(fields.shape[1])
     middle = _middle(fields)
     if count == 1 and _spans_both_sides(fields):
         return fields & (columns >= middle), fields & (columns < middle)
     if count == 1:
         middle = fields.shape[1] / 2  # a single lung says nothing of where the chest's middle is
-    flat = labels.ravel()
-    centres = np.bincount(flat, np.tile(columns, fields.shape[0]))[1:] / np.bincount(flat)[1:]
+    of_region, at = labels[fields], np.nonzero(fields)[1]
+    centres = np.bincount(of_region, at)[1:] / np.bincount(of_region)[1:]
     on_right = np.concatenate([[False], centres >= middle])[labels]
     return fields & on_right, fields & ~on_right
 

@@ -70,6 +70,9 @@ def _pieces(text: str, size: int, width: float) -> list[str]:
     """The words of `text`, those wider than `width` px cut up."""
     pieces: list[str] = []
     for word in text.split():
+        if font(size).getlength(word) <= width:
+            pieces.append(word)
+            continue
         start = 0
         for end in range(1, len(word) + 1):
             if end - start > 1 and font(size).getlength(word[start:end]) > width:

@@ -20,17 +20,17 @@ def layers_of(finding: Analyzed | Refused) -> dict[str, Image.Image]:
 
     All as they are usually displayed, whatever way round the film is stored. A refused film has no layers.
     """
-    display = finding.to_display.apply
-    film = display(finding.radiograph.pixels)
+    film = finding.to_display.apply(finding.radiograph.pixels)
     shown = stretch(resize(film, *_size(film.shape, _SHOWN_PX)))
     pictures = {"film": _gray(1 - shown if finding.inverted else shown)}
     if isinstance(finding, Refused):
         return pictures
     height, width = _size(film.shape, _LAYER_PX)
-    line = outline_alpha(display(finding.lungs), height, width, 2, dashed="lungs" in finding.withheld)
+    line = outline_alpha(finding.lung_square, height, width, 2, dashed="lungs" in finding.withheld)
     pictures["lungs"] = _layer(np.broadcast_to(np.array(colours.OUTLINE, np.float32), (height, width, 3)), line)
-    if finding.heat is not None:
-        pictures["heat"] = _coloured(resize(display(finding.heat), height, width))
+    heat = finding.heat_at(height, width)
+    if heat is not None:
+        pictures["heat"] = _coloured(heat)
     if finding.severity is not None and finding.severity.places is not None:
         pictures["grades"] = _coloured(resize(finding.severity.places / np.float32(MOST), height, width))
     pictures["seen"] = _gray(view_on_film(finding.classifier_view, finding.view_box, (height, width)))

@@ -105,17 +105,18 @@ def _views(panel: Image.Image, finding: Analyzed, film: Floats) -> None:
     draw = ImageDraw.Draw(panel)
     height, width = film.shape
     base = colours.gray_colours(film)
-    lungs = finding.to_display.apply(finding.lungs)
+    lungs = finding.lung_square
     line = outline_alpha(lungs, height, width, 2, dashed="lungs" in finding.withheld)
     polarity = "polarity corrected; " if finding.inverted else ""
     named = "R and L may be swapped" if finding.mirrored else "R and L as usually displayed"
     _tile(panel, 1, ("Lungs", f"{polarity}{named}"), colours.blend(base, colours.OUTLINE, line))
     _lung_labels(draw, finding.right, finding.left)
     faint = outline_alpha(lungs, height, width, 1) * np.float32(0.5)
-    if finding.heat is None:
+    heat = finding.heat_at(height, width)
+    if heat is None:
         _tile(panel, 2, ("No heat-map", "this classifier gives none"), colours.blend(base, colours.OUTLINE, faint))
     else:
-        hot = colours.heat_colours(base, resize(finding.to_display.apply(finding.heat), height, width))
+        hot = colours.heat_colours(base, heat)
         caption = clip_middle(f"Evidence for {plain(finding.heat_class.words)}", BODY, TILE - 80)
         _tile(panel, 2, (caption, "heat-map"), colours.blend(hot, colours.OUTLINE, faint))
         _colour_bar(panel, finding.heat_full)

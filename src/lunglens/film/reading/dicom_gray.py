@@ -27,22 +27,20 @@ def to_gray(stored: NDArray[Any], dataset: Any) -> NDArray[np.float32]:
 def _gray_values(stored: NDArray[Any], dataset: Any) -> NDArray[np.float32]:
     """Stored values (H, W) -> 0..1: the transformations act value by value, so they are worked out once a level."""
     low = int(stored.min())
-    index = stored.astype(np.int32) - low
+    index = np.subtract(stored, low, dtype=np.intp)
     levels = np.arange(low, int(stored.max()) + 1, dtype=np.float64)
-    present = np.zeros(levels.size, np.bool_)
-    present[index] = True
+    counts = np.bincount(index.ravel(), minlength=levels.size)
+    present = counts > 0
     padding, other = (_padding(dataset, keyword) for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit"))
     if padding is not None:
         ends = sorted((padding, padding if other is None else other))
         unpadded = present & ~((levels >= ends[0]) & (levels <= ends[1]))
         present = unpadded if unpadded.any() else present
-    # How many pixels have each level: of one in sixteen, for all of them would take as long as the rest together.
-    counts = np.bincount(index[::4, ::4].ravel(), minlength=levels.size) * present
-    shown = _voi(_modality(levels, dataset), present, counts, dataset)
+    shown = _voi(_modality(levels, dataset), present, counts * present, dataset)
     if photometric(dataset) == "MONOCHROME1":
         note(dataset, "MONOCHROME1 inverted")
         shown = 1 - shown
-    return shown.astype(np.float32)[index]
+    return np.asarray(shown.astype(np.float32)[index])
 
 
 def _padding(dataset: Any, keyword: str) -> float | None:

@@ -14,7 +14,7 @@ from torch import nn
 from lunglens.errors import DataError
 from lunglens.evaluate.predictions import EXTERNAL, UNUSED
 from lunglens.evaluate.run_record import read_classifier_run
-from lunglens.film.heatmap import evidence_on_film, heat_on_film
+from lunglens.film.heatmap import heat_of_activation, heat_of_evidence
 from lunglens.film.parameters import View
 from lunglens.film.preprocess import Floats, Mask, bounding_box
 from lunglens.study.config.training import ClassifierConfig
@@ -119,8 +119,8 @@ def on_whole_film(heat: Floats, region: Mask, view: View) -> Floats:
     """
     box = bounding_box(region, view.crop_margin) if view.crop else (0, 0, *region.shape)
     if view.pool == "region":
-        return evidence_on_film(heat, region, box, region.shape)
-    return heat_on_film(heat, box, view.film_size, region.shape) if view.crop else heat
+        return heat_of_evidence(heat, region, box).at(*region.shape)
+    return heat_of_activation(heat, box, view.film_size).at(*region.shape) if view.crop else heat
 
 
 def randomised(classifier: Classifier, share: float, seed: int) -> Classifier:
