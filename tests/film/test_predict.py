@@ -16,8 +16,8 @@ from filelock import FileLock
 from lunglens.errors import ConfigurationError, ModelPackageError, OutputError
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.batch import SummaryRow
-from lunglens.film.batch import predict as module
 from lunglens.film.batch.predict import predict
+from lunglens.film.batch.processes import KILLER
 from lunglens.film.model_package.package import shipped_models
 from lunglens.film.radiograph import read_radiograph
 from tests.film.test_batch_kills import many
@@ -147,5 +147,5 @@ def test_a_film_that_ends_its_process_fails_alone(
     rows: list[SummaryRow] = []
     table = predict(sorted(films.iterdir()), tmp_path / "p.csv", (None, package), 2, rows.append)
     assert [row.status for row in table] == ["analyzed", "failed", "analyzed", "analyzed"]
-    assert table[1].reason == module._KILLER
+    assert table[1].reason == KILLER
     assert len(rows) == 4

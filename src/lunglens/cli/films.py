@@ -1,5 +1,6 @@
 """The command line's verbs for films: analyze, segment, predict, verify."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +18,18 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+Layout = Annotated[
+    Literal["flat", "sharded"], typer.Option("--layout", help="sharded: results in up to 256 folders below --out.")
+]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Also do those films again that have failed before.")]
+Jobs = Annotated[
+    int | None,
+    typer.Option("--jobs", min=1, help="Processes that share the films; else as many as cores, where films are many."),
+]
+Shard = Annotated[
+    str | None,
+    typer.Option("--shard", metavar="I/N", help="The I-th of N parts of the films alone, as one task of a cluster."),
+]
 ListSkipped = Annotated[
     bool, typer.Option("--list-skipped", help="Name each file of a folder that is no film, and say why.")
 ]
@@ -41,6 +53,10 @@ def analyze(  # noqa: PLR0913, PLR0917 - an option each
     prevalence: Annotated[
         float, typer.Option(min=0.0001, max=0.9999, help="Share of the first of two classes among your patients.")
     ] = PREVALENCE,
+    numbers_only: Annotated[bool, typer.Option("--numbers-only", help="JSON and summary.csv, no pictures.")] = False,
+    layout: Layout = "flat",
+    jobs: Jobs = None,
+    shard: Shard = None,
     retry_failed: RetryFailed = False,
     list_skipped: ListSkipped = False,
 ) -> None:
@@ -55,22 +71,27 @@ def analyze(  # noqa: PLR0913, PLR0917 - an option each
     if dicom or report:  # say at once that the extra is missing
         import highdicom  # noqa: F401
         import reportlab  # noqa: F401
-    films = _films_of(paths, list_skipped)
-    _run(films, out, AnalysisWriter(dicom, report, paper, identify), (lungs, classifier), retry_failed, prevalence)
+    films = _films_of(paths, list_skipped, shard)
+    writer = AnalysisWriter(dicom, report, paper, identify, not numbers_only)
+    _run(films, out, writer, (lungs, classifier, prevalence), retry_failed, jobs, layout)
 
 
 @app.command()
-def segment(
+def segment(  # noqa: PLR0913, PLR0917 - an option each
     paths: Films,
     out: Out,
     lungs: Lungs = None,
+    layout: Layout = "flat",
+    jobs: Jobs = None,
+    shard: Shard = None,
     retry_failed: RetryFailed = False,
     list_skipped: ListSkipped = False,
 ) -> None:
     """Write the lung masks of films, and nothing else."""
     from lunglens.film.batch import LungsWriter
 
-    _run(_films_of(paths, list_skipped), out, LungsWriter(), (lungs, None), retry_failed)
+    films = _films_of(paths, list_skipped, shard)
+    _run(films, out, LungsWriter(), (lungs, None, PREVALENCE), retry_failed, jobs, layout)
 
 
 @app.command()
@@ -78,7 +99,8 @@ def predict(
     package: Annotated[Path, typer.Argument(metavar="PACKAGE", help="Classifier package.")],
     paths: Films,
     out: Annotated[Path, typer.Option("--out", help="FILE.csv or FILE.parquet (extra 'train'); run again to go on.")],
-    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Processes that share the films.")] = 1,
+    jobs: Jobs = None,
+    shard: Shard = None,
     lungs: Lungs = None,
 ) -> None:
     """What a classifier says of films, as numbers only: a row a film, in their order.
@@ -87,7 +109,7 @@ def predict(
     """
     from lunglens.film.batch.predict import predict as predict_films
 
-    films, passed_over = _films_of(paths, False)
+    films, passed_over = _films_of(paths, False, shard)
     with _bar(len(films)) as on_done:
         rows = predict_films(films, out, (lungs, package), jobs, on_done)
     _end([row.status for row in rows], out, passed_over)
@@ -149,8 +171,8 @@ def verify(
     raise typer.Exit(1 if bad else 0)
 
 
-def _films_of(paths: list[Path], list_skipped: bool) -> tuple[list[Path], str]:
-    """The films among the files and folders, and a line about what is none (empty where all are).
+def _films_of(paths: list[Path], list_skipped: bool, shard: str | None) -> tuple[list[Path], str]:
+    """The films among the files and folders, and a line about what is none (empty where all are); a part of them.
 
     Where there is no film at all, that is said, and the program ends.
     """
@@ -163,6 +185,7 @@ def _films_of(paths: list[Path], list_skipped: bool) -> tuple[list[Path], str]:
         if list_skipped:
             typer.echo(f"{readable(path)}: passed over: {why}")
 
+    part = _part_of(shard)
     films = find_films(paths, on_passed_over)
     kinds = ", ".join(f"{count} {why}" for why, count in skipped.most_common())
     line = f"{skipped.total()} {'file' if skipped.total() == 1 else 'files'} passed over: {kinds}" if skipped else ""
@@ -171,28 +194,42 @@ def _films_of(paths: list[Path], list_skipped: bool) -> tuple[list[Path], str]:
         if line:
             typer.echo(line, err=True)
         raise typer.Exit(2)
-    return films, line
+    return films[part], line
+
+
+def _part_of(shard: str | None) -> slice:
+    """Every N-th film from the I-th on: where films of a kind lie together, the parts take alike long."""
+    if shard is None:
+        return slice(None)
+    found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", shard)
+    number, parts = map(int, found.groups()) if found else (0, 0)
+    if not 1 <= number <= parts:
+        raise typer.BadParameter(f"{shard}: give I/N, from 1/N to N/N", param_hint="--shard")
+    return slice(number - 1, None, parts)
 
 
 def _run(
     found: tuple[list[Path], str],
     out: Path,
     write: "Writer",
-    packages: tuple[Path | None, Path | None],
+    models: tuple[Path | None, Path | None, float],
     retry_failed: bool,
-    prevalence: float = PREVALENCE,
-) -> None:
+    jobs: int | None,
+    layout: Layout,
+) -> NoReturn:
     """Run a batch over films, say what has become of it, and end the program."""
     from lunglens.film.analyzer import Analyzer
     from lunglens.film.batch import SUMMARY, run_batch
+    from lunglens.film.batch.processes import processes_for
     from lunglens.film.reading.apart import prepare
 
     films, passed_over = found
     prepare()
-    analyzer = Analyzer.load(*packages, prevalence)
+    analyzer = Analyzer.load(*models)
     analyzer.prepare()
     with _bar(len(films)) as on_done:
-        outcomes = run_batch(films, out, analyzer, write, on_done, retry_failed)
+        processes = processes_for(len(films), jobs)
+        outcomes = run_batch(films, out, analyzer, write, on_done, retry_failed, jobs=processes, layout=layout)
     _end([outcome.status for outcome in outcomes], out / SUMMARY, passed_over)
 
 

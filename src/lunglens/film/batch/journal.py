@@ -83,4 +83,5 @@ def unmarked_files(folder: Path) -> set[str]:
 
 
 def _name_of(result: str) -> str:
+    result = result.rpartition("/")[2]
     return next((result.removesuffix(suffix) for suffix in (".json", ".lungs.png") if result.endswith(suffix)), "")

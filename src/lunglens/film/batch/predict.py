@@ -1,19 +1,13 @@
 """Numbers only: what a classifier says of many films, as one table; no picture is drawn and nothing else is written.
 
-Films are dealt out to processes, and what these say is kept in a journal beside the table, a line a film. Whatever is
-killed, what the journal holds is not done again.
+What the processes say is kept in a journal beside the table, a line a film. Whatever is killed, what the journal holds
+is not done again.
 """
 
 import csv
 import io
-import multiprocessing
-import os
-import signal
-import threading
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from multiprocessing.connection import Connection, wait
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +16,20 @@ from lunglens.files import only_one, readable, write_atomically, write_bytes, wr
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.batch.journal import Journal
 from lunglens.film.batch.names import key_of
+from lunglens.film.batch.processes import KILLER, processes_for, work_off
 from lunglens.film.batch.summary import SummaryRow, cell
 from lunglens.film.failure import failure_of, note_error
 from lunglens.film.model_package.record import AnswerSettings
 from lunglens.film.radiograph import read_radiograph
-from lunglens.film.reading.apart import prepare
 
 Packages = tuple[Path | None, Path | None]
 
 _NUMBERS = ("gate_score", "distance")
 _AFTER = ("decision", "withheld", "reason", *_NUMBERS)
-_MOST_TRIES = 2  # of a film that ends its process
-_KILLER = "it ended the process that read it: damaged, malicious or too large for the memory"
 
 
 def predict(
-    films: Sequence[Path], out: Path, packages: Packages, jobs: int, on_done: Callable[[SummaryRow], None]
+    films: Sequence[Path], out: Path, packages: Packages, jobs: int | None, on_done: Callable[[SummaryRow], None]
 ) -> list[SummaryRow]:
     """Write a table with a row for each film, in the films' order; a killed run goes on where it was.
 
@@ -45,7 +37,7 @@ def predict(
         films: from `find_films`.
         out: FILE.csv or FILE.parquet; written when all films are done, whole or not at all.
         packages: of lungs and classifier; None: the one that ships.
-        jobs: processes at a time.
+        jobs: processes at a time; None: as many as cores, where films are many.
         on_done: called after each film (also for those found done).
 
     Raises:
@@ -65,8 +57,11 @@ def predict(
             journal = Journal(notes)
         for key in filter(journal.outcomes.__contains__, keys):
             on_done(journal.outcomes[key])
-        left = {key: film for film, key in zip(films, keys, strict=True) if key not in journal.outcomes}
-        for key, row in _work_off(left, out.parent, packages, jobs):
+        film_of = dict(zip(keys, films, strict=True))
+        left = {key: film for key, film in film_of.items() if key not in journal.outcomes}
+        begin = partial(_begin, packages, out.parent)
+        for key, found in work_off(left, begin, processes_for(len(left), jobs)):
+            row = found or SummaryRow(readable(film_of[key]), "failed", reason=KILLER)
             with writing(notes):
                 journal.done(key, row)
             on_done(row)
@@ -76,69 +71,9 @@ def predict(
         return rows
 
 
-def _work_off(left: dict[str, Path], folder: Path, packages: Packages, jobs: int) -> Iterator[tuple[str, SummaryRow]]:
-    """Deal films out to processes, round after round: who dies with a film leaves the rest of its share to the next."""
-    tries: Counter[str] = Counter()
-    while left:
-        dealt = list(left.items())
-        shares = [dealt[first::jobs] for first in range(min(jobs, len(dealt)))]
-        with _processes(shares, folder, packages) as pipes:
-            while pipes:
-                wait(pipes)
-                for pipe in [pipe for pipe in pipes if pipe.poll()]:
-                    try:
-                        key, row = pipe.recv()
-                    except (EOFError, OSError):  # its process has ended
-                        pipes.remove(pipe)
-                        continue
-                    del left[key]
-                    yield key, row
-        for share in shares:
-            at = next((key for key, _ in share if key in left), None)
-            if at is None:
-                continue
-            tries[at] += 1
-            if tries[at] >= _MOST_TRIES:
-                yield at, SummaryRow(readable(left.pop(at)), "failed", reason=_KILLER)
-
-
-@contextmanager
-def _processes(shares: list[list[tuple[str, Path]]], folder: Path, packages: Packages) -> Iterator[list[Connection]]:
-    """Pipes from a process a share, each with cores of its own as far as there are; none outlives this."""
-    context = multiprocessing.get_context("spawn")
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    with ExitStack() as ends:
-        pipes = []
-        for first, share in enumerate(shares):
-            its_cores = cores[first % len(cores) :: len(shares)] if cores else []
-            ours, theirs = context.Pipe(duplex=False)
-            process = context.Process(target=_work, args=(share, theirs, folder, packages, its_cores))
-            process.start()
-            theirs.close()
-            pipes.append(ends.enter_context(ours))
-            ends.callback(process.join)
-            ends.callback(process.kill)
-        yield list(pipes)
-
-
-def _work(share: list[tuple[str, Path]], pipe: Connection, folder: Path, packages: Packages, cores: list[int]) -> None:
-    """One process: film after film, each told before the next is begun."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    if cores:
-        os.sched_setaffinity(0, cores)
-    prepare()
-    analyzer = Analyzer.load(*packages)
-    with suppress(BrokenPipeError):  # the parent has ended
-        for key, film in share:
-            pipe.send((key, _predict(film, analyzer, folder)))
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+def _begin(packages: Packages, folder: Path) -> Callable[[Path], SummaryRow]:
+    """In a process of its own."""
+    return partial(_predict, analyzer=Analyzer.load(*packages), folder=folder)
 
 
 def _predict(film: Path, analyzer: Analyzer, folder: Path) -> SummaryRow:

@@ -52,19 +52,20 @@ class AnalysisWriter:
     dicom: of DICOM films also `<name>.lungs.seg.dcm`, `.heat.seg.dcm`, `.report.sr.dcm` and `.panel.sc.dcm`; of those
     that their header refuses the report alone; of others the summary says why not. report: also `<name>.report.html`
     and `<name>.report.pdf`, which reckon with the analyzer's prevalence. paper: of the PDF. identified: whether they
-    tell the study's date and accession number, and the film's SHA-256.
+    tell the study's date and accession number, and the film's SHA-256. pictures: whether there are panel and mask.
     """
 
     dicom: bool = False
     report: bool = False
     paper: Literal["a4", "letter"] = "a4"
     identified: bool = False
+    pictures: bool = True
 
     def key(self, analyzer: Analyzer) -> str:
         """See `Writer`."""
         how = f"{'' if self.paper == 'a4' else ' letter'}{' identified' if self.identified else ''}"
         report = f"{analyzer.prevalence}{how}" if self.report else None
-        return f"analysis dicom={self.dicom} prevalence={report}"
+        return f"analysis dicom={self.dicom} prevalence={report}{'' if self.pictures else ' numbers only'}"
 
     def write(self, film: Path, stem: Path, analyzer: Analyzer) -> SummaryRow:
         """See `Writer`."""
@@ -79,7 +80,12 @@ class AnalysisWriter:
         if self.report:
             identity = identity_of(film, finding.radiograph.sha256) if self.identified else []
             _write_report(film, stem, finding, analyzer, self.paper, identity)
-        outcome = _write_finding(film, stem, finding)
+        if self.pictures:
+            _write_pictures(film, stem, finding)
+        record = finding.record()
+        with writing(stem.parent):
+            write_finding(Path(f"{stem}.json"), record, storable(film))
+        outcome = SummaryRow.of(film, record, f"{stem.name}.json")
         return replace(outcome, reason="; ".join(filter(None, (outcome.reason, no_dicom))) or None)
 
 
@@ -143,7 +149,7 @@ def _write_report(
         write_bytes(Path(f"{stem}.report.pdf"), pdf)
 
 
-def _write_finding(film: Path, stem: Path, finding: Analyzed | Refused) -> SummaryRow:
+def _write_pictures(film: Path, stem: Path, finding: Analyzed | Refused) -> None:
     panel = draw_panel(finding, film.name)
     with writing(stem.parent):
         _write_png(Path(f"{stem}.panel.png"), panel)
@@ -151,9 +157,6 @@ def _write_finding(film: Path, stem: Path, finding: Analyzed | Refused) -> Summa
             Path(f"{stem}.lungs.png").unlink(missing_ok=True)  # of an earlier state of the film
         else:
             _write_png(Path(f"{stem}.lungs.png"), mask_image(finding.lungs))
-        record = finding.record()
-        write_finding(Path(f"{stem}.json"), record, storable(film))
-    return SummaryRow.of(film, record, f"{stem.name}.json")
 
 
 def _write_png(path: Path, picture: Image.Image) -> None:
