@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 
 MOST_PACKAGES = 50
-MOST_MEGABYTES = 450
+MOST_MEGABYTES = 350
 # Every new environment holds these; the install does not bring them.
 OF_THE_ENVIRONMENT = ("pip", "setuptools", "pkg_resources", "_distutils_hack")
-TRAINING_ONLY = ("torch", "timm", "kornia", "lightning", "pandas", "sklearn")
+TRAINING_ONLY = ("torch", "timm", "kornia", "lightning", "pandas", "scipy", "sklearn")
 
 # GPL and AGPL in any spelling; the lesser GPL, and GCC's runtime under its exception, are fine.
 COPYLEFT = re.compile(r"(?<!L)A?GPL|(?<!Lesser )General Public License|Affero", re.IGNORECASE)

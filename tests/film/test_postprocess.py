@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
-from lunglens.film.lungs.postprocess import MASK_SIZE, drop_islands, grow, lung_mask, lung_region
+from lunglens.film.lungs.postprocess import MASK_SIZE, drop_islands, lung_mask, lung_region
 from lunglens.film.parameters import Postprocess
 
 MASKS = hnp.arrays(bool, st.tuples(st.integers(1, 30), st.integers(1, 30)))
@@ -19,13 +19,6 @@ def boxes(*bounds: tuple[int, int, int, int], size: int = MASK_SIZE) -> np.ndarr
     for top, left, bottom, right in bounds:
         mask[top:bottom, left:right] = True
     return mask
-
-
-@given(MASKS, st.integers(0, 9))
-def test_growing_is_dilation_so_many_times(mask: np.ndarray, iterations: int) -> None:
-    # scipy takes 0 iterations for "until nothing changes".
-    expected = ndimage.binary_dilation(mask, SQUARE, iterations=iterations) if iterations else mask
-    assert np.array_equal(grow(mask, iterations), expected)
 
 
 @given(MASKS)

@@ -12,9 +12,9 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from lunglens.film.lungs.sides import lung_sides
+from lunglens.film.morphology import smooth
 from lunglens.film.preprocess import Floats, Mask, bounding_box, resize, stretch
 
 ZONES = ("A", "B", "C", "D", "E", "F")
@@ -132,9 +132,9 @@ def grades_of_places(maps: Floats, box: LungsBox, offsets: NDArray[np.float64]) 
     Args: those of `zone_scores`.
     """
     shares = box.shares(*maps.shape[1:])
-    near = ndimage.gaussian_filter(shares, (0, _SPREAD, _SPREAD))
+    near = smooth(shares, _SPREAD)
     lungs = np.maximum(near.sum(axis=0), np.float32(1e-4))
-    own = ndimage.gaussian_filter(maps[0] * shares.sum(axis=0), _SPREAD) / lungs
+    own = smooth(maps[0] * shares.sum(axis=0), _SPREAD) / lungs
     shared = float((box.weights(*maps.shape[1:]) * maps[1]).sum(axis=(1, 2)).mean())
     of_zones = np.tensordot(offsets.astype(np.float32), near, 1) / lungs
     return np.asarray(np.clip(own + shared + of_zones, 0, MOST), np.float32)

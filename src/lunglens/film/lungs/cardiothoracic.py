@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from lunglens.film.morphology import open_profile
 from lunglens.film.preprocess import Mask
 
 _FROM = 0.65  # of the lung's height: above it lie the hila, not the heart
@@ -69,7 +69,7 @@ def _heart(lung: NDArray[np.bool_]) -> Point:
     start, tip = inner[0], border[(border[:, 1] + border[:, 0] / 2).argmax()]
     along, away = tip - start, border - start
     corner = border[(along[0] * away[:, 1] - along[1] * away[:, 0]).argmax()]
-    whole = ndimage.grey_opening(inner[:, 0], max(1, round(_BITE * lung.shape[0])), mode="nearest")
+    whole = open_profile(inner[:, 0], round(_BITE * lung.shape[0]) | 1)
     inner[:, 0] = np.where(inner[:, 0] - whole > _DEEP * lung.shape[1], whole, inner[:, 0])
     above = np.concatenate([inner[inner[:, 1] <= corner[1]], corner[None]])
     x, y = above[above[:, 0].argmax()]

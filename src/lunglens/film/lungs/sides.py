@@ -1,8 +1,8 @@
 """Which lung is the left one."""
 
 import numpy as np
-from scipy import ndimage
 
+from lunglens.film.morphology import label
 from lunglens.film.preprocess import Mask
 
 
@@ -11,7 +11,7 @@ def lung_sides(fields: Mask) -> tuple[Mask, Mask]:
 
     One region that spans both sides is cut at the column of its own centre.
     """
-    labels, count = ndimage.label(fields)
+    labels, count = label(fields)
     if count == 0:
         return np.zeros_like(fields), np.zeros_like(fields)
     columns = np.arange(fields.shape[1])

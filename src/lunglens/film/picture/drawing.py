@@ -8,9 +8,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageFont
-from scipy import ndimage
 
 from lunglens.files import ascii_line
+from lunglens.film.morphology import smooth
 from lunglens.film.preprocess import Floats, Mask, resize
 
 _Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
@@ -105,7 +105,7 @@ def outline_alpha(mask: Mask, height: int, width: int, line_width: float, *, das
     """
     scale = max(1.0, height / mask.shape[0], width / mask.shape[1])
     cover = np.clip((resize(mask.astype(np.float32), height, width) - 0.5) * scale + 0.5, 0, 1)
-    soft = ndimage.gaussian_filter(cover.astype(np.float32), 1.0, mode="nearest")
+    soft = smooth(cover.astype(np.float32), 1.0, "edge")
     distances = np.linspace(-4, 4, 801)
     normal = [0.5 * (1 + math.erf(distance / math.sqrt(2))) for distance in distances]
     alpha = line_width / 2 + 0.5 - np.abs(np.interp(soft, normal, distances))

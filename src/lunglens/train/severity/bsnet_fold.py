@@ -10,7 +10,7 @@ from pydantic import Field
 from rich.console import Console
 from torch import Tensor
 
-from lunglens.film.lungs.postprocess import grow
+from lunglens.film.morphology import grow
 from lunglens.film.parameters import Section
 from lunglens.film.preprocess import bounding_box, resize
 from lunglens.film.severity import ZONES
