@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
+from lunglens.cli.options import Verbs
 from lunglens.files import readable
 
-app = typer.Typer(help="Configurations: those that ship, and every key there is.", no_args_is_help=True)
+app = typer.Typer(help="Configurations: those that ship, and every key there is.", no_args_is_help=True, cls=Verbs)
 
 Name = Annotated[str, typer.Argument(help="A configuration that `lunglens config list` gives, or a TOML file.")]
 

@@ -5,12 +5,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from lunglens.cli.options import Data, Gpus, Jobs, Lungs, Out, Ray, Study, console, runner
+from lunglens.cli.options import Data, Gpus, Jobs, Lungs, Out, Ray, Study, Verbs, console, runner
 from lunglens.files import readable
 from lunglens.film.about import MARGIN
 
 app = typer.Typer()
-evaluate_app = typer.Typer(help="Measure packaged models on data (needs the extra 'train').", no_args_is_help=True)
+evaluate_app = typer.Typer(
+    help="Measure packaged models on data (needs the extra 'train').", no_args_is_help=True, cls=Verbs
+)
 app.add_typer(evaluate_app, name="evaluate")
 
 Package = Annotated[Path, typer.Argument(metavar="PACKAGE", help="A classifier package.")]

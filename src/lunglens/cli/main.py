@@ -10,11 +10,11 @@ from importlib.metadata import PackageNotFoundError, requires
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from lunglens.cli.config import app as config_app
 from lunglens.cli.evaluate import app as evaluate_app
 from lunglens.cli.films import app as films_app
+from lunglens.cli.options import Verbs
 from lunglens.cli.serve import app as serve_app
 from lunglens.cli.study import app as study_app
 from lunglens.cli.systems import app as systems_app
@@ -25,7 +25,7 @@ from lunglens.film.about import __version__
 _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
-class _Group(TyperGroup):
+class _Group(Verbs):
     """Ctrl-C, and what is wrong with a command line, are told in our way."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
@@ -59,6 +59,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
 _PANELS = (
     ("Read films", films_app),

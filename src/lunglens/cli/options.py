@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,6 +34,19 @@ Classifier = Annotated[
 Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Folds at a time on this machine.")]
 Ray = Annotated[str | None, typer.Option("--ray", help="Address of a Ray cluster to run the folds on ('auto').")]
 Gpus = Annotated[float, typer.Option("--gpus-per-job", min=0, help="On Ray: GPUs a fold; a fraction shares one.")]
+
+
+class Verbs(TyperGroup):
+    """A list of verbs under headings, in plain text: rich's boxes would take as long as all of `lunglens --help`."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """As the base class; no help is cut off."""
+        commands = [self.commands[name] for name in self.list_commands(ctx)]
+        headings = [getattr(command, "rich_help_panel", None) or "Commands" for command in commands]
+        for heading in dict.fromkeys(headings):
+            below = [command for command, over in zip(commands, headings, strict=True) if over == heading]
+            with formatter.section(heading):
+                formatter.write_dl([(str(command.name), command.get_short_help_str(200)) for command in below])
 
 
 def console() -> "Console":

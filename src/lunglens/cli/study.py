@@ -47,7 +47,7 @@ def curate(  # noqa: PLR0913, PLR0917 - an option each
     ] = None,
     config: Annotated[
         str | None,
-        typer.Option(help="TOML file with a \\[study], such as those of `lunglens config list`: paper."),
+        typer.Option(help="TOML file with a [study], such as those of `lunglens config list`: paper."),
     ] = None,
     own: Annotated[
         Path | None, typer.Option(help="Or: a folder of your own films, in a folder a class, DICOM, or with a table.")

@@ -5,15 +5,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lunglens.cli.options import Changes, ConfigFile, Data, Gpus, Jobs, Ray, Seed, Study, console, runner
+from lunglens.cli.options import Changes, ConfigFile, Data, Gpus, Jobs, Ray, Seed, Study, Verbs, console, runner
 from lunglens.files import readable
 
 if TYPE_CHECKING:
     from lunglens.evaluate.run_record import ClassifierMetrics
 
 app = typer.Typer()
-crossval_app = typer.Typer(help="Cross-validate (needs the extra 'train').", no_args_is_help=True)
-train_app = typer.Typer(help="Train what every film goes through (needs the extra 'train').", no_args_is_help=True)
+crossval_app = typer.Typer(help="Cross-validate (needs the extra 'train').", no_args_is_help=True, cls=Verbs)
+train_app = typer.Typer(
+    help="Train what every film goes through (needs the extra 'train').", no_args_is_help=True, cls=Verbs
+)
 app.add_typer(crossval_app, name="crossval")
 app.add_typer(train_app, name="train")
 
