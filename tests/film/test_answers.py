@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from lunglens.errors import DataError
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.batch import AnalysisWriter, run_batch
-from lunglens.film.dicom import dicom_results, read_source
+from lunglens.film.dicom import DICOM_FILES, dicom_results, read_source
 from lunglens.film.finding import Analyzed, Opacity
 from lunglens.film.finding_record import FindingRecord, read_finding
 from lunglens.film.heatmap import FULL_HEAT
@@ -112,7 +112,7 @@ def test_a_classifier_without_heat_maps_has_none_and_says_so(without_heat: Analy
     assert (finding.heat, finding.heat_share_in_lungs) == (None, None)
     assert "this classifier gives no heat-map" in said(finding)
     files = dicom_results(read_source(film), finding).files()
-    assert set(files) == {"lungs.seg.dcm", "panel.sc.dcm", "report.sr.dcm"}
+    assert set(files) == {name for name in DICOM_FILES if not name.startswith("heat.")}
     assert draw_panel(finding, "film").size == (1600, 784)
 
 

@@ -15,6 +15,7 @@ import pydicom
 import pytest
 
 import lunglens
+from lunglens.film.dicom import DICOM_FILES
 from tests.support.phantom import chest, save_png
 from tests.support.serving import Running, server
 
@@ -101,7 +102,7 @@ def test_dicom_results_of_a_dicom_film_and_of_no_other(client: httpx.Client, fil
     archive = zipfile.ZipFile(io.BytesIO(client.get(f"/api/analyses/{first['id']}/dicom.zip").content))
     study = pydicom.dcmread(io.BytesIO(film)).StudyInstanceUID
     found = [pydicom.dcmread(io.BytesIO(archive.read(name))) for name in archive.namelist()]
-    assert len(found) == 4
+    assert sorted(archive.namelist()) == sorted(DICOM_FILES)
     assert {dataset.StudyInstanceUID for dataset in found} == {study}
     refused = client.get(f"/api/analyses/{second['id']}/dicom.zip")
     assert refused.status_code == 409

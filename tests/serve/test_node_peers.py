@@ -15,7 +15,7 @@ import pytest
 
 from lunglens.errors import ConfigurationError
 from lunglens.film.analyzer import Analyzer
-from lunglens.film.dicom import dicom_results, read_source
+from lunglens.film.dicom import DICOM_FILES, dicom_results, read_source
 from lunglens.film.radiograph import read_radiograph
 from lunglens.serve.facts import Facts
 from lunglens.serve.settings import NodeSettings, Peer, Tls
@@ -80,9 +80,9 @@ def test_results_go_where_the_sender_of_their_film_is_routed_to(
                 association = associate(running.port, film.SOPClassUID, calling)
                 assert association.send_c_store(film).Status == 0
                 association.release()
-            wait_until(lambda: len(everything.kept) == 8)
+            wait_until(lambda: len(everything.kept) == 2 * len(DICOM_FILES))
             wait_until(lambda: not any((tmp_path / "outgoing").iterdir()))
-    assert len(of_ward.kept) == 4
+    assert len(of_ward.kept) == len(DICOM_FILES)
     assert set(of_ward.uids()) < set(everything.uids())
 
 
@@ -195,7 +195,7 @@ def test_dcmtk_sends_by_tls_and_without_a_certificate_of_the_authority_nothing_i
         assert sent(it.port) != 0  # not encrypted
         assert sent(it.port, *shown("strange")) != 0
         assert sent(it.port, *shown("theirs")) == 0
-        wait_until(lambda: len(receiver.kept) == 4)
+        wait_until(lambda: len(receiver.kept) == len(DICOM_FILES))
         silent = [socket.create_connection(("127.0.0.1", it.port)) for _ in range(3)]
         assert sent(it.port, *shown("theirs")) == 0  # who says nothing keeps nobody waiting
         for connection in silent:

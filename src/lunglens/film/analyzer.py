@@ -208,8 +208,12 @@ class Analyzer:
     def segment(self, film: Film) -> Segmented:
         """Only the lungs, and what the gate says of the film."""
         look = look_at(to_radiograph(film), self.lungs, self.orientation)
-        whole = self.lungs.parameters.postprocess.region == "network"
-        return Segmented(look.lungs(), look.region() if whole else None, look.gate)
+        return Segmented(look.lungs(), look.region() if self._gives_region else None, look.gate)
+
+    @property
+    def _gives_region(self) -> bool:
+        """Whether the lungs package tells the whole lung, and not only the fields."""
+        return self.lungs.parameters.postprocess.region == "network"
 
     def _classify(self, look: Look, of_all: Finding) -> Analyzed:
         """The finding; `of_all`: what it has in common with a refused one."""
@@ -241,6 +245,7 @@ class Analyzer:
             left=left_lung,
             right=right_lung,
             heat_map=heat and heat.turned(look.displayed),
+            region_square=look.displayed(look.segmentation.mask.region) if self._gives_region else None,
             heat_full=FULL_HEAT if view.pool == "region" else None,
             heat_share_in_lungs=share,
             region_share=float(lungs.mean()),

@@ -131,6 +131,7 @@ class Analyzed(Finding):
     lung_square: (S, S) bool, the lung fields on the displayed film squashed to a square.
     left, right: sizes of the patient's lungs.
     heat_map: on the displayed film, where evidence for `heat_class` comes from; None where the classifier gives none.
+    region_square: like `lung_square`, the whole lung; None where the lungs package gives the fields alone.
     heat_full: what heat 1 is, in log odds: as many as if the whole lungs looked like that place; such heat lies in the
     lungs alone. None where 1 is the strongest place of this film.
     heat_share_in_lungs: share of the heat that lies in the classifier's lung region, 0..1, None where there is no heat.
@@ -157,6 +158,7 @@ class Analyzed(Finding):
     region_share: float
     classifier_view: Floats
     view_box: tuple[float, float, float, float]
+    region_square: Mask | None = None
     projection: Projection | None = None
     opacity: Opacity | None = None
     severity: Severity | None = None
@@ -189,7 +191,7 @@ class Analyzed(Finding):
     @cached_property
     def lungs(self) -> Mask:
         """The lung fields, (H, W) bool at the film's size and as its pixels are stored."""
-        return self.to_display.undo(resize_mask(self.lung_square, *self._displayed_shape))
+        return self._stored(self.lung_square)
 
     @cached_property
     def heat(self) -> Floats | None:
@@ -201,6 +203,9 @@ class Analyzed(Finding):
         """The heat-map on the displayed film at another size, (height, width) float32, 0..1."""
         return None if self.heat_map is None else np.clip(self.heat_map.at(height, width), 0, 1)
 
+    def _stored(self, square: Mask) -> Mask:
+        return self.to_display.undo(resize_mask(square, *self._displayed_shape))
+
     @property
     def _displayed_shape(self) -> tuple[int, int]:
         height, width = self.radiograph.pixels.shape
@@ -210,6 +215,10 @@ class Analyzed(Finding):
         """The patient's (left, right) lung, (H, W) bool each, as the film's pixels are stored."""
         left, right = lung_sides(self.to_display.apply(self.lungs))
         return self.to_display.undo(left), self.to_display.undo(right)
+
+    def whole_lung(self) -> Mask | None:
+        """The whole lung, (H, W) bool, as the film's pixels are stored; None where that is not known."""
+        return None if self.region_square is None else self._stored(self.region_square)
 
     def _answer_record(self) -> dict[str, Any]:
         severity = {} if self.severity is None else {"severity": _severity_record(self.severity)}

@@ -10,11 +10,12 @@ from typing import Any
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 from pynetdicom import AE
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     ComprehensiveSRStorage,
+    GrayscaleSoftcopyPresentationStateStorage,
     SecondaryCaptureImageStorage,
     SegmentationStorage,
 )
@@ -26,7 +27,12 @@ from lunglens.serve.spool import DamagedResultError, Spool, is_id
 
 log = logging.getLogger("lunglens.node")
 
-SENT = (SegmentationStorage, ComprehensiveSRStorage, SecondaryCaptureImageStorage)
+SENT = (
+    SegmentationStorage,
+    ComprehensiveSRStorage,
+    SecondaryCaptureImageStorage,
+    GrayscaleSoftcopyPresentationStateStorage,
+)
 SUCCESS, PROCESSING_FAILURE, DUPLICATE = 0x0000, 0x0110, 0x0111
 _MOST_SENDS = 8  # tries of a file on which the receiver breaks off
 
@@ -50,6 +56,7 @@ class Sender:
         entity = AE(ae_title=settings.aet)
         for kind in SENT:
             entity.add_requested_context(kind, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+        entity.add_requested_context(SecondaryCaptureImageStorage, JPEGBaseline8Bit)  # a receiver takes one a context
         entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = settings.timeout_s
         entity.connection_timeout = settings.timeout_s
         association = entity.associate(self.peer.host, self.peer.port, ae_title=self.peer.aet, tls_args=self._tls)
@@ -73,7 +80,7 @@ class Sender:
         if dataset is None:
             return True
         try:
-            status = association.send_c_store(dataset).get("Status")
+            status = association.send_c_store(_as_taken(dataset, association)).get("Status")
         except Exception as error:  # no presentation context, a data set that cannot be encoded, a lost association
             if not association.is_established:
                 return self._failed(file)
@@ -123,6 +130,16 @@ class Sender:
         return False
 
 
+def _as_taken(dataset: Dataset, association: Any) -> Dataset:
+    """With its pixels decompressed where the receiver does not take them as they are: the same instance (PS3.5 10)."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    contexts = [one for one in association.accepted_contexts if one.abstract_syntax == dataset.SOPClassUID]
+    taken = {one for context in contexts for one in context.transfer_syntax}
+    if syntax.is_encapsulated and syntax not in taken:
+        dataset.decompress(generate_instance_uid=False)
+    return dataset
+
+
 def _name(file: Path) -> str:
     """For the log: names that are none of ours may be a patient's."""
     folder = file.parent.name if is_id(file.parent.name) else "(...)"
@@ -130,7 +147,7 @@ def _name(file: Path) -> str:
 
 
 def _is_whole(content: bytes) -> bool:
-    """Whether a file, explicit little endian as all of ours, ends where its last element ends (PS3.5 7.1.2).
+    """Whether a file, explicit little endian as all of version 0.1.0's, ends where its last element ends (PS3.5 7.1.2).
 
     Of what is cut off, pydicom takes what is there.
     """

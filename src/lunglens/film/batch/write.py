@@ -49,10 +49,10 @@ class Writer(Protocol):
 class AnalysisWriter:
     """Analyses one film into `<name>.json`, `<name>.panel.png` and, if it was not refused, `<name>.lungs.png`.
 
-    dicom: of DICOM films also `<name>.lungs.seg.dcm`, `.heat.seg.dcm`, `.report.sr.dcm` and `.panel.sc.dcm`; of those
-    that their header refuses the report alone; of others the summary says why not. report: also `<name>.report.html`
-    and `<name>.report.pdf`, which reckon with the analyzer's prevalence. paper: of the PDF. identified: whether they
-    tell the study's date and accession number, and the film's SHA-256. pictures: whether there are panel and mask.
+    dicom: of DICOM films also `<name>.lungs.seg.dcm` and the others of DICOM_FILES; of those that their header refuses
+    the report alone; of others the summary says why not. report: also `<name>.report.html` and `<name>.report.pdf`,
+    which reckon with the analyzer's prevalence. paper: of the PDF. identified: whether they tell the study's date and
+    accession number, and the film's SHA-256. pictures: whether there are panel and mask.
     """
 
     dicom: bool = False

@@ -1,4 +1,4 @@
-"""A finding as DICOM objects of its film's study: Segmentation, Comprehensive SR, Secondary Capture (extra `serve`)."""
+"""A finding as DICOM objects of its film's study: segmentations, presentation state, SR, pictures (extra `serve`)."""
 
 from lunglens.film.dicom.objects import (
     DICOM_FILES,

@@ -21,7 +21,8 @@ SERIAL = "none"  # a program has none; the attribute may not be empty
 LEFT = ("left lung", Code("44029006", "SCT", "Left lung structure"))
 RIGHT = ("right lung", Code("3341006", "SCT", "Right lung structure"))
 CLASSIFIER, FILM, SEVERITY = "classifier", "film", "severity"
-NUMBERS = {"lungs": 9101, "heat": 9102, "report": 9103, "panel": 9104}  # series numbers, above what devices use
+# Series numbers, above what devices use.
+NUMBERS = {"lungs": 9101, "heat": 9102, "report": 9103, "panel": 9104, "outlines": 9105, "heat over the film": 9106}
 _TIMES = (
     ("AcquisitionDate", "AcquisitionTime"),
     ("ContentDate", "ContentTime"),
@@ -63,7 +64,7 @@ def stem_of_finding(source: Source, finding: Analyzed | Refused) -> Stem:
     content = finding.to_dict()
     content.pop("seconds")
     content["film"].pop("sha256")  # another encoding of the same film and header has the same results
-    drawn = (finding.lungs, finding.heat) if isinstance(finding, Analyzed) else ()
+    drawn = (finding.lungs, finding.region_square, finding.heat) if isinstance(finding, Analyzed) else ()
     parts = [array.tobytes() for array in (finding.radiograph.pixels, *drawn) if array is not None]
     return _stem(source, json.dumps(content, sort_keys=True).encode(), *parts)
 
@@ -75,7 +76,8 @@ def stem_of_refusal(source: Source, reason: str, code: str) -> Stem:
 
 def _stem(source: Source, *parts: bytes) -> Stem:
     digest = hashlib.blake2b(repr([(element.keyword, str(element.value)) for element in source]).encode())
-    for part in (*(note.encode() for note in source.repairs), *parts):
+    shown = b"" if source.shown is None else source.shown.to_json().encode()
+    for part in (*(note.encode() for note in source.repairs), shown, *parts):
         digest.update(len(part).to_bytes(8, "big") + part)
     return Stem(digest.hexdigest())
 

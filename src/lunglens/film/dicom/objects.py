@@ -14,13 +14,13 @@ from pydicom.uid import ComputedRadiographyImageStorage
 
 from lunglens.errors import LungLensError
 from lunglens.film.dicom.common import Stem, stem_of_finding, stem_of_refusal
-from lunglens.film.dicom.tidy import COPIED, Source, raw_value, tidied
+from lunglens.film.dicom.tidy import READ, Source, raw_value, tidied
 from lunglens.film.finding import Analyzed, Refused
 from lunglens.film.reading.dicom_file import mended_character_set
 from lunglens.film.reading.kinds import looks_like_dicom
 from lunglens.film.reading.quiet import quiet
 
-DICOM_FILES = ("lungs.seg.dcm", "heat.seg.dcm", "report.sr.dcm", "panel.sc.dcm")
+DICOM_FILES = ("lungs.seg.dcm", "heat.seg.dcm", "outlines.pr.dcm", "report.sr.dcm", "panel.sc.dcm", "heat.sc.dcm")
 
 
 class NoDicomSourceError(LungLensError):
@@ -29,7 +29,7 @@ class NoDicomSourceError(LungLensError):
 
 @dataclass(frozen=True, eq=False)
 class DicomResults:
-    """Name ("lungs.seg", "heat.seg", "report.sr", "panel.sc") -> data set, of a film that was analysed or refused."""
+    """Name (as in DICOM_FILES, without ".dcm") -> data set, of a film that was analysed or refused."""
 
     objects: dict[str, Dataset]
 
@@ -61,7 +61,7 @@ def read_source(path: Path) -> Source:
 
 
 def _header(path: Path) -> Dataset:
-    only: dict[str, Any] = {"stop_before_pixels": True, "force": True, "specific_tags": list(COPIED)}
+    only: dict[str, Any] = {"stop_before_pixels": True, "force": True, "specific_tags": list(READ)}
     try:
         return pydicom.dcmread(path, **only)
     except Exception:  # a character set that is none
@@ -69,7 +69,7 @@ def _header(path: Path) -> Dataset:
 
 
 def dicom_results(source: Source, finding: Analyzed | Refused) -> DicomResults:
-    """Segmentations of lungs and heat (if the film was not refused), the panel, the structured report.
+    """Lungs, heat and outlines (if the film was not refused), the panel, the structured report.
 
     The same film, header, models and version give the same objects, byte for byte.
 
@@ -98,15 +98,20 @@ def refusal_results(source: Source, reason: str, code: str = "not-a-chest-radiog
 
 def _objects(source: Source, finding: Analyzed | Refused, stem: Stem) -> dict[str, Dataset]:
     # highdicom takes half a second to import, and comes with the extra `serve`.
-    from lunglens.film.dicom.sc import panel_capture
+    from lunglens.film.dicom.pr import outlines_state
+    from lunglens.film.dicom.sc import heat_capture, panel_capture
     from lunglens.film.dicom.seg import heat_segmentation, lungs_segmentation
     from lunglens.film.dicom.sr import report
 
     found: dict[str, Dataset] = {}
     if isinstance(finding, Analyzed):
-        found["lungs.seg"] = lungs_segmentation(source, finding, stem)
+        sides = finding.sides()
+        found["lungs.seg"] = lungs_segmentation(source, finding, sides, stem)
         if finding.heat is not None:
             found["heat.seg"] = heat_segmentation(source, finding, finding.heat, stem)
+            found["heat.sc"] = heat_capture(source, finding, finding.heat, stem)
+        if source.shown is not None:
+            found["outlines.pr"] = outlines_state(source, finding, sides, source.shown, stem)
     found["panel.sc"] = panel_capture(source, finding, stem)
     found["report.sr"] = report(source, finding, stem, dict(found))
     return found

@@ -19,15 +19,18 @@ from lunglens.film.dicom.tidy import Source
 from lunglens.film.finding import Analyzed
 from lunglens.film.picture import colours
 from lunglens.film.picture.colours import Colour
-from lunglens.film.preprocess import Floats
+from lunglens.film.preprocess import Floats, Mask
 
 STEPS = 255  # of the fractional segment
 _HEAT: Colour = (0xED, 0x69, 0x25)  # of the panel's heat scale
 
 
-def lungs_segmentation(source: Source, finding: Analyzed, stem: Stem) -> Segmentation:
-    """The lungs as the network saw them: segment 1 the patient's left, segment 2 the right, each if it was found."""
-    left, right = finding.sides()
+def lungs_segmentation(source: Source, finding: Analyzed, lungs: tuple[Mask, Mask], stem: Stem) -> Segmentation:
+    """The lungs as the network saw them: segment 1 the patient's left, segment 2 the right, each if it was found.
+
+    lungs: left and right (`Analyzed.sides`).
+    """
+    left, right = lungs
     sides = ((left, *LEFT, colours.OUTLINE), (right, *RIGHT, colours.AMBER))
     found = [side for side in sides if side[0].any()]
     segments = [

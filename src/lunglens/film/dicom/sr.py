@@ -92,10 +92,24 @@ def _observer() -> ObserverContext:
 def _image_library(source: Source, results: dict[str, Dataset]) -> ContainerContentItem:
     """TID 1600: the film, and the objects made from it, so that a display finds them from the report."""
     library = ContainerContentItem(codes.DCM.ImageLibrary, relationship_type=_CHILD)
-    named: list[tuple[Dataset, Code]] = [(source, _SOURCE)]
-    named += [(dataset, private(f"result-{name.split('.')[0]}")) for name, dataset in results.items()]
-    library.ContentSequence = ContentSequence([_group([_entry(dataset, name)]) for dataset, name in named])
+    film = _entry(source, _SOURCE)
+    entries, states = [film], list[Dataset]()
+    for name, dataset in results.items():
+        if dataset.Modality == "PR":
+            states.append(_presentation(dataset))
+        else:
+            entries.append(_entry(dataset, private(f"result-{name.split('.')[0]}")))
+    if states:
+        film.ReferencedSOPSequence[0].ReferencedSOPSequence = states
+    library.ContentSequence = ContentSequence([_group([entry]) for entry in entries])
     return library
+
+
+def _presentation(state: Dataset) -> Dataset:
+    """A presentation state is no image: it is named beside the one that it is for (PS3.3 C.18.4)."""
+    item = Dataset()
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = state.SOPClassUID, state.SOPInstanceUID
+    return item
 
 
 def _group(entries: Sequence[ImageContentItem]) -> ContainerContentItem:

@@ -14,6 +14,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import ComputedRadiographyImageStorage, generate_uid
 
 from lunglens.film.dicom import text
+from lunglens.film.dicom.shown import SHOWN, shown
 
 _Rule = Callable[[str], str]
 _SH, _LO = text.identifier(16), text.identifier(64)
@@ -57,12 +58,17 @@ _TYPE_3: dict[str, _Rule] = {
 }
 _IDENTIFIERS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
 COPIED = (*_TYPE_2, *_TYPE_3, *_IDENTIFIERS, "SpecificCharacterSet")
+READ = (*COPIED, *SHOWN)
 
 
 class Source(Dataset):
-    """The attributes of a film that results take over, all valid; `repairs` says in words what was not."""
+    """The attributes of a film that results take over, all valid; `repairs` says in words what was not.
+
+    shown: how its gray values are to be shown; None of a colour film.
+    """
 
     repairs: tuple[str, ...] = ()
+    shown: Dataset | None = None
 
 
 def tidied(header: Dataset, digest: Callable[[], str]) -> Source:
@@ -86,6 +92,7 @@ def tidied(header: Dataset, digest: Callable[[], str]) -> Source:
     _complete(found)
     notes = [_words("not valid in the film's header and left out", left_out)] if left_out else []
     found.repairs = (*notes, *_identify(found, header, digest))
+    found.shown = shown(header)
     return found
 
 

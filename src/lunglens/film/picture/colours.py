@@ -41,7 +41,12 @@ def heat_colours(base: Floats, heat: Floats) -> Floats:
     """Lay heat (H, W), 0..1, over colours (H, W, 3), 0..255: opaque where hot; where there is none the base stays."""
     heat = np.clip(heat, 0, 1)
     colours = inferno()[np.rint(heat * 255).astype(np.intp)]
-    return blend(base, colours, np.float32(_MAX_ALPHA) * np.sqrt(heat) * np.clip(heat * 5, 0, 1))
+    return blend(base, colours, heat_alpha(heat))
+
+
+def heat_alpha(heat: Floats) -> Floats:
+    """How opaque heat 0..1 is laid over a film, 0..1."""
+    return np.asarray(np.float32(_MAX_ALPHA) * np.sqrt(heat) * np.clip(heat * 5, 0, 1), np.float32)
 
 
 def blend(base: Floats, colour: Floats | Colour, alpha: Floats) -> Floats:

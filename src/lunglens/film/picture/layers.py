@@ -10,7 +10,7 @@ from lunglens.film.picture.drawing import outline_alpha
 from lunglens.film.preprocess import Floats, resize, stretch
 from lunglens.film.severity import MOST
 
-_SHOWN_PX = 2048  # long side of the film
+SHOWN_PX = 2048  # long side of the film
 _LAYER_PX = 1024  # of what is laid over it: as fine as the networks' own grids, four times over
 
 
@@ -21,11 +21,11 @@ def layers_of(finding: Analyzed | Refused) -> dict[str, Image.Image]:
     All as they are usually displayed, whatever way round the film is stored. A refused film has no layers.
     """
     film = finding.to_display.apply(finding.radiograph.pixels)
-    shown = stretch(resize(film, *_size(film.shape, _SHOWN_PX)))
+    shown = stretch(resize(film, *size_within(film.shape, SHOWN_PX)))
     pictures = {"film": _gray(1 - shown if finding.inverted else shown)}
     if isinstance(finding, Refused):
         return pictures
-    height, width = _size(film.shape, _LAYER_PX)
+    height, width = size_within(film.shape, _LAYER_PX)
     line = outline_alpha(finding.lung_square, height, width, 2, dashed="lungs" in finding.withheld)
     pictures["lungs"] = _layer(np.broadcast_to(np.array(colours.OUTLINE, np.float32), (height, width, 3)), line)
     heat = finding.heat_at(height, width)
@@ -37,7 +37,7 @@ def layers_of(finding: Analyzed | Refused) -> dict[str, Image.Image]:
     return pictures
 
 
-def _size(shape: tuple[int, ...], longest: int) -> tuple[int, int]:
+def size_within(shape: tuple[int, ...], longest: int) -> tuple[int, int]:
     """Height and width of a picture of a film of (H, W), no larger than the film."""
     scale = min(1.0, longest / max(shape))
     return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))

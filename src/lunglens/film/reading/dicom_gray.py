@@ -1,7 +1,7 @@
 """Stored values of a DICOM file -> gray in 0..1, bright = dense: modality and VOI transformations, inversion."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +77,7 @@ def _voi(
     """
     table = _look_up(values, "VOILUTSequence", dataset)
     choices = [] if table is None else [("VOI LUT", np.clip(table[0] / table[1], 0, 1))]
-    choices += [("window", shown) for shown in _windows(values, dataset)]
+    choices += [("window", _window(values, *window)) for window in windows(dataset)]
     for source, shown in choices:
         if _shows_something(shown, present, counts):
             note(dataset, f"{source} applied")
@@ -95,12 +95,12 @@ def _shows_something(shown: NDArray[np.float64], present: NDArray[np.bool_], cou
     return bool(np.ptp(shown[present]) >= _LEAST_USED and between >= _LEAST_USED * counts.sum())
 
 
-def _windows(values: NDArray[np.float64], dataset: Any) -> Iterator[NDArray[np.float64]]:
-    """The values through each usable window, as 0..1: a header may name several (PS3.3 C.11.2.1.2)."""
+def windows(dataset: Any) -> Iterator[tuple[float, float, str]]:
+    """Center, width and function of each usable window: a header may name several (PS3.3 C.11.2.1.2)."""
     function = str(value(dataset, "VOILUTFunction") or "LINEAR").strip().upper()
     for center, width in zip(numbers(dataset, "WindowCenter"), numbers(dataset, "WindowWidth"), strict=False):
         if width > 0 and (function != "LINEAR" or width >= 1):
-            yield _window(values, center, width, function)
+            yield center, width, function
 
 
 def _window(values: NDArray[np.float64], center: float, width: float, function: str) -> NDArray[np.float64]:
@@ -114,29 +114,48 @@ def _window(values: NDArray[np.float64], center: float, width: float, function: 
     return np.clip((values - center) / width + 0.5, 0, 1)
 
 
-def _look_up(values: NDArray[np.float64], keyword: str, dataset: Any) -> tuple[NDArray[np.float64], float] | None:
-    """Values through the first LUT of a sequence, and its full scale; None without one, and where it is damaged."""
+class Table(NamedTuple):
+    """A lookup table: its values, the value that the first one stands for, and of how many bits it is stated to be."""
+
+    values: NDArray[np.float64]
+    first: int
+    bits: int
+
+    @property
+    def full_scale(self) -> float:
+        """Some writers state 16 bits for a table of 12, or the reverse; then it is the table's own top."""
+        top, nominal = float(self.values.max()), float(2**self.bits - 1)
+        return nominal if nominal / 2 < top <= nominal else max(top, 1.0)
+
+
+def first_table(dataset: Any, keyword: str) -> Table | None:
+    """The first table of a sequence (PS3.3 C.11.1.1.1, C.11.2.1.1); None without one, and where it is damaged."""
     if keyword not in dataset:
         return None
     try:
-        return _through(values, dataset[keyword][0], dataset)
+        return _table(dataset[keyword][0], dataset)
     except Exception:  # absent or malformed elements: pydicom raises whatever conversion fails with
         note(dataset, f"{keyword} is damaged and was ignored")
         return None
 
 
-def _through(values: NDArray[np.float64], item: Any, dataset: Any) -> tuple[NDArray[np.float64], float]:
-    """Values through one LUT item (PS3.3 C.11.1.1.1, C.11.2.1.1), clamped at its ends; and its full scale."""
+def _table(item: Any, dataset: Any) -> Table:
     entries, first, bits = (int(part) for part in item.LUTDescriptor)
     entries = (entries & 0xFFFF) or 65536
     data = item.LUTData
     if isinstance(data, bytes):
         wide = "<u2" if dataset.original_encoding[1] else ">u2"
         data = np.frombuffer(data, "u1" if len(data) < 2 * entries else wide)
-    table = np.atleast_1d(np.asarray(data, np.float64))[:entries]
-    if not table.size or not 8 <= bits <= 16:
+    values = np.atleast_1d(np.asarray(data, np.float64))[:entries]
+    if not values.size or not 8 <= bits <= 16:
         raise ValueError("no lookup table")
-    index = np.clip(np.round(values) - first, 0, table.size - 1).astype(np.int64)
-    # Some writers state 16 bits for a table of 12, or the reverse; the table's own top is then full scale.
-    top, nominal = float(table.max()), float(2**bits - 1)
-    return table[index], nominal if nominal / 2 < top <= nominal else max(top, 1.0)
+    return Table(values, first, bits)
+
+
+def _look_up(values: NDArray[np.float64], keyword: str, dataset: Any) -> tuple[NDArray[np.float64], float] | None:
+    """Values through the first LUT of a sequence, clamped at its ends, and its full scale; None without one."""
+    table = first_table(dataset, keyword)
+    if table is None:
+        return None
+    index = np.clip(np.round(values) - table.first, 0, table.values.size - 1).astype(np.int64)
+    return table.values[index], table.full_scale
