@@ -18,6 +18,7 @@ from pynetdicom.sop_class import (
     ComputedRadiographyImageStorage,
     CTImageStorage,
     DigitalXRayImageStorageForPresentation,
+    StorageCommitmentPushModel,
 )
 
 from lunglens.errors import ConfigurationError
@@ -64,6 +65,7 @@ def test_other_kinds_and_unknown_titles_are_refused(film: Path, analyzer: Analyz
     with node(tmp_path, free_port(), analyzer, allowed=("MODALITY",)) as running:
         entity = AE(ae_title="MODALITY")
         entity.add_requested_context(CTImageStorage)
+        entity.add_requested_context(StorageCommitmentPushModel)  # the node keeps no film, and promises none
         association = entity.associate("127.0.0.1", running.port, ae_title="LUNGLENS")
         assert not association.is_established  # no context is left
         assert associate(running.port, ComputedRadiographyImageStorage, calling="STRANGER").is_rejected

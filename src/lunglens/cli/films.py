@@ -42,7 +42,7 @@ def analyze(  # noqa: PLR0913, PLR0917 - an option each
     lungs: Lungs = None,
     classifier: Classifier = None,
     dicom: Annotated[
-        bool, typer.Option("--dicom", help="Of DICOM films also SEG, SR and Secondary Capture (extra 'serve').")
+        bool, typer.Option("--dicom", help="Of DICOM films also SEG, SR, outlines and pictures (extra 'serve').")
     ] = False,
     report: Annotated[bool, typer.Option("--report", help="Also a page as HTML and PDF (extra 'serve').")] = False,
     paper: Annotated[Literal["a4", "letter"], typer.Option(help="Of the report's PDF.")] = "a4",

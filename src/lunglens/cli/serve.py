@@ -70,7 +70,7 @@ def node(  # noqa: PLR0913, PLR0917 - an option each
     lungs: Lungs = None,
     classifier: Classifier = None,
 ) -> None:
-    """Take CR and DX films by C-STORE, analyse them, send SEG, SR and Secondary Capture on (extra 'serve')."""
+    """Take CR and DX films by C-STORE, analyse them, send SEG, SR, outlines and pictures on (extra 'serve')."""
     import signal
     import threading
 

@@ -164,7 +164,7 @@ def fhir(request: Request, id_: str) -> Response:
 
 @api.get("/analyses/{id_}/dicom.zip", response_class=FileResponse)
 async def dicom(request: Request, id_: str) -> Response:
-    """Segmentations, structured report and secondary capture of a DICOM film. 409 where the film is no DICOM file."""
+    """Segmentations, outlines, structured report and pictures of a DICOM film. 409 where the film is no DICOM file."""
     return FileResponse(await _exported(request, id_, "dicom", "dicom.zip"), media_type="application/zip")
 
 
