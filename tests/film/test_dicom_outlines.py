@@ -13,11 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 from lunglens.film.about import NOTICE
 from lunglens.film.dicom import dicom_results, read_source
 from lunglens.film.dicom.outlines import MOST_POINTS, outlines
+from lunglens.film.dicom.shown import SHOWN, shown
 from lunglens.film.preprocess import Mask, resize_mask
 from lunglens.film.radiograph import read_radiograph
 from tests.support.dciodvfy import errors_of, needs_dciodvfy
@@ -66,7 +69,7 @@ HEADERS: dict[str, Callable[[], dict[str, Any]]] = {
 def state_of(content: bytes, folder: Path, **changes: Any) -> tuple[Dataset, bytes]:
     """The presentation state of a film, and its file."""
     (folder / "film.dcm").write_bytes(content)
-    finding = analyzed(read_radiograph(folder / "film.dcm"), **changes)
+    finding = analyzed(read_radiograph(folder / "film.dcm"), heat=None, **changes)  # which would take most of the time
     found = dicom_results(read_source(folder / "film.dcm"), finding).files()["outlines.pr.dcm"]
     return pydicom.dcmread(BytesIO(found)), found
 
@@ -90,6 +93,48 @@ def test_the_film_looks_as_it_does_without(kind: str, tmp_path: Path) -> None:
     assert np.ptp(film) > 50
     assert np.abs(film - with_state).max() <= 1
     assert state.PresentationLUTShape == ("IDENTITY" if kind == "monochrome2" else "INVERSE")
+
+
+WHOLE = st.integers(-(10**6), 10**6)
+NUMBERS = st.one_of(WHOLE, st.floats(), st.lists(st.floats(), max_size=3))
+ANY = st.one_of(NUMBERS, st.none(), st.text(max_size=4), st.binary(max_size=9))
+DESCRIPTORS = st.one_of(st.lists(WHOLE, max_size=4), st.tuples(WHOLE, WHOLE, st.integers(7, 17)).map(list))
+CONTENTS = st.one_of(st.lists(WHOLE, min_size=1), st.binary(max_size=40))
+TABLES = st.fixed_dictionaries({}, optional={"LUTDescriptor": DESCRIPTORS, "LUTData": CONTENTS})
+PLAIN = [name for name in SHOWN if not name.endswith("Sequence") and name != "PhotometricInterpretation"]
+
+
+@given(header=st.fixed_dictionaries({}, optional=dict.fromkeys(PLAIN, ANY)), luts=st.lists(TABLES, max_size=2))
+@settings(max_examples=150, deadline=None)
+def test_whatever_a_header_says_is_written_validly_or_left_out(
+    header: dict[str, Any], luts: list[dict[str, Any]]
+) -> None:
+    film = Dataset()
+    film.PhotometricInterpretation = "MONOCHROME1"
+    for name, value in header.items():
+        film.add(Loose(name, value))
+    for name, lut in zip(("VOILUTSequence", "ModalityLUTSequence"), luts, strict=False):
+        item = Dataset()
+        for part, value in lut.items():
+            item.add(Loose(part, value))
+        setattr(film, name, [item])
+    found = shown(film)
+    assert found is not None
+    stream = BytesIO()
+    pydicom.dcmwrite(stream, found, implicit_vr=False, little_endian=True)
+    again = pydicom.dcmread(BytesIO(stream.getvalue()), force=True)
+    for element in again.iterall():
+        if element.VR == "DS":
+            assert len(str(element.value)) <= 16
+    assert again.PresentationLUTShape == "INVERSE"
+
+
+class Loose(DataElement):
+    """An element that holds what no library would write."""
+
+    def __init__(self, name: str, value: Any) -> None:
+        super().__init__(tag_for_keyword(name) or 0, "LT", "")
+        self._value = value
 
 
 def filled(lines: list[Any], shape: tuple[int, int]) -> Mask:

@@ -10,14 +10,13 @@ from pydicom.dataset import Dataset
 from pydicom.valuerep import DSfloat
 
 from lunglens.film.reading.dicom_file import number, numbers, photometric
-from lunglens.film.reading.dicom_gray import first_table, windows
+from lunglens.film.reading.dicom_gray import Table, first_table, windows
 
 _BITS = 16  # of a VOI table: those of other bits are scaled, for not every reader takes 9 to 15
 _TOP = 2**_BITS - 1
 _SHAPES = {"MONOCHROME1": "INVERSE", "MONOCHROME2": "IDENTITY"}
 # What must be read of a header for this.
 SHOWN = (
-    "SamplesPerPixel",
     "PhotometricInterpretation",
     "PixelRepresentation",
     "PixelAspectRatio",
@@ -57,9 +56,9 @@ def _aspect(header: Dataset) -> list[int]:
 
 
 def _modality(found: Dataset, header: Dataset) -> None:
-    table = first_table(header, "ModalityLUTSequence")
+    table = _table(header, "ModalityLUTSequence")
     if table is not None:
-        item = _table_item(table.values, table.first, 8 if table.bits == 8 else 16)
+        item = _table_item(table.values, table.first, 8 if table.bits == 8 else _BITS)
         item.ModalityLUTType = "US"  # unspecified
         found.ModalityLUTSequence = [item]
         return
@@ -71,10 +70,9 @@ def _modality(found: Dataset, header: Dataset) -> None:
 
 def _voi(header: Dataset) -> Dataset | None:
     item = Dataset()
-    table = first_table(header, "VOILUTSequence")
+    table = _table(header, "VOILUTSequence")
     if table is not None:
-        scaled = np.clip(np.rint(table.values / table.full_scale * _TOP), 0, _TOP)
-        item.VOILUTSequence = [_table_item(scaled, table.first, _BITS)]
+        item.VOILUTSequence = [_table_item(table.values / table.full_scale * _TOP, table.first, _BITS)]
         return item
     for center, width, function in windows(header):
         item.WindowCenter, item.WindowWidth = _decimal(center), _decimal(width)
@@ -82,6 +80,12 @@ def _voi(header: Dataset) -> Dataset | None:
             item.VOILUTFunction = function
         return item
     return None
+
+
+def _table(header: Dataset, keyword: str) -> Table | None:
+    """The first table of a sequence; None where there is none whose descriptor can be written again."""
+    table = first_table(header, keyword)
+    return table if table is not None and -(2**15) <= table.first < 2**16 else None
 
 
 def _table_item(values: NDArray[np.float64], first: int, bits: int) -> Dataset:
@@ -92,7 +96,7 @@ def _table_item(values: NDArray[np.float64], first: int, bits: int) -> Dataset:
         kind, entries = "SS", entries - 2**16 if entries >= 2**15 else entries  # the same two bytes
     item = Dataset()
     _add(item, "LUTDescriptor", kind, [entries, first, bits])
-    _add(item, "LUTData", "OW", values.astype("<u2").tobytes())
+    _add(item, "LUTData", "OW", np.clip(np.rint(values), 0, _TOP).astype("<u2").tobytes())
     return item
 
 
