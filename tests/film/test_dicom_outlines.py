@@ -185,7 +185,7 @@ def test_each_outline_has_a_layer_and_lies_on_its_mask(tmp_path: Path) -> None:
     layers = lines_by_layer(state)
     assert list(layers) == ["LEFT LUNG", "RIGHT LUNG", "WHOLE LUNG", "DECISION"]
     assert [layer.GraphicLayer for layer in state.GraphicLayerSequence] == list(layers)
-    finding = analyzed(read_radiograph(tmp_path / "film.dcm"), region=region)
+    finding = analyzed(read_radiograph(tmp_path / "film.dcm"), heat=None, region=region)
     for name, mask in zip(layers, (*finding.sides(), finding.whole_lung()), strict=False):
         assert (filled(layers[name], SHAPE) == mask).mean() > 0.99
     segments = dicom_results(read_source(tmp_path / "film.dcm"), finding).objects["lungs.seg"].SegmentSequence

@@ -16,6 +16,7 @@ from typer.main import get_command
 
 from lunglens.cli.main import app
 from lunglens.film.analyzer import Analyzer
+from lunglens.film.dicom import DICOM_FILES
 from tests.support.node_parts import associate, node, small_film
 from tests.support.waiting import free_port, wait_until
 
@@ -53,12 +54,12 @@ def test_orthanc_sends_films_on_and_results_come_back_once(rg_folder: Path, anal
             association = associate(dicom, ComputedRadiographyImageStorage, called="ORTHANC")
             assert association.send_c_store(film).Status == 0
             association.release()
-            wait_until(lambda: len(ask("/instances")) == 5)
+            wait_until(lambda: len(ask("/instances")) == 1 + len(DICOM_FILES))
             wait_until(lambda: not any((tmp_path / "spool" / "outgoing").iterdir()))
             assert running.spool.count() == 0  # no result was taken for a film
         assert len(ask("/studies")) == 1
         kinds = [ask(f"/series/{series}")["MainDicomTags"]["Modality"] for series in ask("/series")]
-        assert sorted(kinds) == ["CR", "OT", "SEG", "SEG", "SR"]
+        assert sorted(kinds) == ["CR", "OT", "OT", "PR", "SEG", "SEG", "SR"]
     finally:
         server.kill()
         server.wait()

@@ -9,6 +9,7 @@ import httpx2 as httpx
 import pytest
 
 from lunglens.film.analyzer import Analyzer
+from lunglens.film.dicom import DICOM_FILES
 from lunglens.film.model_package.package import shipped_models
 from tests.serve.test_page import drop
 from tests.support.command import run_cli
@@ -120,7 +121,7 @@ def test_the_node_s_results_name_the_package_s_classes(tuberculosis: Path, rg_fo
     analyzer = Analyzer.load(classifier=tuberculosis)
     with archive() as receiver, node(tmp_path, receiver.port, analyzer) as running:
         assert store(running.port, small_film(rg_folder / "RG1_UNCR.dcm")) == 0
-        wait_until(lambda: len(receiver.kept) == 4, 60)
+        wait_until(lambda: len(receiver.kept) == len(DICOM_FILES), 60)
     said = " ".join(str(dataset) for dataset in receiver.kept).lower()
     assert "tuberculosis" in said
     assert "covid" not in said
