@@ -69,7 +69,7 @@ HEADERS: dict[str, Callable[[], dict[str, Any]]] = {
 def state_of(content: bytes, folder: Path, **changes: Any) -> tuple[Dataset, bytes]:
     """The presentation state of a film, and its file."""
     (folder / "film.dcm").write_bytes(content)
-    finding = analyzed(read_radiograph(folder / "film.dcm"), heat=None, **changes)  # which would take most of the time
+    finding = analyzed(read_radiograph(folder / "film.dcm"), heat_map=None, **changes)  # which would take most of the time
     found = dicom_results(read_source(folder / "film.dcm"), finding).files()["outlines.pr.dcm"]
     return pydicom.dcmread(BytesIO(found)), found
 
@@ -181,11 +181,11 @@ def lines_by_layer(state: Dataset) -> dict[str, list[Any]]:
 def test_each_outline_has_a_layer_and_lies_on_its_mask(tmp_path: Path) -> None:
     region = np.zeros((512, 512), bool)
     region[100:420, 60:460] = True
-    state, _ = state_of(changed(), tmp_path, region=region)
+    state, _ = state_of(changed(), tmp_path, region_square=region)
     layers = lines_by_layer(state)
     assert list(layers) == ["LEFT LUNG", "RIGHT LUNG", "WHOLE LUNG", "DECISION"]
     assert [layer.GraphicLayer for layer in state.GraphicLayerSequence] == list(layers)
-    finding = analyzed(read_radiograph(tmp_path / "film.dcm"), heat=None, region=region)
+    finding = analyzed(read_radiograph(tmp_path / "film.dcm"), heat_map=None, region_square=region)
     for name, mask in zip(layers, (*finding.sides(), finding.whole_lung()), strict=False):
         assert (filled(layers[name], SHAPE) == mask).mean() > 0.99
     segments = dicom_results(read_source(tmp_path / "film.dcm"), finding).objects["lungs.seg"].SegmentSequence
