@@ -259,7 +259,7 @@ def test_the_page_reckons_with_the_classes_of_the_package(two: Analyzer, film: P
     run_batch([film], tmp_path, replace(two, prevalence=0.1), AnalysisWriter(report=True), lambda _: None)
     page = (tmp_path / "RG1_UNCR.report.html").read_text()
     assert "10 % of the patients have pulmonary tuberculosis" in page
-    assert "“tuberculosis” is right in" in page
+    assert "“pulmonary tuberculosis” is right in" in page
     assert "“normal” is right in" in page
 
 

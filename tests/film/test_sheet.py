@@ -1,11 +1,17 @@
 """The page of a film: what it says, at which prevalence, and that a refused film gets no number."""
 
+import io
+import re
+import shutil
+import subprocess
+from collections import Counter
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 import pydicom
 import pytest
+from PIL import Image
 
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.batch import AnalysisWriter
@@ -14,6 +20,7 @@ from lunglens.film.model_package.record import MeasuredRow
 from lunglens.film.reading.identity import identity_of
 from lunglens.film.sheet import Picture, sheet_html, sheet_of, sheet_pdf
 from lunglens.film.sheet.content import predictive_values
+from lunglens.film.sheet.pdf import UNDRAWN
 from lunglens.film.statements import Line
 from tests.support.dicom_files import encoded
 
@@ -39,6 +46,9 @@ LINES = [
     Line("warning", "Warning", "small & old"),
     Line("notice", "", "Research use only."),
 ]
+_STREAM = io.BytesIO()
+Image.new("L", (30, 40)).save(_STREAM, "PNG")
+PNG = _STREAM.getvalue()
 PICTURES = [Picture("film & <lungs>", Path(__file__).parents[2].joinpath("docs", "rg1.panel.png").read_bytes())]
 
 
@@ -89,13 +99,51 @@ def test_the_first_line_is_the_decision_and_how_often_such_are_right(
 
 
 def test_the_fonts_are_in_the_pdf() -> None:
-    assert sheet_pdf(sheet_of("film", LINES, PICTURES, CLASSIFIER, "1.2")).count(b"/FontFile2") == 2
+    content = sheet_pdf(sheet_of("film", LINES, PICTURES, CLASSIFIER, "1.2"))
+    assert content.count(b"/FontFile3") == content.count(b"/FontDescriptor") // 2 == 2
+
+
+def test_the_pdf_is_tagged_and_names_its_language() -> None:
+    content = sheet_pdf(sheet_of("a film", LINES, [Picture("a film", PNG)], CLASSIFIER, "1.2", language="de"))
+    assert b"/MarkInfo" in content and b"<pdfuaid:part>1</pdfuaid:part>" in content
+    assert b"/Lang(de)" in content and b"/Alt(a film)" in content and b"/DisplayDocTitle true" in content
+    kinds = Counter(re.findall(rb"/S/(H1|H2|TH|TD|L|Figure|Caption)\b", content))
+    assert kinds == {b"H1": 1, b"H2": 2, b"TH": 6, b"TD": 6, b"L": 2, b"Figure": 1, b"Caption": 1}
+
+
+@pytest.mark.parametrize(
+    "text", ["#sys.inputs", "*b* _i_ $x$ `y` = @z", "]) #panic()", '"', "\\u{41}", "// gone", "<b>"]
+)
+def test_text_is_never_markup(text: str) -> None:
+    """A picture's alternative text stands in the file as it is, and the same call draws all other texts."""
+    lines = [line._replace(text=text) if line.kind in ("film", "warning") else line for line in LINES]
+    identity, measured = [(text, text)], [MEASURED[0].model_copy(update={"films": text})]
+    classifier = CLASSIFIER.model_copy(update={"measured": CLASSIFIER.measured.model_copy(update={"rows": measured})})
+    content = sheet_pdf(sheet_of(text, lines, [Picture(text, PNG)], classifier, "1.2", identity=identity))
+    escaped = re.sub(r"([()\\])", r"\\\1", text)
+    assert f"/Alt({escaped})".encode() in content
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="needs pdftotext")
+def test_what_no_font_draws_stands_as_its_number(tmp_path: Path) -> None:
+    title = "Zoë Ωμέγα Юля 漢 \N{GRINNING FACE} \x00 \u202e #sys"
+    (tmp_path / "sheet.pdf").write_bytes(sheet_pdf(sheet_of(title, LINES, PICTURES, CLASSIFIER, "1.2")))
+    text = subprocess.run(["pdftotext", tmp_path / "sheet.pdf", "-"], capture_output=True, check=True).stdout.decode()
+    assert r"Zoë Ωμέγα Юля \u6f22 \U0001f600 \x00 \u202e #sys" in text
+
+
+def test_the_font_draws_all_that_is_not_escaped() -> None:
+    """typst refuses a PDF/UA with a letter that the font lacks."""
+    letters = "".join(map(chr, range(0x10000)))
+    drawn = UNDRAWN.sub("", letters)
+    assert len(drawn) > 700
+    sheet_pdf(sheet_of(drawn, [line._replace(text=drawn) for line in LINES], PICTURES, CLASSIFIER, "1.2"))
 
 
 def test_a_refused_film_gets_no_number() -> None:
     lines = [Line("refusal", "Refused", "no lungs"), Line("notice", "", "Research use only.")]
     sheet = sheet_of("film", lines, PICTURES, CLASSIFIER, "1.2")
-    assert sheet.meanings == []
+    assert sheet.worth is None
     assert "What the answer is worth" not in sheet_html(sheet)
     assert sheet_pdf(sheet).startswith(b"%PDF-")
 
@@ -110,9 +158,11 @@ def test_the_pdf_is_one_page_and_the_same_each_time() -> None:
     sheet = sheet_of("film", LINES, PICTURES, CLASSIFIER, "1.2")
     content = sheet_pdf(sheet)
     assert content == sheet_pdf(sheet)
-    assert content.count(b"/Type /Page\n") == 1
-    assert b"/MediaBox [ 0 0 595.2756 841.8898 ]" in content
-    assert b"/MediaBox [ 0 0 612 792 ]" in sheet_pdf(sheet, "letter")
+    assert len(re.findall(rb"/Type/Page\b", content)) == 1
+    assert b"/MediaBox[0 0 595.2756 841.8898]" in content
+    assert b"/MediaBox[0 0 612 792]" in sheet_pdf(sheet, "letter")
+    with pytest.raises(ValueError, match="no paper a3"):
+        sheet_pdf(sheet, "a3")  # type: ignore[arg-type]
 
 
 def test_a_batch_writes_it(rg_folder: Path, analyzer: Analyzer, tmp_path: Path) -> None:

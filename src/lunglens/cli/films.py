@@ -12,6 +12,7 @@ import typer
 from lunglens.cli.options import Classifier, Films, Lungs, Out, progress
 from lunglens.files import readable
 from lunglens.film.about import PREVALENCE
+from lunglens.film.language import ENGLISH, languages
 
 if TYPE_CHECKING:
     from lunglens.film.batch import SummaryRow, Writer
@@ -35,6 +36,12 @@ ListSkipped = Annotated[
 ]
 
 
+def _known_language(code: str) -> str:
+    if code not in languages():
+        raise typer.BadParameter(f"there are {', '.join(languages())}")
+    return code
+
+
 @app.command()
 def analyze(  # noqa: PLR0913, PLR0917 - an option each
     paths: Films,
@@ -50,6 +57,9 @@ def analyze(  # noqa: PLR0913, PLR0917 - an option each
         bool,
         typer.Option("--identify", help="The report tells date, accession number and SHA-256; else of nobody."),
     ] = False,
+    language: Annotated[
+        str, typer.Option(callback=_known_language, help=f"Of the report: {', '.join(languages())}.")
+    ] = ENGLISH,
     prevalence: Annotated[
         float, typer.Option(min=0.0001, max=0.9999, help="Share of the first of two classes among your patients.")
     ] = PREVALENCE,
@@ -70,9 +80,9 @@ def analyze(  # noqa: PLR0913, PLR0917 - an option each
         raise typer.BadParameter("--identify is of the report; give --report, too")
     if dicom or report:  # say at once that the extra is missing
         import highdicom  # noqa: F401
-        import reportlab  # noqa: F401
+        import typst  # noqa: F401
     films = _films_of(paths, list_skipped, shard)
-    writer = AnalysisWriter(dicom, report, paper, identify, not numbers_only)
+    writer = AnalysisWriter(dicom, report, paper, identify, language, not numbers_only)
     _run(films, out, writer, (lungs, classifier, prevalence), retry_failed, jobs, layout)
 
 

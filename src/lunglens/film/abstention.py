@@ -4,16 +4,17 @@ from collections.abc import Iterator, Mapping
 
 from lunglens.film.answer import Answer
 from lunglens.film.gate.traits import CHILD, Trait
+from lunglens.film.language import say
 from lunglens.film.model_package.record import AnswerSettings
 from lunglens.film.radiograph import Radiograph
 
 _ADULT_YEARS = 18
 # Reason -> what it says of the film, in a line of the panel.
-REASONS = {
-    "unsure": "not one class alone is possible",
-    "lungs": "its lungs are doubtful",
-    "far": "unlike all films of the training",
-    "child": "a child's film; the training was on adults",
+REASONS: dict[str, str] = {
+    "unsure": say("not one class alone is possible"),
+    "lungs": say("its lungs are doubtful"),
+    "far": say("unlike all films of the training"),
+    "child": say("a child's film; the training was on adults"),
 }
 
 

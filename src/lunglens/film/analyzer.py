@@ -19,6 +19,7 @@ from lunglens.film.gate.look import Look, look_at
 from lunglens.film.gate.traits import Trait, projection, trait_warnings, traits_of
 from lunglens.film.heatmap import FULL_HEAT, heat_of_activation, heat_of_evidence, heat_share
 from lunglens.film.inputs import Film, is_several, to_radiograph
+from lunglens.film.language import say
 from lunglens.film.lungs.cardiothoracic import cardiothoracic
 from lunglens.film.lungs.doubt import doubts
 from lunglens.film.lungs.postprocess import lung_mask
@@ -201,9 +202,9 @@ class Analyzer:
         """Warnings about an answer."""
         least_px = self.lungs.parameters.postprocess.min_area_px
         if look.segmentation.mask.region_area_px < least_px:
-            yield f"small lungs: below the paper's quality threshold of {least_px} px"
+            yield say("small lungs: below the paper's quality threshold of {least} px", least=least_px)
         if found.heat_share_in_lungs is not None and found.heat_share_in_lungs < found.region_share:
-            yield "the heat does not prefer the lungs to their surroundings: the answer may rest on the outline"
+            yield say("the heat does not prefer the lungs to their surroundings: the answer may rest on the outline")
 
     def segment(self, film: Film) -> Segmented:
         """Only the lungs, and what the gate says of the film."""
@@ -332,12 +333,12 @@ def _lung(side: Mask, film: Radiograph) -> Lung:
 def _warnings(film: Radiograph, look: Look) -> tuple[str, ...]:
     warnings = list(film.warnings)
     if film.doubt is not None and look.gate.accepted:  # a refusal gives it as a reason
-        warnings.insert(0, f"{film.doubt}: the pixels decide")
+        warnings.insert(0, say("{doubt}: the pixels decide", doubt=film.doubt))
     if look.inverted:
-        warnings.append("the film's polarity is inverted (air bright): corrected before the analysis")
+        warnings.append(say("the film's polarity is inverted (air bright): corrected before the analysis"))
     warnings += _orientation_warnings(film, look)
     if min(film.pixels.shape) < 224:
-        warnings.append("small image: shorter side under 224 px")
+        warnings.append(say("small image: shorter side under 224 px"))
     return tuple(warnings)
 
 
@@ -345,12 +346,20 @@ def _doubtful_sizes(left: Lung, right: Lung) -> Iterator[str]:
     """Warnings about sizes that lungs hardly have: the outline, or the header's pixel spacing, may be wrong."""
     smaller, larger = sorted((left.area_px, right.area_px))
     if larger > _MOST_UNEQUAL * smaller:
-        larger_side = "left" if left.area_px > right.area_px else "right"
-        yield f"unequal lungs: the {larger_side} one is {larger / max(smaller, 1):.1f} times the other"
+        times = larger / max(smaller, 1)
+        if left.area_px > right.area_px:
+            yield say("unequal lungs: the left one is {times:.1f} times the other", times=times)
+        else:
+            yield say("unequal lungs: the right one is {times:.1f} times the other", times=times)
     if left.area_cm2 is not None and right.area_cm2 is not None:
         both, (least, most) = left.area_cm2 + right.area_cm2, _PLAUSIBLE_CM2
         if not least <= both <= most:
-            yield f"implausible lung area: {both:.0f} cm2, where adults have {least} to {most}"
+            yield say(
+                "implausible lung area: {area:.0f} cm2, where adults have {least} to {most}",
+                area=both,
+                least=least,
+                most=most,
+            )
 
 
 def _orientation_warnings(film: Radiograph, look: Look) -> Iterator[str]:
@@ -358,7 +367,12 @@ def _orientation_warnings(film: Radiograph, look: Look) -> Iterator[str]:
     stated = film.to_display or AS_STORED
     if look.to_display != stated:
         turn = stated.inverse().then(look.to_display)
-        against = ", against its header" if film.to_display is not None else ""
-        yield f"the film was {turn.words}, judged by its pixels{against}: check left and right"
+        if film.to_display is None:
+            yield say("the film was {turned}, judged by its pixels: check left and right", turned=turn.words)
+        else:
+            yield say(
+                "the film was {turned}, judged by its pixels, against its header: check left and right",
+                turned=turn.words,
+            )
     if look.mirrored:
-        yield "heart on the wrong side: mirrored film or dextrocardia; left and right may be swapped"
+        yield say("heart on the wrong side: mirrored film or dextrocardia; left and right may be swapped")

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lunglens.errors import NotAChestRadiographError, UnreadableImageError
+from lunglens.film.language import say
 from lunglens.film.radiograph import Radiograph, radiograph_from_array, read_radiograph
 from lunglens.film.reading.raster import gray_values, orientation_of
 
@@ -92,7 +93,7 @@ def _from_picture(picture: "Image") -> Radiograph:
     try:
         if (orientation := orientation_of(picture, notes)) != 1:
             picture = ImageOps.exif_transpose(picture)
-            notes.append(f"EXIF orientation {orientation} applied")
+            notes.append(say("EXIF orientation {orientation} applied", orientation=orientation))
         values = gray_values(picture, notes)
         return replace(radiograph_from_array(values), notes=tuple(notes))
     except UnreadableImageError as error:

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lunglens.film.language import say
+
 # The patient's axis along which each direction of PatientOrientation points (PS3.3 C.7.6.1.1.1).
 _AXIS = {"L": "side", "R": "side", "H": "height", "F": "height", "A": "depth", "P": "depth"}
 
@@ -51,10 +53,18 @@ class Orientation:
     @property
     def words(self) -> str:
         """What is done to the stored pixels: "turned by 90 degrees clockwise and mirrored"; "" for nothing."""
-        turns = ("", "turned by 90 degrees clockwise", "turned by 180 degrees", "turned by 90 degrees counterclockwise")
-        return " and ".join(filter(None, (turns[self.quarter_turns], "mirrored" if self.mirrored else "")))
+        turned = _TURNED[self.quarter_turns]
+        if self.mirrored:
+            return say("{turned} and mirrored", turned=turned) if turned else say("mirrored")
+        return turned
 
 
+_TURNED = (
+    "",
+    say("turned by 90 degrees clockwise"),
+    say("turned by 180 degrees"),
+    say("turned by 90 degrees counterclockwise"),
+)
 AS_STORED = Orientation()
 ALL_ORIENTATIONS = tuple(Orientation(turns, mirrored) for mirrored in (False, True) for turns in range(4))
 
@@ -94,13 +104,19 @@ def read_orientation(values: list[str]) -> _Stated:
         return _Stated()
     text = "\\".join(part if re.fullmatch("[A-Z]{1,3}", part) else "?" for part in parts[:3])
     if len(parts) != 2 or not all(map(_makes_sense, parts)) or _AXIS[parts[0][0]] == _AXIS[parts[1][0]]:
-        return _Stated(note=f"PatientOrientation {text} makes no sense and was ignored")
+        return _Stated(note=say("PatientOrientation {text} makes no sense and was ignored", text=text))
     stated = _FRONTAL.get((parts[0][0], parts[1][0]))
     if stated is None:
-        return _Stated(warning=f"the header says that this is a lateral film (PatientOrientation {text})")
+        return _Stated(
+            warning=say("the header says that this is a lateral film (PatientOrientation {text})", text=text)
+        )
     if stated == AS_STORED:
         return _Stated(stated)
-    words = f"{stated.words} for analysis and display, as PatientOrientation {text} says; the mask is as stored"
+    words = say(
+        "{turned} for analysis and display, as PatientOrientation {text} says; the mask is as stored",
+        turned=stated.words,
+        text=text,
+    )
     return _Stated(stated, note=words)
 
 

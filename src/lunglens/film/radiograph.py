@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lunglens.errors import LungLensError, UnreadableImageError
+from lunglens.film.language import say
 from lunglens.film.orientation import Orientation, read_orientation
 from lunglens.film.reading.apart import decode_apart
 from lunglens.film.reading.dicom_file import notes_of, parse, photometric, values
@@ -126,7 +127,7 @@ def radiograph_from_array(array: NDArray[Any], spacing_mm: tuple[float, float] |
     except UnreadableImageError as error:
         raise UnreadableImageError(f"array: {error}") from None
     if array.ndim == 3:
-        notes = ("colour image converted to gray",)
+        notes = (say("colour image converted to gray"),)
         pixels = luma(pixels)
     return Radiograph(pixels, "", "array", 8 * array.dtype.itemsize, notes, spacing_mm=spacing_mm)
 

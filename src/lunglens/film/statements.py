@@ -7,12 +7,15 @@ from lunglens.film.abstention import REASONS
 from lunglens.film.answer import AtPrevalence
 from lunglens.film.finding import Analyzed, Lung, Opacity, Refused
 from lunglens.film.gate.traits import Projection
+from lunglens.film.language import Said, joined, say
 from lunglens.film.lungs.cardiothoracic import Cardiothoracic
 from lunglens.film.picture.drawing import plain
 from lunglens.film.radiograph import Radiograph
 from lunglens.film.severity import Severity
 
-BALANCE = "The probability holds for the balance of classes in training, not for your patients; see the model card."
+BALANCE = say(
+    "The probability holds for the balance of classes in training, not for your patients; see the model card."
+)
 
 SEVERITY_LIMITS = (
     "An estimate of the Brixia score, as two radiologists would give it to a COVID-19 pneumonia; it means nothing for "
@@ -30,56 +33,66 @@ class Line(NamedTuple):
 
 def panel_lines(finding: Analyzed | Refused) -> list[Line]:
     """All that the panel says of a finding, in ASCII. A refused finding has no line about a probability."""
-    lines = [Line("film", "Film", _film(finding.radiograph))]
+    lines = [Line("film", say("Film"), _film(finding.radiograph))]
     if isinstance(finding, Refused):
         lines += [Line("refusal", "Refused", finding.reason), Line("fact", "Status", "refused by the gate")]
     else:
         lines += [*_answer(finding), Line("fact", "Status", "analyzed")]
         if finding.severity is not None:
-            lines.append(Line("fact", "Severity", _severity(finding.severity)))
-        lines.append(Line("fact", "Lungs", _lungs(finding)))
+            lines.append(Line("fact", say("Severity"), _severity(finding.severity)))
+        lines.append(Line("fact", say("Lungs"), _lungs(finding)))
         if finding.cardiothoracic is not None:
-            lines.append(Line("fact", "Heart", _heart(finding.cardiothoracic, finding.projection)))
-        lines.append(Line("fact", "Heat", _heat(finding)))
+            lines.append(Line("fact", say("Heart"), _heart(finding.cardiothoracic, finding.projection)))
+        lines.append(Line("fact", say("Heat"), _heat(finding)))
     polarity = "; polarity inverted, corrected" if finding.inverted else ""
     side = _side(finding.projection) if isinstance(finding, Analyzed) and finding.projection else ""
     lines.append(Line("fact", "Gate", f"frontal chest film score {finding.gate_score:.3f} of 1{side}{polarity}"))
-    lines.append(Line("fact", "Models", ", ".join(f"{part}: {name}" for part, name in finding.models.items()) or "-"))
+    lines.append(Line("fact", "Models", _models(finding.models) or "-"))
     lines.append(Line("fact", "Time", _seconds(finding.seconds)))
     lines += [Line("warning", "Warning", text) for text in finding.warnings]
     lines += [Line("note", "Note", text) for text in finding.radiograph.notes]
-    lines.append(Line("notice", "", NOTICE))
+    lines.append(Line("notice", "", say(NOTICE)))
     if isinstance(finding, Analyzed):
         lines.append(worth(finding.classes[0].words, finding.answer.at_prevalence))
-    return [Line(line.kind, plain(line.label), plain(line.text)) for line in lines]
+    return [Line(line.kind, _plain(line.label), _plain(line.text)) for line in lines]
+
+
+def _plain(text: str) -> str:
+    """In ASCII; what is so already keeps what it was made of."""
+    return text if text == (changed := plain(text)) else changed
 
 
 def worth(words: str, at: AtPrevalence | None) -> Line:
     """For whom the probability of the first class, which is called so, holds."""
     if at is None:
         return Line("worth", "", BALANCE)
-    share = f"{100 * at.prevalence:.3g} %"
-    return Line(
-        "worth", "", f"Where {share} of the patients have {words}, the probability is {percent(at.probability)}."
+    said = say(
+        "Where {share:.3g} % of the patients have {words}, the probability is {probability}.",
+        share=100 * at.prevalence,
+        words=words,
+        probability=percent(at.probability),
     )
+    return Line("worth", "", said)
 
 
-def percent(share: float) -> str:
+def percent(share: float) -> Said:
     """A share in words; never rounded to 0 or 100 unless it is exactly that.
 
     >>> percent(0.123), percent(0.0001), percent(1)
     ('12.3 %', '< 0.1 %', '100.0 %')
     """
     if 0 < share < 0.0005:
-        return "< 0.1 %"
+        return say("< {share:.1f} %", share=0.1)
     if 0.9995 <= share < 1:
-        return "> 99.9 %"
-    return f"{100 * share:.1f} %"
+        return say("> {share:.1f} %", share=99.9)
+    return say("{share:.1f} %", share=100 * share)
 
 
-def area(lung: Lung) -> str:
+def area(lung: Lung) -> Said:
     """A lung's area in cm2 where the pixel spacing is known, else in px."""
-    return f"{lung.area_px:,} px" if lung.area_cm2 is None else f"{lung.area_cm2:.0f} cm2"
+    if lung.area_cm2 is None:
+        return say("{area:,} px", area=lung.area_px)
+    return say("{area:.0f} cm2", area=lung.area_cm2)
 
 
 def _answer(finding: Analyzed) -> list[Line]:
@@ -88,23 +101,30 @@ def _answer(finding: Analyzed) -> list[Line]:
     if answer.threshold is None:
         ranked = sorted(answer.probabilities.items(), key=lambda item: -item[1])
         lines = [Line("probability", words[name], percent(probability)) for name, probability in ranked]
-        why = f"the most probable of {len(ranked)} classes"
+        why = say("the most probable of {n} classes", n=len(ranked))
     else:
         name, probability = next(iter(answer.probabilities.items()))
-        lines = [Line("probability", f"{words[name]} probability", percent(probability))]
-        side = "at or above" if probability >= answer.threshold else "below"
-        why = f"{side} the documented threshold of {percent(answer.threshold)}"
+        lines = [Line("probability", say("{words} probability", words=words[name]), percent(probability))]
+        threshold = percent(answer.threshold)
+        if probability >= answer.threshold:
+            why = say("at or above the documented threshold of {threshold}", threshold=threshold)
+        else:
+            why = say("below the documented threshold of {threshold}", threshold=threshold)
     if finding.withheld:
-        why = "; ".join(REASONS[reason] for reason in finding.withheld)
+        why = joined("; ", [REASONS[reason] for reason in finding.withheld])
     lines += [Line("decision", "Decision", finding.decision), Line("decision", "", why)]
     return lines if finding.opacity is None else [*lines, *_opacity(finding.opacity)]
 
 
 def _opacity(opacity: Opacity) -> list[Line]:
     """A second number and what it decides; of an opacity that is there the film hardly tells the kind."""
-    kind = "; its kind is uncertain" if opacity.is_there else ""
-    said = f"{'yes' if opacity.is_there else 'no'} (from {percent(opacity.threshold)}){kind}"
-    return [Line("opacity", "Any opacity", percent(opacity.probability)), Line("opacity", "Opacity", said)]
+    threshold = percent(opacity.threshold)
+    if opacity.is_there:
+        said = say("yes (from {threshold}); its kind is uncertain", threshold=threshold)
+    else:
+        said = say("no (from {threshold})", threshold=threshold)
+    any_opacity = Line("opacity", say("Any opacity"), percent(opacity.probability))
+    return [any_opacity, Line("opacity", say("Opacity"), said)]
 
 
 def _side(projection: Projection) -> str:
@@ -112,36 +132,62 @@ def _side(projection: Projection) -> str:
     return f", taken {projection.name} by its {by}"
 
 
-def _severity(severity: Severity) -> str:
+def _severity(severity: Severity) -> Said:
     low, high = severity.interval
-    scores = [f"{score:.1f}" for score in severity.zones.values()]
-    return (
-        f"Brixia score, if it is COVID-19, about {severity.total:.0f} of 18 (95 %: {low:.0f} to {high:.0f}); "
-        f"from above, 0 to 3: right {', '.join(scores[:3])}, left {', '.join(scores[3:])}"
+    scores = list(severity.zones.values())
+    return say(
+        "Brixia score, if it is COVID-19, about {total:.0f} of 18 (95 %: {low:.0f} to {high:.0f}); "
+        "from above, 0 to 3: right {right}, left {left}",
+        total=severity.total,
+        low=low,
+        high=high,
+        right=_zones(scores[:3]),
+        left=_zones(scores[3:]),
     )
 
 
-def _lungs(finding: Analyzed) -> str:
-    sides = (("right", finding.right), ("left", finding.left))
-    areas = ", ".join(f"{name} {area(lung)} ({100 * lung.share:.1f} % of the film)" for name, lung in sides)
-    return areas + ("; in the detector plane, magnified" if finding.radiograph.spacing_plane == "detector" else "")
+def _zones(scores: list[float]) -> Said:
+    upper, middle, lower = scores
+    return say("{upper:.1f}, {middle:.1f}, {lower:.1f}", upper=upper, middle=middle, lower=lower)
 
 
-def _heart(found: Cardiothoracic, projection: Projection | None) -> str:
-    magnified = "; on an AP film the heart is magnified" if projection is not None and projection.name == "AP" else ""
-    return f"cardiothoracic ratio {found.ratio:.2f}{magnified}"
+def _lungs(finding: Analyzed) -> Said:
+    right, left = (
+        say("{area} ({share:.1f} % of the film)", area=area(lung), share=100 * lung.share)
+        for lung in (finding.right, finding.left)
+    )
+    said = say("right {right}, left {left}", right=right, left=left)
+    if finding.radiograph.spacing_plane == "detector":
+        return say("{areas}; in the detector plane, magnified", areas=said)
+    return said
 
 
-def _heat(finding: Analyzed) -> str:
+def _heart(found: Cardiothoracic, projection: Projection | None) -> Said:
+    if projection is not None and projection.name == "AP":
+        return say("cardiothoracic ratio {ratio:.2f}; on an AP film the heart is magnified", ratio=found.ratio)
+    return say("cardiothoracic ratio {ratio:.2f}", ratio=found.ratio)
+
+
+def _heat(finding: Analyzed) -> Said:
     if finding.heat_map is None:
-        return "this classifier gives no heat-map"
+        return say("this classifier gives no heat-map")
     if finding.heat_share_in_lungs is None:
-        return f"no evidence for {finding.heat_class.words} on this film, so there is no heat"
+        return say("no evidence for {words} on this film, so there is no heat", words=finding.heat_class.words)
     if finding.heat_full is not None:
-        strongest = finding.heat_full * min(1.0, finding.heat_map.strongest)
-        return f"from the lungs alone; {strongest:.1f} log odds at its strongest, full colour is {finding.heat_full:g}"
-    inside, covered = 100 * finding.heat_share_in_lungs, 100 * finding.region_share
-    return f"{inside:.0f} % of the heat lies in the lungs, which cover {covered:.0f} % of what the classifier saw"
+        return say(
+            "from the lungs alone; {strongest:.1f} log odds at its strongest, full colour is {full:g}",
+            strongest=finding.heat_full * min(1.0, finding.heat_map.strongest),
+            full=finding.heat_full,
+        )
+    return say(
+        "{inside:.0f} % of the heat lies in the lungs, which cover {covered:.0f} % of what the classifier saw",
+        inside=100 * finding.heat_share_in_lungs,
+        covered=100 * finding.region_share,
+    )
+
+
+def _models(models: dict[str, str]) -> Said:
+    return joined(", ", [say("{part}: {name}", part=part, name=name) for part, name in models.items()])
 
 
 def _seconds(seconds: dict[str, float]) -> str:
@@ -149,12 +195,14 @@ def _seconds(seconds: dict[str, float]) -> str:
     return f"{sum(seconds.values()):.2f} s ({parts})" if parts else "-"
 
 
-def _film(film: Radiograph) -> str:
+def _film(film: Radiograph) -> Said:
     height, width = film.pixels.shape
-    said = [film.file_format, f"{width} x {height} px", f"{film.bits} bit"]
+    said: list[str] = [film.file_format, say("{width} x {height} px", width=width, height=height)]
+    said.append(say("{bits} bit", bits=film.bits))
     if film.spacing_mm is not None:
-        said.append(f"pixel {film.spacing_mm[0]:.3g} x {film.spacing_mm[1]:.3g} mm")
-    said += [text for text in (film.modality, film.view and f"view {film.view}", film.sex) if text]
+        row, column = film.spacing_mm
+        said.append(say("pixel {row:.3g} x {column:.3g} mm", row=row, column=column))
+    said += [text for text in (film.modality, film.view and say("view {view}", view=film.view), film.sex) if text]
     if film.age_years is not None:
-        said.append(f"{film.age_years:.0f} years")
-    return ", ".join(said)
+        said.append(say("{age:.0f} years", age=film.age_years))
+    return joined(", ", said)

@@ -17,10 +17,10 @@ from lunglens.film.about import NOTICE, PREVALENCE, __version__
 from lunglens.film.abstention import REASONS
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.fhir import fhir_of
+from lunglens.film.language import ENGLISH, language_of, languages
 from lunglens.film.model_package.package import ModelPackage
 from lunglens.film.model_package.record import ClassifierParameters
 from lunglens.film.sheet import Paper, Sheet, sheet_html, sheet_of, sheet_pdf, sheet_pictures
-from lunglens.film.statements import Line
 from lunglens.serve.analysis import Analysis
 from lunglens.serve.pages import service_of
 from lunglens.serve.schema import AboutModel, Accepted, AnalysisModel, ClassifierModel, NotTaken
@@ -37,6 +37,10 @@ _POLL_S = 0.02
 _REPORT_CSP = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
 Wait = Annotated[float, Query(ge=0, le=_LONGEST_WAIT_S, description="seconds to wait for the answer")]
+Language = Annotated[
+    str,
+    Query(pattern=f"^({'|'.join(languages())})$", description=f"of the report: {', '.join(languages())}"),
+]
 Prevalence = Annotated[float, Query(gt=0, lt=1, description="share of the first of two classes among your patients")]
 
 
@@ -65,6 +69,7 @@ def about(request: Request) -> AboutModel:
         classifier=_classifier(models.classifier),
         limits={name: getattr(settings, name) for name in limits},
         dicom=find_spec("highdicom") is not None,
+        languages={code: language_of(code).name for code in languages()},
     )
 
 
@@ -138,16 +143,24 @@ def picture(request: Request, id_: str, name: str) -> Response:
 
 
 @api.get("/analyses/{id_}/report.html", response_class=HTMLResponse)
-def report_html(request: Request, id_: str, prevalence: Prevalence = PREVALENCE) -> Response:
+def report_html(
+    request: Request, id_: str, prevalence: Prevalence = PREVALENCE, language: Language = ENGLISH
+) -> Response:
     """The report as a page that prints on one sheet."""
-    page = sheet_html(_sheet(request, id_, prevalence))
+    page = sheet_html(_sheet(request, id_, prevalence, language))
     return HTMLResponse(page, headers={"content-security-policy": _REPORT_CSP})
 
 
 @api.get("/analyses/{id_}/report.pdf", response_class=Response)
-def report_pdf(request: Request, id_: str, prevalence: Prevalence = PREVALENCE, paper: Paper = "a4") -> Response:
-    """The report as PDF."""
-    return Response(sheet_pdf(_sheet(request, id_, prevalence), paper), media_type="application/pdf")
+def report_pdf(
+    request: Request,
+    id_: str,
+    prevalence: Prevalence = PREVALENCE,
+    paper: Paper = "a4",
+    language: Language = ENGLISH,
+) -> Response:
+    """The report as tagged PDF."""
+    return Response(sheet_pdf(_sheet(request, id_, prevalence, language), paper), media_type="application/pdf")
 
 
 @api.get("/analyses/{id_}/fhir", response_class=Response)
@@ -217,7 +230,7 @@ async def _until_done(analyses: list[Analysis], seconds: float) -> None:
         await asyncio.sleep(_POLL_S)
 
 
-def _sheet(request: Request, id_: str, prevalence: float) -> Sheet:
+def _sheet(request: Request, id_: str, prevalence: float, language: str) -> Sheet:
     analysis = _done(request, id_)
     if not (analysis.folder / "lines.json").is_file():
         raise HTTPException(409, f"there is no report: {analysis.reason}")
@@ -227,5 +240,4 @@ def _sheet(request: Request, id_: str, prevalence: float) -> Sheet:
     classifier = request.app.state.models.classifier.record
     title, result = analysis.label or TITLE, model_of(service_of(request), analysis).result
     probability = next(iter(result.probabilities.values())) if result and result.probabilities else None
-    found = [Line(**line) for line in lines]  # type: ignore[arg-type]
-    return sheet_of(title, found, pictures, classifier, version, prevalence, probability)
+    return sheet_of(title, lines, pictures, classifier, version, prevalence, probability, language=language)

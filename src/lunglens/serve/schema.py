@@ -88,3 +88,4 @@ class AboutModel(BaseModel):
     classifier: ClassifierModel
     limits: dict[str, float]
     dicom: bool = Field(description="whether results of DICOM films can be had as DICOM")
+    languages: dict[str, str] = Field(description="of the report: what each calls itself, by code (ISO 639-1)")

@@ -10,11 +10,12 @@ from PIL import Image
 from lunglens.film.about import __version__
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.finding_record import FindingRecord
+from lunglens.film.language import from_json, to_json
 from lunglens.film.picture.layers import layers_of
 from lunglens.film.picture.panel import draw_panel
 from lunglens.film.picture.stored import stored_bytes
 from lunglens.film.radiograph import Limits, read_radiograph
-from lunglens.film.statements import panel_lines
+from lunglens.film.statements import Line, panel_lines
 from lunglens.serve.task import FILM, Answer
 
 TITLE = "Film"  # on pictures: never a file's name, which may hold the patient's
@@ -23,7 +24,7 @@ TITLE = "Film"  # on pictures: never a file's name, which may hold the patient's
 def analyse(folder: Path, analyzer: Analyzer, limits: Limits) -> Answer:
     """Analyse the film in a folder; finding, words and pictures are left beside it."""
     finding = analyzer.analyze(read_radiograph(folder / FILM, limits))
-    lines = [line._asdict() for line in panel_lines(finding)]
+    lines = [(line.kind, to_json(line.label), to_json(line.text)) for line in panel_lines(finding)]
     # Written plainly: nobody reads before the answer, and a folder that was deleted meanwhile must not come back.
     (folder / "result.json").write_text(json.dumps(finding.to_dict()), encoding="utf-8")
     (folder / "lines.json").write_text(json.dumps({"lines": lines, "version": __version__}), encoding="utf-8")
@@ -60,7 +61,8 @@ def _png(picture: Image.Image) -> bytes:
     return stream.getvalue()
 
 
-def lines_of(folder: Path) -> tuple[list[dict[str, str]], str]:
+def lines_of(folder: Path) -> tuple[list[Line], str]:
     """What `analyse` has left for the report: the finding in words, and LungLens's version."""
     content = json.loads((folder / "lines.json").read_text(encoding="utf-8"))
-    return content["lines"], content["version"]
+    lines = [Line(kind, from_json(label), from_json(text)) for kind, label, text in content["lines"]]
+    return lines, content["version"]

@@ -24,6 +24,7 @@ from lunglens.film.dicom import (
 from lunglens.film.dicom.tidy import Source
 from lunglens.film.finding import Analyzed, Refused
 from lunglens.film.finding_record import write_finding
+from lunglens.film.language import ENGLISH
 from lunglens.film.picture.panel import draw_panel, mask_image
 from lunglens.film.radiograph import read_radiograph
 from lunglens.film.reading.identity import identity_of
@@ -52,18 +53,21 @@ class AnalysisWriter:
     dicom: of DICOM films also `<name>.lungs.seg.dcm` and the others of DICOM_FILES; of those that their header refuses
     the report alone; of others the summary says why not. report: also `<name>.report.html` and `<name>.report.pdf`,
     which reckon with the analyzer's prevalence. paper: of the PDF. identified: whether they tell the study's date and
-    accession number, and the film's SHA-256. pictures: whether there are panel and mask.
+    accession number, and the film's SHA-256. language: theirs, a code of `languages()`. pictures: whether there are
+    panel and mask.
     """
 
     dicom: bool = False
     report: bool = False
     paper: Literal["a4", "letter"] = "a4"
     identified: bool = False
+    language: str = ENGLISH
     pictures: bool = True
 
     def key(self, analyzer: Analyzer) -> str:
         """See `Writer`."""
         how = f"{'' if self.paper == 'a4' else ' letter'}{' identified' if self.identified else ''}"
+        how += "" if self.language == ENGLISH else f" {self.language}"
         report = f"{analyzer.prevalence}{how}" if self.report else None
         return f"analysis dicom={self.dicom} prevalence={report}{'' if self.pictures else ' numbers only'}"
 
@@ -79,7 +83,7 @@ class AnalysisWriter:
         no_dicom = _write_dicom(film, stem, lambda source: dicom_results(source, finding)) if self.dicom else None
         if self.report:
             identity = identity_of(film, finding.radiograph.sha256) if self.identified else []
-            _write_report(film, stem, finding, analyzer, self.paper, identity)
+            self._write_report(film, stem, finding, analyzer, identity)
         if self.pictures:
             _write_pictures(film, stem, finding)
         record = finding.record()
@@ -87,6 +91,33 @@ class AnalysisWriter:
             write_finding(Path(f"{stem}.json"), record, storable(film))
         outcome = SummaryRow.of(film, record, f"{stem.name}.json")
         return replace(outcome, reason="; ".join(filter(None, (outcome.reason, no_dicom))) or None)
+
+    def _write_report(
+        self,
+        film: Path,
+        stem: Path,
+        finding: Analyzed | Refused,
+        analyzer: Analyzer,
+        identity: list[tuple[str, str]],
+    ) -> None:
+        from lunglens.film.picture.layers import layers_of
+        from lunglens.film.sheet import sheet_html, sheet_of, sheet_pdf, sheet_pictures
+
+        sheet = sheet_of(
+            readable(film.name),
+            panel_lines(finding),
+            sheet_pictures(layers_of(finding)),
+            analyzer.classifier.record,
+            __version__,
+            analyzer.prevalence,
+            next(iter(finding.probabilities.values())) if isinstance(finding, Analyzed) else None,
+            identity,
+            self.language,
+        )
+        html, pdf = sheet_html(sheet).encode(), sheet_pdf(sheet, self.paper)
+        with writing(stem.parent):
+            write_bytes(Path(f"{stem}.report.html"), html)
+            write_bytes(Path(f"{stem}.report.pdf"), pdf)
 
 
 @dataclass(frozen=True)
@@ -124,29 +155,6 @@ def _write_dicom(film: Path, stem: Path, make: Callable[[Source], DicomResults])
             else:
                 Path(f"{stem}.{name}").unlink(missing_ok=True)  # of an earlier state of the film
     return problem
-
-
-def _write_report(
-    film: Path,
-    stem: Path,
-    finding: Analyzed | Refused,
-    analyzer: Analyzer,
-    paper: Literal["a4", "letter"],
-    identity: list[tuple[str, str]],
-) -> None:
-    from lunglens.film.picture.layers import layers_of
-    from lunglens.film.sheet import sheet_html, sheet_of, sheet_pdf, sheet_pictures
-
-    pictures = sheet_pictures(layers_of(finding))
-    title = readable(film.name)
-    classifier = analyzer.classifier.record
-    probability = next(iter(finding.probabilities.values())) if isinstance(finding, Analyzed) else None
-    lines = panel_lines(finding)
-    sheet = sheet_of(title, lines, pictures, classifier, __version__, analyzer.prevalence, probability, identity)
-    html, pdf = sheet_html(sheet).encode(), sheet_pdf(sheet, paper)
-    with writing(stem.parent):
-        write_bytes(Path(f"{stem}.report.html"), html)
-        write_bytes(Path(f"{stem}.report.pdf"), pdf)
 
 
 def _write_pictures(film: Path, stem: Path, finding: Analyzed | Refused) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lunglens.film.language import joined, say
 from lunglens.film.lungs.postprocess import MASK_SIZE
 from lunglens.film.lungs.segmenter import Segmentation
 from lunglens.film.model_package.record import Check
@@ -82,7 +83,7 @@ def weigh_doubt(gate: GateResult, doubt: str | None) -> GateResult:
     code, words = gate.reason_code, gate.reason
     if words is None:
         code, words = _not_frontal(gate.frontal_score, MIN_DOUBTED_SCORE) or (None, None)
-    return replace(gate, accepted=words is None, reason=words and f"{words}; {doubt}", reason_code=code)
+    return replace(gate, accepted=words is None, reason=words and joined("; ", [words, doubt]), reason_code=code)
 
 
 def gate_features(segmentation: Segmentation) -> NDArray[np.float64]:
@@ -107,21 +108,27 @@ Reason = tuple[str, str] | None  # machine word, and words
 def _blank(pixels: Floats) -> Reason:
     """Whether the values hardly differ, whatever their scale: all but the outermost hundredth are the same."""
     low, high = np.percentile(pixels[::4, ::4], STRETCH_PERCENTILES)
-    return ("blank", "the film is blank: its values hardly differ") if low == high else None
+    return ("blank", say("the film is blank: its values hardly differ")) if low == high else None
 
 
 def _implausible(left: float, right: float) -> Reason:
     if left + right < 0.04:
-        return "no-lungs", f"no lungs found: lung area {left + right:.0%} of the film (at least 4 %)"
+        share = 100 * (left + right)
+        return "no-lungs", say("no lungs found: lung area {share:.0f}% of the film (at least 4 %)", share=share)
     if left + right > 0.70:
-        return "not-plausible", f"not plausible as lungs: {left + right:.0%} of the film (at most 70 %)"
+        share = 100 * (left + right)
+        return "not-plausible", say("not plausible as lungs: {share:.0f}% of the film (at most 70 %)", share=share)
     if min(left, right) < 0.06 * max(left, right):
-        return "one-lung", "only one lung region found: both lungs are needed"
+        return "one-lung", say("only one lung region found: both lungs are needed")
     return None
 
 
 def _not_frontal(score: float, threshold: float) -> Reason:
     if score < threshold:
-        words = f"does not look like a frontal chest radiograph (score {score:.2f}, at least {threshold:.2f})"
+        words = say(
+            "does not look like a frontal chest radiograph (score {score:.2f}, at least {threshold:.2f})",
+            score=score,
+            threshold=threshold,
+        )
         return "not-frontal", words
     return None

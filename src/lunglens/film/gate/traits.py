@@ -1,12 +1,14 @@
 """What the pixels tell of how a frontal film was made: from which side, of a child, how well."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lunglens.film.gate.judge import LinearCheck, gate_features
+from lunglens.film.language import say
 from lunglens.film.lungs.segmenter import Segmentation
 from lunglens.film.model_package.record import Check
 from lunglens.film.preprocess import resize_mask
@@ -15,10 +17,10 @@ from lunglens.film.radiograph import Radiograph
 AP, CHILD = "ap", "child"
 # What a film is warned of, with the score that the check gives it.
 _WARNINGS = {
-    CHILD: "looks like a child's film (score {:.2f} of 1): the models learned from adults",
-    "over-exposed": "looks over-exposed (score {:.2f} of 1): faint opacities may be burnt out",
-    "under-exposed": "looks under-exposed (score {:.2f} of 1): noise may pass for opacities",
-    "moved": "looks blurred by motion (score {:.2f} of 1): faint opacities may be lost",
+    CHILD: partial(say, "looks like a child's film (score {score:.2f} of 1): the models learned from adults"),
+    "over-exposed": partial(say, "looks over-exposed (score {score:.2f} of 1): faint opacities may be burnt out"),
+    "under-exposed": partial(say, "looks under-exposed (score {score:.2f} of 1): noise may pass for opacities"),
+    "moved": partial(say, "looks blurred by motion (score {score:.2f} of 1): faint opacities may be lost"),
 }
 TRAITS = (AP, *_WARNINGS)
 _APART_PX = (1, 2, 3, 4, 6, 8, 12)  # of the square that the lung network sees
@@ -90,7 +92,7 @@ def projection(film: Radiograph, traits: Mapping[str, Trait]) -> Projection | No
 
 def trait_warnings(film: Radiograph, traits: Mapping[str, Trait]) -> Iterator[str]:
     """In words; none of a child where the header gives the age."""
-    for name, words in _WARNINGS.items():
+    for name, warning in _WARNINGS.items():
         header_says = name == CHILD and film.age_years is not None
         if name in traits and traits[name].is_there and not header_says:
-            yield words.format(traits[name].score)
+            yield warning(score=traits[name].score)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from lunglens.film.language import say
 from lunglens.film.lungs.postprocess import LungMask
 from lunglens.film.model_package.record import LungsParameters
 from lunglens.film.preprocess import Mask
@@ -32,9 +33,10 @@ def doubts(mask: LungMask, parameters: LungsParameters) -> Iterator[str]:
     least = parameters.doubtful_below or []
     told = [expected_dice(*pair) for pair in zip(mask.maps, (mask.fields, mask.region), strict=False)]
     low = [
-        f"{dice:.2f} of the {name} (doubtful below {limit:.2f})"
+        say("{dice:.2f} of the {mask} (doubtful below {limit:.2f})", dice=dice, mask=name, limit=limit)
         for name, dice, limit in zip(parameters.masks, told, least, strict=False)
         if dice < limit
     ]
     if low:
-        yield f"torn or doubtful lungs: expected Dice {' and '.join(low)}"
+        both = low[0] if len(low) == 1 else say("{one} and {other}", one=low[0], other=low[1])
+        yield say("torn or doubtful lungs: expected Dice {masks}", masks=both)

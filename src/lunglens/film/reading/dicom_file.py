@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lunglens.errors import UnreadableImageError
+from lunglens.film.language import say
 
 if TYPE_CHECKING:
     from pydicom.dataset import FileDataset
@@ -47,13 +48,13 @@ def parse(data: bytes, max_bytes: int) -> "FileDataset":
     notes: list[str] = []
     syntax, start = _transfer_syntax(data)
     if _is_other_order(data[start : start + 4], syntax):
-        notes.append("the data set is not in the byte order, or not deflated, as its header says")
+        notes.append(say("the data set is not in the byte order, or not deflated, as its header says"))
         # Without what comes before it, pydicom goes by the data set itself.
         data, syntax, start = data[start:], "", 0
     if syntax == _DEFLATED:
         data, syntax = _inflate(data[start:], max_bytes), EXPLICIT
     elif data[128:132] != b"DICM":
-        notes.append("DICOM data without the file preamble")
+        notes.append(say("DICOM data without the file preamble"))
     try:
         dataset = dcmread(BytesIO(data), force=True, specific_tags=_ELEMENTS)
     except Exception:  # a character set that is none; and what follows the pixels may be anything
@@ -63,7 +64,7 @@ def parse(data: bytes, max_bytes: int) -> "FileDataset":
         # pydicom gives up on fragments that nothing ends: this ends them, and what is missing shows when they are read.
         mended = dcmread(BytesIO(data + _SEQUENCE_END), force=True, specific_tags=_ELEMENTS)
         if "PixelData" in mended:
-            notes.append("the end of the Pixel Data was missing")
+            notes.append(say("the end of the Pixel Data was missing"))
             dataset = mended
     if not syntax:
         implicit, little = dataset.original_encoding

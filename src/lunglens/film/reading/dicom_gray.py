@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lunglens.film.language import say
 from lunglens.film.reading.dicom_file import note, number, numbers, photometric, value
 from lunglens.film.reading.values import luma, scale
 
@@ -20,7 +21,7 @@ def to_gray(stored: NDArray[Any], dataset: Any) -> NDArray[np.float32]:
     from pydicom.pixels.processing import apply_color_lut
 
     colour = apply_color_lut(stored, dataset) if kind == "PALETTE COLOR" else stored
-    note(dataset, "colour image converted to gray")
+    note(dataset, say("colour image converted to gray"))
     return luma(scale(colour))
 
 
@@ -38,7 +39,7 @@ def _gray_values(stored: NDArray[Any], dataset: Any) -> NDArray[np.float32]:
         present = unpadded if unpadded.any() else present
     shown = _voi(_modality(levels, dataset), present, counts * present, dataset)
     if photometric(dataset) == "MONOCHROME1":
-        note(dataset, "MONOCHROME1 inverted")
+        note(dataset, say("MONOCHROME1 inverted"))
         shown = 1 - shown
     return np.asarray(shown.astype(np.float32)[index])
 
@@ -55,16 +56,16 @@ def _modality(levels: NDArray[np.float64], dataset: Any) -> NDArray[np.float64]:
     """Modality LUT, or else rescale slope and intercept (PS3.3 C.11.1.1)."""
     table = _look_up(levels, "ModalityLUTSequence", dataset)
     if table is not None:
-        note(dataset, "modality LUT applied")
+        note(dataset, say("modality LUT applied"))
         return table[0]
     slope, intercept = number(dataset, "RescaleSlope"), number(dataset, "RescaleIntercept")
     if slope in (None, 0) and "RescaleSlope" in dataset:
-        note(dataset, "RescaleSlope is not usable and was ignored")
+        note(dataset, say("RescaleSlope is not usable and was ignored"))
     with np.errstate(over="ignore", invalid="ignore"):
         rescaled = levels * (slope or 1.0) + (intercept or 0.0)
         if np.isfinite(np.ptp(rescaled)):
             return rescaled
-    note(dataset, "RescaleSlope and RescaleIntercept are too large and were ignored")
+    note(dataset, say("RescaleSlope and RescaleIntercept are too large and were ignored"))
     return levels
 
 
@@ -80,11 +81,12 @@ def _voi(
     choices += [("window", _window(values, *window)) for window in windows(dataset)]
     for source, shown in choices:
         if _shows_something(shown, present, counts):
-            note(dataset, f"{source} applied")
+            note(dataset, say("window applied") if source == "window" else say("VOI LUT applied"))
             return shown
     stated = choices or any(name in dataset for name in ("WindowCenter", "WindowWidth", "VOILUTSequence"))
-    reason = "the header's VOI LUT or window does not fit the values" if stated else "no VOI LUT or window"
-    note(dataset, f"{reason}: scaled by minimum and maximum")
+    fits_not = say("the header's VOI LUT or window does not fit the values")
+    reason = fits_not if stated else say("no VOI LUT or window")
+    note(dataset, say("{reason}: scaled by minimum and maximum", reason=reason))
     low, high = float(values[present].min()), float(values[present].max())
     return np.clip((values - low) / ((high - low) or 1.0), 0, 1)
 
@@ -135,7 +137,7 @@ def first_table(dataset: Any, keyword: str) -> Table | None:
     try:
         return _table(dataset[keyword][0], dataset)
     except Exception:  # absent or malformed elements: pydicom raises whatever conversion fails with
-        note(dataset, f"{keyword} is damaged and was ignored")
+        note(dataset, say("{keyword} is damaged and was ignored", keyword=keyword))
         return None
 
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from lunglens.files import ascii_line
+from lunglens.film.language import joined, say
 from lunglens.film.reading.body_part import is_chest, is_not_frontal, is_silent, readable
 from lunglens.film.reading.dicom_file import note, number, value
 from lunglens.film.reading.dicom_kind import doubted_kind
-from lunglens.film.reading.facts import ADULT_YEARS, UNDER_AGE, UNITS_PER_YEAR
+from lunglens.film.reading.facts import ADULT_YEARS, UNITS_PER_YEAR
 
 _OLDEST_YEARS = 120
 _FILM_SIDE_MM = (50.0, 600.0)  # a premature baby's film cut to the chest, and more than the largest detector's 430 mm
@@ -59,7 +60,7 @@ def read_header(dataset: Any) -> Header:
     spacing, source, plane = _spacing(dataset, warnings)
     doubt = _doubt(dataset, part, view)
     if age is not None and age < ADULT_YEARS:
-        warnings.append(f"patient {UNDER_AGE}: the models were trained on adults")
+        warnings.append(say("patient under {years}: the models were trained on adults", years=ADULT_YEARS))
     return Header(
         spacing_mm=spacing,
         spacing_source=source,
@@ -78,10 +79,12 @@ def read_header(dataset: Any) -> Header:
 def _doubt(dataset: Any, part: bytes, view: bytes) -> str | None:
     doubts = [kind] if (kind := doubted_kind(dataset)) else []
     if not (is_silent(part) or is_chest(part) or _codes(dataset, "AnatomicRegionSequence") & _CHEST_CODES):
-        doubts.append(f"the header gives the body part as {readable(part)}")
+        doubts.append(say("the header gives the body part as {part}", part=readable(part)))
     if is_not_frontal(view):
-        doubts.append(f"the header gives the view as {readable(view)}, and the models are for frontal films")
-    return "; ".join(doubts) or None
+        doubts.append(
+            say("the header gives the view as {view}, and the models are for frontal films", view=readable(view))
+        )
+    return joined("; ", doubts) or None
 
 
 def _raw(dataset: Any, keyword: str) -> bytes:
@@ -148,7 +151,7 @@ def _age_years(dataset: Any) -> float | None:
         if 0 < years <= _OLDEST_YEARS or (years == 0 and unit != "Y"):
             return years
     if text:
-        note(dataset, "PatientAge is not usable and was ignored")
+        note(dataset, say("PatientAge is not usable and was ignored"))
     return None
 
 
@@ -161,9 +164,9 @@ def _spacing(dataset: Any, warnings: list[str]) -> tuple[tuple[float, float] | N
     }
     for keyword, pair in found.items():
         if pair is None or not _fits_a_film(dataset, pair):
-            note(dataset, f"{keyword} is not usable and was ignored")
+            note(dataset, say("{keyword} is not usable and was ignored", keyword=keyword))
             continue
-        note(dataset, f"pixel spacing from {keyword}")
+        note(dataset, say("pixel spacing from {keyword}", keyword=keyword))
         if keyword == "PixelSpacing":
             detector = found.get("ImagerPixelSpacing")
             detector = detector if detector and _fits_a_film(dataset, detector) else None
@@ -172,10 +175,12 @@ def _spacing(dataset: Any, warnings: list[str]) -> tuple[tuple[float, float] | N
         factor = number(dataset, "EstimatedRadiographicMagnificationFactor") or 1.0
         if not 1 < factor <= _MOST_MAGNIFIED:
             return pair, keyword, "detector"
-        note(dataset, f"{keyword} divided by the header's magnification, {factor:g}")
+        note(
+            dataset, say("{keyword} divided by the header's magnification, {factor:g}", keyword=keyword, factor=factor)
+        )
         return (pair[0] / factor, pair[1] / factor), keyword, "patient"
     if any(found.values()):
-        warnings.append("the header's pixel spacing does not fit a chest film: no areas in cm2")
+        warnings.append(say("the header's pixel spacing does not fit a chest film: no areas in cm2"))
     return None, None, None
 
 

@@ -4,6 +4,7 @@ import re
 from typing import Any, Literal
 
 from lunglens.errors import NotAChestRadiographError
+from lunglens.film.language import say
 from lunglens.film.reading.dicom_file import integer, note, value
 from lunglens.film.reading.facts import PLAIN_RADIOGRAPHY
 
@@ -33,9 +34,15 @@ def refuse_other_kinds(dataset: Any) -> None:
         if _of_class(sop_class) == "other":
             said = re.sub("(.*) Image.*", r"modality \1", sop_class)
             raise NotAChestRadiographError(f"its header says {said}. {_ADVICE}", "modality")
-        note(dataset, f"the header does not say that this is a radiograph (modality {modality or 'absent'})")
+        note(
+            dataset,
+            say(
+                "the header does not say that this is a radiograph (modality {modality})",
+                modality=modality or say("absent"),
+            ),
+        )
     elif modality in {"RF", "XA", "PX"}:
-        note(dataset, f"modality {modality}: read as a radiograph")
+        note(dataset, say("modality {modality}: read as a radiograph", modality=modality))
     frames = integer(dataset, "NumberOfFrames", 1)
     if frames > 1:
         raise NotAChestRadiographError(f"it holds {frames} frames. Give one single-frame chest radiograph.", "frames")
@@ -50,11 +57,15 @@ def doubted_kind(dataset: Any) -> str | None:
     """What modality and SOP class say against a radiograph of the chest, in words, without ruling it out."""
     modality, sop_class = _modality(dataset), _sop_class(dataset)
     if _of_modality(modality) == "projection":
-        return f"the header gives the modality as {modality}"
+        return say("the header gives the modality as {modality}", modality=modality)
     if _of_class(sop_class) == "projection" and _of_modality(modality) is None:
-        return f"the header gives the kind as {sop_class}"
+        return say("the header gives the kind as {sop_class}", sop_class=sop_class)
     if _of_class(sop_class) == "other" and _of_modality(modality) == "radiograph":
-        return f"the header gives the modality as {modality}, but the kind as {sop_class}"
+        return say(
+            "the header gives the modality as {modality}, but the kind as {sop_class}",
+            modality=modality,
+            sop_class=sop_class,
+        )
     return None
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lunglens.errors import DecoderDiedError, DecoderNotStartedError, UnreadableImageError
+from lunglens.film.language import say
 from lunglens.film.reading.apart import decode_apart
 from lunglens.film.reading.codestream import Codestream, inspect, is_encapsulated, joined_fragments
 from lunglens.film.reading.dicom_file import (
@@ -61,7 +62,7 @@ def read_stored(dataset: Any, max_pixels: int) -> NDArray[Any]:
     if syntax not in _NATIVE:
         if syntax not in _PROMISED and syntax != _RLE:
             raise _unsupported(syntax)
-        note(dataset, "the pixels are not compressed, although the header says so")
+        note(dataset, say("the pixels are not compressed, although the header says so"))
         dataset.file_meta.TransferSyntaxUID = EXPLICIT
     return _native(dataset)
 
@@ -76,7 +77,7 @@ def _require_sense(dataset: Any, max_pixels: int) -> None:
     for keyword, usual in usual_values.items():
         if number(dataset, keyword) is None:
             setattr(dataset, keyword, usual)
-            note(dataset, f"{keyword} is missing or malformed: taken for {usual}")
+            note(dataset, say("{keyword} is missing or malformed: taken for {usual}", keyword=keyword, usual=usual))
     samples, stored = integer(dataset, "SamplesPerPixel"), integer(dataset, "BitsStored")
     if samples not in (1, 3) or allocated not in (1, 8, 16) or not 1 <= stored <= allocated:
         raise UnreadableImageError(
@@ -84,12 +85,15 @@ def _require_sense(dataset: Any, max_pixels: int) -> None:
             "Export the image with 8 to 16 bits a pixel."
         )
     if not stored <= integer(dataset, "HighBit", stored - 1) + 1 <= allocated:
-        note(dataset, "HighBit makes no sense and was ignored")
+        note(dataset, say("HighBit makes no sense and was ignored"))
         dataset.HighBit = stored - 1
     kind = photometric(dataset)
     if (samples == 1 and kind not in _GRAY) or (samples == 3 and not kind.startswith(_COLOUR)):
         dataset.PhotometricInterpretation = "MONOCHROME2" if samples == 1 else "RGB"
-        note(dataset, f"PhotometricInterpretation makes no sense: taken for {dataset.PhotometricInterpretation}")
+        note(
+            dataset,
+            say("PhotometricInterpretation makes no sense: taken for {taken}", taken=dataset.PhotometricInterpretation),
+        )
     dataset.NumberOfFrames = 1
 
 
@@ -102,7 +106,7 @@ def _native(dataset: Any) -> NDArray[Any]:
             f"truncated: {there} of {expected} bytes of Pixel Data are there. Copy or export the file again."
         )
     if there > expected + expected % 2:
-        note(dataset, "more Pixel Data than the header states; the rest was ignored")
+        note(dataset, say("more Pixel Data than the header states; the rest was ignored"))
     if int(dataset.SamplesPerPixel) == 3 or int(dataset.BitsAllocated) == 1:
         return np.asarray(pixel_array(dataset, index=0))
     order = ">" if str(dataset.file_meta.TransferSyntaxUID) == BIG_ENDIAN else "<"
@@ -117,16 +121,18 @@ def _justified(stored: NDArray[Any], dataset: Any) -> NDArray[Any]:
     bits, top = int(dataset.BitsStored), int(stored.max())
     shift = integer(dataset, "HighBit", bits - 1) + 1 - bits
     if shift and top < 2**bits:
-        note(dataset, "the header says that the values are justified to a higher bit, which they are not")
+        note(dataset, say("the header says that the values are justified to a higher bit, which they are not"))
     elif shift:
-        note(dataset, f"values justified to bit {bits - 1 + shift} moved down by {shift} bits")
+        note(
+            dataset, say("values justified to bit {bit} moved down by {shift} bits", bit=bits - 1 + shift, shift=shift)
+        )
         stored = stored >> shift
     if number(dataset, "PixelRepresentation") == 1:
         return _with_sign(stored, bits)
     if overlay_bit(dataset) >= bits + shift:
         return np.asarray(stored & (2**bits - 1))
     if top >> shift >= 2**bits:
-        note(dataset, f"values go beyond the {bits} bits that the header states")
+        note(dataset, say("values go beyond the {bits} bits that the header states", bits=bits))
         dataset.BitsStored = int(top >> shift).bit_length()
     return stored
 
@@ -143,10 +149,10 @@ def _decode_frame(dataset: Any, syntax: str, frame: bytes, max_pixels: int) -> N
         if syntax != _RLE and not _looks_like_rle(frame, integer(dataset, "SamplesPerPixel")):
             raise _damaged() if syntax in _PROMISED else _unsupported(syntax)
         if syntax != _RLE:
-            note(dataset, "the pixels are RLE, although the header names another transfer syntax")
+            note(dataset, say("the pixels are RLE, although the header names another transfer syntax"))
         return _rle(dataset, frame)
     if _PROMISED.get(syntax) != stream.kind:
-        note(dataset, f"the pixels are {stream.kind}, although the header names another transfer syntax")
+        note(dataset, say("the pixels are {kind}, although the header names another transfer syntax", kind=stream.kind))
     header = tuple(integer(dataset, key) for key in ("Rows", "Columns", "SamplesPerPixel"))
     found = (stream.rows, stream.columns, stream.samples)
     if found != header:
@@ -176,7 +182,9 @@ def _as_header_says(values: NDArray[Any], stream: Codestream, dataset: Any) -> N
     """Give unsigned codes their sign where the header says that they have one, and note other differences."""
     stored = int(dataset.BitsStored)
     if stream.bits < stored:
-        note(dataset, f"the pixels have {stream.bits} bits, not the {stored} of the header")
+        note(
+            dataset, say("the pixels have {bits} bits, not the {stored} of the header", bits=stream.bits, stored=stored)
+        )
         dataset.BitsStored = stored = stream.bits
     signed = number(dataset, "PixelRepresentation") == 1
     return _with_sign(values, stored) if signed and not stream.is_signed and values.ndim == 2 else values

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from lunglens.film.language import say
 from lunglens.film.reading.dicom_file import value
 from lunglens.film.reading.kinds import looks_like_dicom
 from lunglens.film.reading.quiet import quiet
@@ -15,7 +16,7 @@ def identity_of(path: Path, sha256: str) -> list[tuple[str, str]]:
     if len(date) == 8 and date.isdigit():
         date = f"{date[:4]}-{date[4:6]}-{date[6:]}"
     number = str(value(header, "AccessionNumber") or "").strip() if header is not None else ""
-    found = [("Study date", date), ("Accession number", number), ("SHA-256", sha256)]
+    found = [(say("Study date"), date), (say("Accession number"), number), ("SHA-256", sha256)]
     return [(label, text) for label, text in found if text]
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lunglens.errors import NotAChestRadiographError, UnreadableImageError
+from lunglens.film.language import say
 from lunglens.film.reading.values import check_size, luma
 
 if TYPE_CHECKING:
@@ -43,13 +44,13 @@ def decode_picture(data: bytes, how: dict[str, Any]) -> tuple[NDArray[Any], dict
         image.load()
         upright = image if file_format == "TIFF" or orientation == 1 else ImageOps.exif_transpose(image)
         if orientation != 1:
-            notes.append(f"EXIF orientation {orientation} applied")
+            notes.append(say("EXIF orientation {orientation} applied", orientation=orientation))
         deep = _deep_colour(data, file_format, notes)
         values = gray_values(upright, notes) if deep is None else deep
     if file_format == "TIFF":
         values = _with_its_sign(values, image)
     if inverted:  # Pillow turns WhiteIsZero round at 8 bits, but not at 16
-        notes.append("WhiteIsZero inverted")
+        notes.append(say("WhiteIsZero inverted"))
         values = 65535 - values
     return values, {"bits": bits, "notes": notes}
 
@@ -91,7 +92,7 @@ def orientation_of(image: "Image", notes: list[str]) -> int:
     try:
         orientation = image.getexif().get(0x0112, 1)
     except Exception:  # EXIF is parsed apart from the pixels: its damage need not cost the image
-        notes.append("EXIF data are damaged and were ignored")
+        notes.append(say("EXIF data are damaged and were ignored"))
         return 1
     return orientation if orientation in range(2, 9) else 1
 
@@ -130,7 +131,7 @@ def _deep_colour(data: bytes, file_format: str, notes: list[str]) -> NDArray[np.
             other = _reread(data, file_format, "RGBA" if with_opacity else mode[:-1] + _SWAPPED[mode[-1]])
         except ValueError:  # a layout of which Pillow knows only one order
             return None
-        notes.append("colour image converted to gray")
+        notes.append(say("colour image converted to gray"))
         if with_opacity:
             gray, opacity = (other[..., at] * 256.0 + other[..., at + 1] for at in (0, 2))
             return _on_black(gray.astype(np.float32), opacity, notes)
@@ -149,7 +150,7 @@ def _reread(data: bytes, file_format: str, mode: str) -> NDArray[np.uint8]:
 def _on_black(gray: NDArray[np.float32], opacity: NDArray[Any], notes: list[str]) -> NDArray[np.float32]:
     if (opacity == 65535).all():
         return gray
-    notes.append("transparent parts shown on black")
+    notes.append(say("transparent parts shown on black"))
     return np.asarray(gray * (opacity / 65535), np.float32)
 
 
@@ -160,12 +161,12 @@ def gray_values(image: "Image", notes: list[str]) -> NDArray[Any]:
     if image.mode in _GRAY_MODES:
         return np.asarray(image)
     if image.mode.startswith("P"):
-        notes.append("palette image converted to gray")
+        notes.append(say("palette image converted to gray"))
         image = image.convert("RGBA" if image.mode == "PA" or "transparency" in image.info else "RGB")
     elif image.mode not in ("LA", "La"):
-        notes.append("colour image converted to gray")
+        notes.append(say("colour image converted to gray"))
     if image.mode in ("LA", "La", "RGBA", "RGBa"):
-        notes.append("transparent parts shown on black")
+        notes.append(say("transparent parts shown on black"))
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
     return np.asarray(image.convert("L"))

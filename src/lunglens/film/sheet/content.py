@@ -1,67 +1,63 @@
-"""What the page says, before it is HTML or PDF, and the HTML; nothing of it names the patient."""
+"""What the page says, in the reader's language, before it is HTML or PDF; and the HTML. Nothing names the patient."""
 
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from lunglens.files import templates
 from lunglens.film.about import PREVALENCE
 from lunglens.film.answer import at_prevalence
-from lunglens.film.model_package.record import ClassifierParameters, MeasuredRow, Record
+from lunglens.film.language import ENGLISH, Language, joined, language_of, say
+from lunglens.film.model_package.record import AnswerClass, ClassifierParameters, MeasuredRow, Record
 from lunglens.film.sheet.pictures import Picture
 from lunglens.film.statements import Line, percent, worth
 
 _OWN = ("Status", "Gate", "Models", "Time")  # lines about the program
 
 
-@dataclass(frozen=True)
-class _Meaning:
-    """What a positive and a negative answer are worth at a prevalence, by one measurement of the model.
+class Text(NamedTuple):
+    """A text and the code of its language: not all that a film's file and a model package say is translated."""
 
-    films: what it was measured on. n: how many of the positive class, and others.
-    sensitivity, specificity: with 95 % intervals.
-    right: predictive values by Bayes' theorem, of the positive answer and of the other; None where nobody would be
-    called so. ppv, npv: the same in words.
+    text: str
+    language: str
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What a positive and a negative answer are worth at a prevalence: a table, a row a measurement of the model.
+
+    Of the columns the first is what it was measured on.
     """
 
-    films: str
-    n: tuple[int, int]
-    sensitivity: str
-    specificity: str
-    right: tuple[float | None, float | None]
-
-    @property
-    def ppv(self) -> str:
-        return _in_words(self.right[0])
-
-    @property
-    def npv(self) -> str:
-        return _in_words(self.right[1])
+    heading: str
+    note: str
+    head: list[str]
+    rows: list[tuple[Text, list[str]]]
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """The page's parts.
+    """The page's parts, in one language.
 
-    title: a name for the film. headline: the decision and what it is worth. facts: label and text of what was found.
-    lines: the finding in words. prevalence: 0..1, of the positive class. positive: its words. decisions: the names of
-    both classes. meanings: none if refused, or of more than two classes.
+    name: of such pages. title: a name for the film. headline: the decision and what it is worth.
+    notices: for what it is of no use, and for whom the probability holds. facts: label and text of what was found.
+    remarks: "warning" or "note", and its text.
+    worth: None if refused, or of more than two classes. foot, author: what made it.
     """
 
+    language: str
+    name: str
     title: str
     headline: str
-    facts: list[tuple[str, str]]
-    lines: list[Line]
+    notices: list[str]
     pictures: list[Picture]
-    prevalence: float
-    positive: str
-    decisions: tuple[str, str]
-    meanings: list[_Meaning]
-    version: str
-
-    def of(self, *kinds: str) -> list[Line]:
-        """The lines of these kinds, in their order."""
-        return [line for line in self.lines if line.kind in kinds]
+    facts: list[tuple[str, str]]
+    remarks_heading: str
+    remarks: list[tuple[str, Text]]
+    worth: Worth | None
+    foot: str
+    author: str
 
 
 def sheet_of(  # noqa: PLR0913, PLR0917 - what stands on it
@@ -73,42 +69,45 @@ def sheet_of(  # noqa: PLR0913, PLR0917 - what stands on it
     prevalence: float = PREVALENCE,
     probability: float | None = None,
     identity: Sequence[tuple[str, str]] = (),
+    language: str = ENGLISH,
 ) -> Sheet:
     """Put a page together.
 
     Args:
         title: a name for the film.
-        lines: from `panel_lines`; a refused film's get no meanings, for it has no answer.
+        lines: from `panel_lines`; a refused film has no answer, and so nothing is said of an answer's worth.
         pictures: of the film.
         classifier: what its package says: its classes, and how it was measured.
         version: of LungLens.
         prevalence: share of the positive class among the reader's patients, above 0 and below 1.
         probability: that the film is of it, as its finding gives it; None if refused.
         identity: label and text of what finds the film again; nothing: the page names nobody.
+        language: a code of `languages()`.
 
     Raises:
-        ValueError: the prevalence is no such share.
+        ValueError: the prevalence is no such share, or there is no such language.
     """
     if not 0 < prevalence < 1:
         raise ValueError(f"a prevalence of {prevalence} is not between 0 and 1")
-    classes = classifier.parameters.answer.classes
-    positive, other = classes[:2]
-    has_meaning = classifier.parameters.answer.is_binary and any(line.kind == "probability" for line in lines)
-    if probability is not None and (at := at_prevalence(probability, classifier.parameters.answer, prevalence)):
-        lines = [worth(positive.words, at) if line.kind == "worth" else line for line in lines]
-    meanings = [_meaning(row, prevalence) for row in classifier.measured.rows] if has_meaning else []
-    words = {entry.name: entry.words for entry in classes}
+    said, answer = language_of(language), classifier.parameters.answer
+    has_worth = answer.is_binary and any(line.kind == "probability" for line in lines)
+    rows = classifier.measured.rows if has_worth else []
+    if probability is not None and (at := at_prevalence(probability, answer, prevalence)):
+        lines = [worth(answer.classes[0].words, at) if line.kind == "worth" else line for line in lines]
+    models = [said.of(line.text) for line in lines if line.label == "Models"]
     return Sheet(
-        title,
-        _headline(lines, words, meanings, prevalence),
-        [*identity, *_facts(lines)],
-        lines,
-        pictures,
-        prevalence,
-        positive.words,
-        (positive.name, other.name),
-        meanings,
-        version,
+        language=language,
+        name=said.of(say("LungLens report")),
+        title=title,
+        headline=said.of(_headline(lines, answer.classes, rows, prevalence)),
+        notices=[said.of(text) for text in [*_texts(lines, "notice"), *_texts(lines, "worth")]],
+        pictures=[picture._replace(caption=said.of(picture.caption)) for picture in pictures],
+        facts=[(said.of(label), said.of(text)) for label, text in [*identity, *_facts(lines)]],
+        remarks_heading=said.of(say("Warnings and notes")),
+        remarks=[(kind, _text(text, said)) for kind in ("warning", "note") for text in _texts(lines, kind)],
+        worth=_worth(rows, answer.classes, prevalence, said) if rows else None,
+        foot="; ".join([f"LungLens {version}", *models]),
+        author=f"LungLens {version}",
     )
 
 
@@ -119,33 +118,51 @@ def sheet_html(sheet: Sheet) -> str:
     return templates(__package__).get_template("sheet.html.jinja").render(sheet=sheet, pictures=pictures)
 
 
-def _headline(lines: list[Line], words: dict[str, str], meanings: list[_Meaning], prevalence: float) -> str:
+def _texts(lines: list[Line], kind: str) -> list[str]:
+    return [line.text for line in lines if line.kind == kind]
+
+
+def _text(text: str, said: Language) -> Text:
+    return Text(said.of(text), said.code_of(text))
+
+
+def _decided(lines: list[Line]) -> tuple[str, str]:
+    """The class that is decided for, and why; '' where the lines do not say."""
+    found = {bool(line.label): line.text for line in lines if line.kind == "decision"}
+    return found.get(True, ""), found.get(False, "")
+
+
+def _headline(lines: list[Line], classes: list[AnswerClass], rows: list[MeasuredRow], prevalence: float) -> str:
     """The decision, and how often such a decision is right, by the worst and the best of the measurements."""
-    refusal = next((line.text for line in lines if line.kind == "refusal"), None)
-    if refusal is not None:
-        return f"Refused: {refusal}."
-    decision = next((line.text for line in lines if line.kind == "decision" and line.label), "")
+    if refusals := _texts(lines, "refusal"):
+        return say("Refused: {reason}.", reason=refusals[0])
+    decision, why = _decided(lines)
+    words = {entry.name: entry.words for entry in classes}
     if decision not in words:
-        why = next((line.text for line in lines if line.kind == "decision" and not line.label), "")
-        return f"No decision: {why}."
-    positive, other = [*words.values(), ""][:2]
-    is_positive = words[decision] == positive
-    called = f"Called {words[decision]}."
-    right = [value for row in meanings if (value := row.right[0 if is_positive else 1]) is not None]
+        return say("No decision: {why}.", why=why)
+    positive = classes[0]
+    called = say("Called {words}.", words=words[decision])
+    values = [_right(row, prevalence)[0 if decision == positive.name else 1] for row in rows]
+    right = [100 * value for value in values if value is not None]
     if not right:
         return called
-    low, high = (round(100 * value) for value in (min(right), max(right)))
-    of = f"{low}" if low == high else f"{low} to {high}"
-    who = f"Where {100 * prevalence:.3g} % of the patients have {positive}"
-    return f"{called} {who}, {of} of 100 such calls are right." if is_positive or other else called
+    low, high = round(min(right)), round(max(right))
+    of = say("{low} to {high}", low=low, high=high) if low < high else str(low)
+    worth = say(
+        "Where {share:.3g} % of the patients have {words}, {of} of 100 such calls are right.",
+        share=100 * prevalence,
+        words=positive.words,
+        of=of,
+    )
+    return joined(" ", [called, worth])
 
 
 def _facts(lines: list[Line]) -> list[tuple[str, str]]:
     """What the page lists: nothing of the program's own, and no fact that stands elsewhere on it."""
     found = {line.label: line.text for line in lines if line.kind in ("film", "probability", "opacity", "fact")}
-    why = next((line.text for line in lines if line.kind == "decision" and not line.label), None)
-    if why is not None and (asked := next((line.label for line in lines if line.kind == "probability"), None)):
-        found[asked] += f", {why}"
+    asked, why = next((line.label for line in lines if line.kind == "probability"), None), _decided(lines)[1]
+    if asked is not None and why:
+        found[asked] = joined(", ", [found[asked], why])
     return [(label, text) for label, text in found.items() if label not in _OWN]
 
 
@@ -161,20 +178,45 @@ def predictive_values(sensitivity: float, specificity: float, prevalence: float)
     return (true_positive / positive if positive else None), (true_negative / negative if negative else None)
 
 
-def _meaning(row: MeasuredRow, prevalence: float) -> _Meaning:
-    return _Meaning(
-        row.films,
-        (row.n_positive, row.n_negative),
-        _share(row.sensitivity, row.sensitivity_95_ci),
-        _share(row.specificity, row.specificity_95_ci),
-        predictive_values(row.sensitivity, row.specificity, prevalence),
+def _right(row: MeasuredRow, prevalence: float) -> tuple[float | None, float | None]:
+    return predictive_values(row.sensitivity, row.specificity, prevalence)
+
+
+def _worth(rows: list[MeasuredRow], classes: list[AnswerClass], prevalence: float, said: Language) -> Worth:
+    words = [entry.words for entry in classes]
+    heading = say(
+        "What the answer is worth where {share:.3g} % of the patients have {words}",
+        share=100 * prevalence,
+        words=words[0],
+    )
+    note = say(
+        "By Bayes' theorem from how the model was measured; which line comes nearer to your patients, nobody has "
+        "measured."
+    )
+    head = [
+        say("Measured on"),
+        say("{positive} : other", positive=words[0]),
+        say("Sensitivity (95 %)"),
+        say("Specificity (95 %)"),
+        *(say("“{decision}” is right in", decision=one) for one in words),
+    ]
+    return Worth(
+        heading=said.of(heading),
+        note=said.of(note),
+        head=list(map(said.of, head)),
+        rows=[(_text(row.films, said), list(map(said.of, _cells(row, prevalence)))) for row in rows],
     )
 
 
-def _in_words(share: float | None) -> str:
-    return "-" if share is None else percent(share)
+def _cells(row: MeasuredRow, prevalence: float) -> list[str]:
+    return [
+        f"{row.n_positive} : {row.n_negative}",
+        _share(row.sensitivity, row.sensitivity_95_ci),
+        _share(row.specificity, row.specificity_95_ci),
+        *("-" if value is None else percent(value) for value in _right(row, prevalence)),
+    ]
 
 
 def _share(share: float, interval: list[float]) -> str:
     low, high = interval
-    return f"{100 * share:.0f} % ({100 * low:.0f} to {100 * high:.0f})"
+    return say("{share:.0f} % ({low:.0f} to {high:.0f})", share=100 * share, low=100 * low, high=100 * high)

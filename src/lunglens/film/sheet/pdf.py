@@ -1,129 +1,55 @@
-"""The page as PDF, on A4 or Letter."""
+"""The page as tagged PDF (PDF/UA-1, ISO 14289-1), on A4 or Letter."""
 
-import io
-from typing import Any, Literal
-from xml.sax.saxutils import escape
+import base64
+import json
+import re
+from dataclasses import asdict
+from importlib.resources import files
+from typing import Any, Literal, get_args
 
 from lunglens.film.sheet.content import Sheet
-
-_INK, _MUTED, _AMBER, _RULE = "#1c2733", "#55626f", "#8a4a12", "#d9dfe6"
-
+from lunglens.film.sheet.pictures import Picture
 
 Paper = Literal["a4", "letter"]
+# What the font that comes with typst can draw of texts from elsewhere: ASCII, Latin, Greek, Cyrillic, punctuation.
+# PDF/UA allows no letter without a shape, so that any other stands as its number: \u6f22.
+UNDRAWN = re.compile("[^ -~\u00a0-\u024f\u0391-\u03a1\u03a3-\u03ff\u0400-\u045f\u2010-\u2015\u2018-\u201e\u2026\u202f]")
 
 
 def sheet_pdf(sheet: Sheet, paper: Paper = "a4") -> bytes:
-    """The page as a PDF file; the same content gives the same bytes."""
-    from reportlab.lib.pagesizes import A4, LETTER
-    from reportlab.lib.units import mm
-    from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer
+    """The page as a PDF file, its font in it; the same content gives the same bytes.
 
-    stream = io.BytesIO()
-    size, margin = (A4 if paper == "a4" else LETTER), 15 * mm
-    document = SimpleDocTemplate(
-        stream,
-        pagesize=size,
-        leftMargin=margin,
-        rightMargin=margin,
-        topMargin=12 * mm,
-        bottomMargin=12 * mm,
-        title="LungLens report",
-        author=f"LungLens {sheet.version}",
-        invariant=1,
-    )
-    styles = _styles()
-    width = size[0] - 2 * margin
-    parts: list[Any] = [Paragraph(escape(sheet.title), styles["small"])]
-    parts.append(Paragraph(escape(sheet.headline), styles["title"]))
-    parts += [Paragraph(escape(line.text), styles["notice"]) for line in sheet.of("notice", "worth")]
-    parts += [Spacer(1, 3 * mm), _pictures(sheet, width, styles), Spacer(1, 3 * mm)]
-    for label, text in sheet.facts:
-        parts.append(Paragraph(f'<font color="{_MUTED}">{escape(label)}:</font> {escape(text)}', styles["body"]))
-    if sheet.of("warning", "note"):
-        parts.append(Paragraph("Warnings and notes", styles["head"]))
-        parts += [
-            Paragraph(escape(line.text), styles[line.kind], bulletText="-") for line in sheet.of("warning", "note")
-        ]
-    if sheet.meanings:
-        parts += _meanings(sheet, width, styles)
-    models = next((f"; {line.text}" for line in sheet.of("fact") if line.label == "Models"), "")
-    parts += [Spacer(1, 4 * mm), Paragraph(escape(f"LungLens {sheet.version}{models}"), styles["small"])]
-    document.build(parts)
-    return stream.getvalue()
+    All texts go to `sheet.typ` as data, so that none is taken for markup, and nothing is fetched or written.
+    """
+    import typst
+
+    if paper not in get_args(Paper):
+        raise ValueError(f"no paper {paper}: {', '.join(get_args(Paper))}")
+    content = asdict(sheet) | {"paper": "us-letter" if paper == "letter" else paper}
+    shapes = [height / width for width, height in (picture.size for picture in sheet.pictures)]
+    content["pictures"] = [(one.caption, shape) for one, shape in zip(sheet.pictures, shapes, strict=True)]
+    parts = {"main": files(__package__).joinpath("sheet.typ").read_bytes()}
+    parts["sheet.json"] = json.dumps(_drawable(content)).encode()
+    parts |= {f"{number}.svg": _svg(picture) for number, picture in enumerate(sheet.pictures)}
+    # Its stub lacks the dict that its documentation has.
+    made: bytes = typst.compile(parts, ignore_system_fonts=True, pdf_standards="ua-1")  # type: ignore[call-overload]
+    return made
 
 
-def _pictures(sheet: Sheet, width: float, styles: dict[str, Any]) -> Any:
-    """Beside each other, in their shape, none higher than a third of the page."""
-    from reportlab.lib.units import mm
-    from reportlab.lib.utils import ImageReader
-    from reportlab.platypus import Image, Paragraph, Table
-
-    gap, high = 4 * mm, 90 * mm
-    wide = width / max(2, len(sheet.pictures)) - gap
-    images = []
-    for picture in sheet.pictures:
-        size = ImageReader(io.BytesIO(picture.png)).getSize()
-        scale = min(wide / size[0], high / size[1])
-        images.append(Image(io.BytesIO(picture.png), size[0] * scale, size[1] * scale, hAlign="LEFT"))
-    captions = [Paragraph(escape(picture.caption), styles["small"]) for picture in sheet.pictures]
-    grid = Table([images, captions], [wide + gap] * len(images), hAlign="LEFT")
-    grid.setStyle(
-        [
-            ("LEFTPADDING", (0, 0), (-1, -1), 0),
-            ("RIGHTPADDING", (0, 0), (-1, -1), 0),
-            ("VALIGN", (0, 0), (-1, -1), "TOP"),
-        ]
-    )
-    return grid
+def _drawable(content: Any) -> Any:
+    """The same with what no font draws as escapes."""
+    if isinstance(content, dict):
+        return {key: _drawable(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_drawable(value) for value in content]
+    if isinstance(content, str):
+        return UNDRAWN.sub(lambda letter: letter[0].encode("unicode_escape").decode(), content)
+    return content
 
 
-def _meanings(sheet: Sheet, width: float, styles: dict[str, Any]) -> list[Any]:
-    from reportlab.lib.colors import HexColor
-    from reportlab.platypus import Paragraph, Table
-
-    head = [
-        "Measured on",
-        f"{sheet.positive} : other",
-        "Sensitivity (95 %)",
-        "Specificity (95 %)",
-        *(f'"{name}" right in' for name in sheet.decisions),
-    ]
-    rows = [head] + [
-        [row.films, f"{row.n[0]} : {row.n[1]}", row.sensitivity, row.specificity, row.ppv, row.npv]
-        for row in sheet.meanings
-    ]
-    cells = [[Paragraph(escape(cell), styles["small"]) for cell in row] for row in rows]
-    shares = (0.3, 0.13, 0.16, 0.16, 0.12, 0.13)
-    grid = Table(cells, [share * width for share in shares])
-    grid.setStyle([("LINEBELOW", (0, 0), (-1, -1), 0.5, HexColor(_RULE)), ("VALIGN", (0, 0), (-1, -1), "TOP")])
-    percent = f"{100 * sheet.prevalence:.3g}"
-    return [
-        Paragraph(f"What the answer is worth where {percent} % of the patients have {sheet.positive}", styles["head"]),
-        grid,
-        Paragraph(
-            "By Bayes' theorem from how the model was measured; which line comes nearer to your patients, nobody has "
-            "measured.",
-            styles["small"],
-        ),
-    ]
-
-
-def _styles() -> dict[str, Any]:
-    from reportlab.lib.colors import HexColor
-    from reportlab.lib.styles import ParagraphStyle
-    from reportlab.pdfbase import pdfmetrics
-    from reportlab.pdfbase.ttfonts import TTFont
-
-    for name in ("Vera", "VeraBd"):  # they come with reportlab, and go into the file
-        pdfmetrics.registerFont(TTFont(name, f"{name}.ttf"))
-    body = ParagraphStyle("body", fontName="Vera", fontSize=9, leading=12.5, textColor=HexColor(_INK))
-    amber = HexColor(_AMBER)
-    return {
-        "body": body,
-        "title": ParagraphStyle("title", body, fontName="VeraBd", fontSize=12.5, leading=16.5),
-        "head": ParagraphStyle("head", body, fontName="VeraBd", fontSize=10, leading=13.5, spaceBefore=6),
-        "notice": ParagraphStyle("notice", body, fontName="VeraBd", textColor=amber),
-        "warning": ParagraphStyle("warning", body, textColor=amber, leftIndent=10, bulletIndent=0),
-        "note": ParagraphStyle("note", body, leftIndent=10, bulletIndent=0),
-        "small": ParagraphStyle("small", body, fontSize=8, leading=10.5),
-    }
+def _svg(picture: Picture) -> bytes:
+    """The picture in text, for typst takes no other file that does not lie on the disk; it goes into the PDF as PNG."""
+    width, height = picture.size
+    source = base64.b64encode(picture.png).decode()
+    image = f'<image width="{width}" height="{height}" href="data:image/png;base64,{source}"/>'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}">{image}</svg>'.encode()

@@ -4,7 +4,7 @@
 const $ = (id) => document.getElementById(id);
 const viewer = new Viewer($("canvas"), () => showSettings()), beside = new Viewer($("canvas-beside"), () => showSettings());
 const analyses = new Map(); // id -> what the server last said, in the order of the uploads
-let current = null, about = null, watching = false, prevalence = "5", token = sessionStorage.getItem("token");
+let current = null, about = null, watching = false, prevalence = "5", language = "en", token = sessionStorage.getItem("token");
 const UNDONE = ["queued", "running"];
 // The name of this browser's work list: whoever knows it sees the list, so it is random, and no part of an address.
 const worklist = localStorage.getItem("worklist") ?? btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(24)))).replace(/\+/g, "-").replace(/\//g, "_");
@@ -405,14 +405,20 @@ function exportsOf(analysis) {
       label.append(input);
       parts.push(label);
     }
+    const languages = element("select", undefined, { id: "language" }), ofReport = element("label", "Language of the report ");
+    languages.append(...Object.entries(about.languages).map(([code, name]) => element("option", name, { value: code, lang: code })));
+    languages.value = language;
+    languages.addEventListener("change", () => { language = languages.value; });
+    ofReport.append(languages);
+    parts.push(ofReport);
     const offer = (text, path, name) => { const button = element("button", text, { type: "button" }); button.addEventListener("click", () => save(path(), name)); row.append(button); };
     const base = `/api/analyses/${analysis.id}`;
     const open = element("button", "Open report", { type: "button", id: "open-report" });
     // Opened by its own address, for a page that is handed over would have this page's policy. That sends no token.
-    const report = () => `${base}/report.html?prevalence=${prevalenceShare()}`;
+    const query = () => `?prevalence=${prevalenceShare()}&language=${language}`, report = () => `${base}/report.html${query()}`;
     open.addEventListener("click", () => token ? save(report(), "report.html") : window.open(report(), "_blank", "noopener"));
     row.append(open);
-    offer("PDF", () => `${base}/report.pdf?prevalence=${prevalenceShare()}`, "report.pdf");
+    offer("PDF", () => `${base}/report.pdf${query()}`, "report.pdf");
     offer("PNG", () => `${base}/pictures/panel`, "panel.png");
     offer("JSON", () => base, "result.json");
     if (about.dicom && analysis.result.film.format === "DICOM") offer("DICOM", () => `${base}/dicom.zip`, "dicom.zip");
@@ -551,6 +557,7 @@ document.addEventListener("drop", async (event) => {
 
 const ready = (async () => {
   about = await (await ask("/api/about")).json();
+  language = navigator.languages.map((tag) => tag.slice(0, 2)).find((code) => code in about.languages) ?? "en";
   $("notice").textContent = about.notice;
   const { name, version, classes, threshold, intended_use } = about.classifier;
   const decides = threshold === null ? "" : `, decided at ${percent(threshold)}`;
