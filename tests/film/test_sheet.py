@@ -125,6 +125,15 @@ def test_text_is_never_markup(text: str) -> None:
 
 
 @pytest.mark.skipif(shutil.which("pdftotext") is None, reason="needs pdftotext")
+@pytest.mark.parametrize("word", ["W" * 300, "x-1_" * 90, "COVID-19" * 40])
+def test_a_word_without_end_stays_on_the_page(word: str, tmp_path: Path) -> None:
+    lines = [line._replace(text=word) if line.kind in ("film", "warning") else line for line in LINES]
+    (tmp_path / "sheet.pdf").write_bytes(sheet_pdf(sheet_of(word, lines, PICTURES, CLASSIFIER, "1.2")))
+    boxes = subprocess.run(["pdftotext", "-bbox", tmp_path / "sheet.pdf", "-"], capture_output=True, check=True).stdout
+    assert max(float(edge) for edge in re.findall(rb'xMax="([\d.]+)"', boxes)) < 595.3 - 42
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="needs pdftotext")
 def test_what_no_font_draws_stands_as_its_number(tmp_path: Path) -> None:
     title = "Zoë Ωμέγα Юля 漢 \N{GRINNING FACE} \x00 \u202e #sys"
     (tmp_path / "sheet.pdf").write_bytes(sheet_pdf(sheet_of(title, LINES, PICTURES, CLASSIFIER, "1.2")))

@@ -94,6 +94,14 @@ def test_reports_say_the_probability_and_reckon_with_the_prevalence(client: http
     pdf = client.get(f"/api/analyses/{found['id']}/report.pdf?paper=letter")
     assert pdf.content.startswith(b"%PDF-")
     assert client.get(f"/api/analyses/{found['id']}/report.html?prevalence=0").status_code == 422
+    assert client.get("/api/about").json()["languages"] == {"en": "English", "de": "Deutsch", "es": "Español"}
+    page = client.get(f"/api/analyses/{found['id']}/report.html?prevalence=0.2&language=de")
+    assert '<html lang="de">' in page.text and "wo 20 % der Patienten" in page.text
+    assert said.replace(".", ",") in page.text and said not in page.text
+    assert b"/Lang(es)" in client.get(f"/api/analyses/{found['id']}/report.pdf?language=es").content
+    for unknown in ("fr", "de-DE", "", "en\n"):
+        answer = client.get(f"/api/analyses/{found['id']}/report.html", params={"language": unknown})
+        assert answer.status_code == 422
 
 
 def test_dicom_results_of_a_dicom_film_and_of_no_other(client: httpx.Client, film: bytes, tmp_path: Path) -> None:

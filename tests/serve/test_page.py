@@ -193,6 +193,16 @@ def test_lengths_and_angles(
     page.close()
 
 
+@pytest.mark.parametrize(("locale", "language"), [("de-AT", "de"), ("ja-JP", "en")])
+def test_the_report_is_in_the_browser_s_language_where_there_is_it(
+    browser: Any, running: Running, locale: str, language: str
+) -> None:
+    page = browser.new_page(locale=locale)
+    page.goto(running.url)
+    assert page.evaluate("() => ready.then(() => language)") == language
+    page.close()
+
+
 def test_the_report_the_limits_and_the_exports_are_in_reach(page: Any, small: Path, tmp_path: Path) -> None:
     drop(page, small)
     page.wait_for_selector("#probability", timeout=60_000)
@@ -207,6 +217,10 @@ def test_the_report_the_limits_and_the_exports_are_in_reach(page: Any, small: Pa
     assert report.evaluate("() => getComputedStyle(document.querySelector('.notice')).fontWeight") == "600"
     assert page.inner_text("#probability") in report.inner_text("body")
     assert "where 20 % of the patients" in report.inner_text("body")
+    page.select_option("#language", "es")
+    with page.expect_popup() as opened:
+        page.click("#open-report")
+    assert opened.value.get_attribute("html", "lang") == "es"
     for name, start in (("PDF", b"%PDF"), ("PNG", b"\x89PNG"), ("JSON", b'{"id"'), ("DICOM", b"PK")):
         with page.expect_download(timeout=60_000) as downloaded:
             page.get_by_role("button", name=name, exact=True).click()
