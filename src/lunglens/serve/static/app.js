@@ -405,7 +405,7 @@ function exportsOf(analysis) {
       label.append(input);
       parts.push(label);
     }
-    const languages = element("select", undefined, { id: "language" }), ofReport = element("label", "Language of the report ");
+    const languages = element("select", undefined, { id: "language" }), ofReport = element("label", "Report in ");
     languages.append(...Object.entries(about.languages).map(([code, name]) => element("option", name, { value: code, lang: code })));
     languages.value = language;
     languages.addEventListener("change", () => { language = languages.value; });
