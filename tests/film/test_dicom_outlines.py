@@ -69,7 +69,9 @@ HEADERS: dict[str, Callable[[], dict[str, Any]]] = {
 def state_of(content: bytes, folder: Path, **changes: Any) -> tuple[Dataset, bytes]:
     """The presentation state of a film, and its file."""
     (folder / "film.dcm").write_bytes(content)
-    finding = analyzed(read_radiograph(folder / "film.dcm"), heat_map=None, **changes)  # which would take most of the time
+    finding = analyzed(
+        read_radiograph(folder / "film.dcm"), heat_map=None, **changes
+    )  # which would take most of the time
     found = dicom_results(read_source(folder / "film.dcm"), finding).files()["outlines.pr.dcm"]
     return pydicom.dcmread(BytesIO(found)), found
 
