@@ -16,7 +16,7 @@ from lunglens.film.abstention import REASONS, reasons_to_abstain
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.answer import Answer, moved
 from lunglens.film.batch import AnalysisWriter, run_batch
-from lunglens.film.dicom import dicom_results, read_source
+from lunglens.film.dicom.objects import dicom_results, read_source
 from lunglens.film.finding import Analyzed
 from lunglens.film.gate.traits import CHILD, Trait
 from lunglens.film.model_package.package import load_package

@@ -13,7 +13,8 @@ from pydicom.dataset import Dataset
 from lunglens.errors import DataError
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.batch import AnalysisWriter, run_batch
-from lunglens.film.dicom import DICOM_FILES, dicom_results, read_source
+from lunglens.film.dicom import DICOM_FILES
+from lunglens.film.dicom.objects import dicom_results, read_source
 from lunglens.film.finding import Analyzed, Opacity
 from lunglens.film.finding_record import FindingRecord, read_finding
 from lunglens.film.heatmap import FULL_HEAT

@@ -16,7 +16,8 @@ import pytest
 from lunglens.errors import NotAChestRadiographError
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.batch import AnalysisWriter
-from lunglens.film.dicom import DICOM_FILES, NoDicomSourceError, dicom_results, read_source
+from lunglens.film.dicom import DICOM_FILES
+from lunglens.film.dicom.objects import NoDicomSourceError, dicom_results, read_source
 from lunglens.film.finding import Analyzed
 from lunglens.film.lungs.sides import lung_sides
 from lunglens.film.radiograph import read_radiograph

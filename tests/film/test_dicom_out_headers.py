@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 from lunglens.film.analyzer import Analyzer
-from lunglens.film.dicom import DICOM_FILES, NoDicomSourceError, dicom_results, read_source, refusal_results, text
+from lunglens.film.dicom import DICOM_FILES, text
+from lunglens.film.dicom.objects import NoDicomSourceError, dicom_results, read_source, refusal_results
 from lunglens.film.dicom.tidy import COPIED, READ
 from lunglens.film.finding import Analyzed
 from lunglens.film.preprocess import resize

@@ -18,7 +18,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 from lunglens.film.about import NOTICE
-from lunglens.film.dicom import dicom_results, read_source
+from lunglens.film.dicom.objects import dicom_results, read_source
 from lunglens.film.dicom.outlines import MOST_POINTS, outlines
 from lunglens.film.dicom.shown import SHOWN, shown
 from lunglens.film.preprocess import Mask, resize_mask

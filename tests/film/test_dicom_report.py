@@ -13,8 +13,8 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
 from lunglens.film.analyzer import Analyzer
-from lunglens.film.dicom import dicom_results, read_source, refusal_results
 from lunglens.film.dicom.codes import SCHEME, private_codes
+from lunglens.film.dicom.objects import dicom_results, read_source, refusal_results
 from lunglens.film.finding import NOTICE, Analyzed, Refused
 from lunglens.film.model_package.package import load_package
 from lunglens.film.radiograph import radiograph_from_array, read_radiograph

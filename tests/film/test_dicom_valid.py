@@ -15,7 +15,8 @@ import pydicom
 import pytest
 
 from lunglens.film.analyzer import Analyzer
-from lunglens.film.dicom import DICOM_FILES, dicom_results, read_source, refusal_results
+from lunglens.film.dicom import DICOM_FILES
+from lunglens.film.dicom.objects import dicom_results, read_source, refusal_results
 from lunglens.film.radiograph import read_radiograph
 from tests.support.dciodvfy import errors_of, needs_dciodvfy
 from tests.support.result_films import FILMS, changed

@@ -8,7 +8,7 @@ import pydicom
 import pytest
 from PIL import Image
 
-from lunglens.film.dicom import dicom_results, read_source
+from lunglens.film.dicom.objects import dicom_results, read_source
 from lunglens.film.orientation import Orientation
 from lunglens.film.picture import colours
 from lunglens.film.picture.heat import draw_heat

@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 
 from lunglens.errors import ModelPackageError
 from lunglens.film.analyzer import Analyzer
-from lunglens.film.dicom import dicom_results, read_source
+from lunglens.film.dicom.objects import dicom_results, read_source
 from lunglens.film.finding import Analyzed
 from lunglens.film.gate.upright import guess_orientation, mirror_evidence, orientation_scores, turn_evidence
 from lunglens.film.lungs.segmenter import segment_film

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lunglens.film.analyzer import Analyzer
-from lunglens.film.dicom import dicom_results, read_source
+from lunglens.film.dicom.objects import dicom_results, read_source
 from lunglens.film.finding import Analyzed
 from lunglens.film.picture.layers import layers_of
 from lunglens.film.preprocess import resize_mask

@@ -23,7 +23,8 @@ from pynetdicom.sop_class import (
 
 from lunglens.errors import ConfigurationError
 from lunglens.film.analyzer import Analyzer
-from lunglens.film.dicom import DICOM_FILES, dicom_results, read_source
+from lunglens.film.dicom import DICOM_FILES
+from lunglens.film.dicom.objects import dicom_results, read_source
 from lunglens.film.radiograph import read_radiograph
 from lunglens.serve.settings import Peer
 from lunglens.serve.spool import Spool

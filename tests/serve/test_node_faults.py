@@ -18,7 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lunglens.film.analyzer import Analyzer
-from lunglens.film.dicom import DICOM_FILES, DicomResults, dicom_results, read_source, refusal_results
+from lunglens.film.dicom import DICOM_FILES
+from lunglens.film.dicom.objects import DicomResults, dicom_results, read_source, refusal_results
 from lunglens.film.radiograph import read_radiograph
 from lunglens.serve.facts import Facts, hashed
 from lunglens.serve.logs import plain

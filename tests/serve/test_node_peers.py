@@ -15,7 +15,8 @@ import pytest
 
 from lunglens.errors import ConfigurationError
 from lunglens.film.analyzer import Analyzer
-from lunglens.film.dicom import DICOM_FILES, dicom_results, read_source
+from lunglens.film.dicom import DICOM_FILES
+from lunglens.film.dicom.objects import dicom_results, read_source
 from lunglens.film.radiograph import read_radiograph
 from lunglens.serve.facts import Facts
 from lunglens.serve.settings import NodeSettings, Peer, Tls

@@ -246,16 +246,22 @@ def _run(
 @contextmanager
 def _bar(films: int) -> Iterator[Callable[["SummaryRow"], None]]:
     """What to call after each film: it moves a bar, and says which film was not analysed and why."""
+    if films == 1:  # is done before a bar is drawn
+        yield lambda row: typer.echo(_said(row), err=True) if row.status != "analyzed" else None
+        return
     with progress() as bar:
         task = bar.add_task("films", total=films)
 
         def on_done(row: "SummaryRow") -> None:
             bar.advance(task)
             if row.status != "analyzed":
-                line = readable(f"{row.path}: {row.status}: {row.reason}")
-                bar.console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
+                bar.console.print(_said(row), markup=False, highlight=False, emoji=False, soft_wrap=True)
 
         yield on_done
+
+
+def _said(row: "SummaryRow") -> str:
+    return readable(f"{row.path}: {row.status}: {row.reason}")
 
 
 def _end(statuses: list[str], table: Path, passed_over: str) -> NoReturn:

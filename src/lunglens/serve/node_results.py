@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lunglens.files import reason_of, write_bytes
 from lunglens.film.analyzer import Analyzer
-from lunglens.film.dicom import NoDicomSourceError, dicom_results, read_source, refusal_results
+from lunglens.film.dicom.objects import NoDicomSourceError, dicom_results, read_source, refusal_results
 from lunglens.film.dicom.tidy import Source
 from lunglens.film.radiograph import Limits, read_radiograph
 from lunglens.serve.facts import hashed

@@ -35,7 +35,7 @@ def analyse(folder: Path, analyzer: Analyzer, limits: Limits) -> Answer:
 
 def export_dicom(folder: Path, analyzer: Analyzer, limits: Limits) -> Answer:
     """All DICOM objects as a ZIP archive; the film is analysed again, which is cheaper than keeping all its arrays."""
-    from lunglens.film.dicom import dicom_results, read_source
+    from lunglens.film.dicom.objects import dicom_results, read_source
 
     source = read_source(folder / FILM)
     results = dicom_results(source, analyzer.analyze(read_radiograph(folder / FILM, limits))).files()

@@ -1,6 +1,5 @@
 """What is written of one film: its analysis, or its lungs only."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
@@ -13,15 +12,7 @@ from lunglens.files import readable, reason_of, storable, write_atomically, writ
 from lunglens.film.about import __version__
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.batch.summary import SummaryRow
-from lunglens.film.dicom import (
-    DICOM_FILES,
-    DicomResults,
-    NoDicomSourceError,
-    dicom_results,
-    read_source,
-    refusal_results,
-)
-from lunglens.film.dicom.tidy import Source
+from lunglens.film.dicom import DICOM_FILES
 from lunglens.film.finding import Analyzed, Refused
 from lunglens.film.finding_record import write_finding
 from lunglens.film.language import ENGLISH
@@ -76,11 +67,10 @@ class AnalysisWriter:
         try:
             finding = analyzer.analyze(read_radiograph(film))
         except NotAChestRadiographError as error:
-            reason, code = reason_of(error, film), error.code
             if self.dicom:
-                _write_dicom(film, stem, lambda source: refusal_results(source, reason, code))
+                _write_dicom(film, stem, error)
             raise
-        no_dicom = _write_dicom(film, stem, lambda source: dicom_results(source, finding)) if self.dicom else None
+        no_dicom = _write_dicom(film, stem, finding) if self.dicom else None
         if self.report:
             identity = identity_of(film, finding.radiograph.sha256) if self.identified else []
             self._write_report(film, stem, finding, analyzer, identity)
@@ -142,10 +132,16 @@ class LungsWriter:
         return SummaryRow(readable(film), "analyzed", result=f"{stem.name}.lungs.png")
 
 
-def _write_dicom(film: Path, stem: Path, make: Callable[[Source], DicomResults]) -> str | None:
-    """Write what `make` makes of the film's header; why there is none, where there is none."""
+def _write_dicom(film: Path, stem: Path, found: Analyzed | Refused | NotAChestRadiographError) -> str | None:
+    """Write the objects of a finding, or of a header that was refused; why there are none, where there are none."""
+    from lunglens.film.dicom.objects import NoDicomSourceError, dicom_results, read_source, refusal_results
+
     try:
-        files, problem = make(read_source(film)).files(), None
+        source, problem = read_source(film), None
+        if isinstance(found, NotAChestRadiographError):
+            files = refusal_results(source, reason_of(found, film), found.code).files()
+        else:
+            files = dicom_results(source, found).files()
     except NoDicomSourceError as error:
         files, problem = {}, readable(error)
     with writing(stem.parent):

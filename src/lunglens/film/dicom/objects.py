@@ -20,8 +20,6 @@ from lunglens.film.reading.dicom_file import mended_character_set
 from lunglens.film.reading.kinds import looks_like_dicom
 from lunglens.film.reading.quiet import quiet
 
-DICOM_FILES = ("lungs.seg.dcm", "heat.seg.dcm", "outlines.pr.dcm", "report.sr.dcm", "panel.sc.dcm", "heat.sc.dcm")
-
 
 class NoDicomSourceError(LungLensError):
     """The film is no DICOM file, or names no study that results could join."""
