@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
 from lunglens.film.analyzer import Analyzer
-from lunglens.film.dicom import dicom_results, read_source, refusal_results
+from lunglens.film.dicom import dicom_results, modalities_of, read_source, refusal_results
 from lunglens.film.dicom.codes import SCHEME, private_codes
 from lunglens.film.finding import NOTICE, Analyzed, Refused
 from lunglens.film.model_package.package import load_package
@@ -184,6 +184,12 @@ def test_the_documented_codes_are_the_codes() -> None:
     table = page.partition("| Code | Meaning |")[2].partition("## ")[0]
     documented = re.findall(r"^\| `([^`]+)` \| (.+) \|$", table, re.MULTILINE)
     assert documented == list(private_codes().items())
+
+
+def test_the_modalities_are_known_before_the_objects_are_made(film: Path, negative: Analyzed, refused: Refused) -> None:
+    for finding in (replace(negative, heat=None, heat_share_in_lungs=None), refused):
+        found = dicom_results(read_source(film), finding).objects
+        assert sorted(modalities_of(finding)) == sorted(dataset.Modality for dataset in found.values())
 
 
 def test_all_objects_are_evidence_and_in_the_image_library(film: Path, negative: Analyzed) -> None:

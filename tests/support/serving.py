@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx2 as httpx
+
 from tests.support.waiting import free_port
 
 PROGRAM = """
@@ -76,6 +78,11 @@ def server(folder: Path, environment: dict[str, str] | None = None, **settings: 
                 process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+def analysed(client: httpx.Client, *files: tuple[str, bytes]) -> httpx.Response:
+    """Send films, and wait for the answers."""
+    return client.post("/api/analyses?wait=60", files=[("files", file) for file in files])
 
 
 def _wait_until_ready(running: Running) -> None:

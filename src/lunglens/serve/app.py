@@ -16,6 +16,7 @@ from lunglens.film.about import NOTICE, __version__
 from lunglens.film.drift import Drift
 from lunglens.serve.api import api
 from lunglens.serve.dicomweb import dicomweb
+from lunglens.serve.dicomweb_results import results
 from lunglens.serve.metrics import Metrics
 from lunglens.serve.middleware import Guard
 from lunglens.serve.pages import pages
@@ -79,6 +80,7 @@ def create_app(settings: ServeSettings) -> Any:
     app.include_router(worklist)  # before ids: its paths are words
     app.include_router(api)
     app.include_router(dicomweb)
+    app.include_router(results)
     return Guard(app, settings, metrics)
 
 

@@ -5,8 +5,17 @@ from lunglens.film.dicom.objects import (
     DicomResults,
     NoDicomSourceError,
     dicom_results,
+    modalities_of,
     read_source,
     refusal_results,
 )
 
-__all__ = ["DICOM_FILES", "DicomResults", "NoDicomSourceError", "dicom_results", "read_source", "refusal_results"]
+__all__ = [
+    "DICOM_FILES",
+    "DicomResults",
+    "NoDicomSourceError",
+    "dicom_results",
+    "modalities_of",
+    "read_source",
+    "refusal_results",
+]

@@ -15,7 +15,7 @@ from pydicom.uid import ComputedRadiographyImageStorage
 from lunglens.errors import LungLensError
 from lunglens.film.dicom.common import Stem, stem_of_finding, stem_of_refusal
 from lunglens.film.dicom.tidy import COPIED, Source, raw_value, tidied
-from lunglens.film.finding import Analyzed, Refused
+from lunglens.film.finding import Analyzed, Finding, Refused
 from lunglens.film.reading.dicom_file import mended_character_set
 from lunglens.film.reading.kinds import looks_like_dicom
 from lunglens.film.reading.quiet import quiet
@@ -78,6 +78,13 @@ def dicom_results(source: Source, finding: Analyzed | Refused) -> DicomResults:
     """
     stem = stem_of_finding(source, finding)
     return _made(source, lambda film: _objects(film, finding, stem))
+
+
+def modalities_of(finding: Finding) -> list[str]:
+    """Modality of each object that `dicom_results` makes of a finding, without making them."""
+    if isinstance(finding, Analyzed):
+        return ["SEG", *(["SEG"] if finding.heat is not None else []), "OT", "SR"]
+    return ["OT", "SR"]
 
 
 def refusal_results(source: Source, reason: str, code: str = "not-a-chest-radiograph") -> DicomResults:
