@@ -15,9 +15,12 @@ from PIL import Image
 from pydicom.dataset import Dataset
 
 import lunglens
+from tests.serve.test_webhook import KEY, SECRET, verified
 from tests.support.node_parts import small_film
 from tests.support.phantom import chest, save_png
+from tests.support.receiver import Receiver, receiver
 from tests.support.serving import Running, analysed, server
+from tests.support.waiting import wait_until
 
 MINE = {"lunglens-list": "mine-0123456789"}
 CLASSES = {"SEG": pydicom.uid.SegmentationStorage, "OT": pydicom.uid.SecondaryCaptureImageStorage}
@@ -25,8 +28,14 @@ CLASSES |= {"SR": pydicom.uid.ComprehensiveSRStorage}
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with server(tmp_path_factory.mktemp("serve")) as found:
+def hook() -> Iterator[Receiver]:
+    with receiver() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, hook: Receiver) -> Iterator[Running]:
+    with server(tmp_path_factory.mktemp("serve"), webhook=[hook.url, SECRET]) as found:
         yield found
 
 
@@ -70,6 +79,28 @@ def test_an_archive_is_unpacked(client: httpx.Client, film: bytes, tmp_path: Pat
     answer = analysed(client, ("films.zip", stream.getvalue())).json()
     assert [found["label"] for found in answer["analyses"]] == ["film.dcm", "chest.png"]
     assert [problem["label"] for problem in answer["problems"]] == ["read me.txt"]
+
+
+def test_the_webhook_is_told_of_every_answer_and_nothing_of_the_patient(
+    client: httpx.Client, hook: Receiver, film: bytes
+) -> None:
+    files = (("files", ("Doe^Jane.dcm", film)), ("files", ("Doe^Jane.png", film[:200_000])))
+    found = client.post("/api/analyses?wait=60", files=files, headers=MINE).json()["analyses"]
+    client.delete("/api/analyses", headers=MINE)
+    wait_until(lambda: {one["id"] for one in found} <= {headers["webhook-id"] for headers, _ in hook.got})
+    told = {headers["webhook-id"]: (headers, body) for headers, body in hook.got}
+    for one in found:
+        headers, body = told[one["id"]]
+        data = json.loads(body)["data"]
+        assert verified(headers, body, KEY)
+        assert (data["id"], data["state"]) == (one["id"], one["state"])
+        assert data["links"]["analysis"] == f"/api/analyses/{one['id']}"
+        for secret in (b"Doe", b"CompressedSamples", b"9RG1", MINE["lunglens-list"].encode(), one["sha256"].encode()):
+            assert secret not in body
+    data = json.loads(told[found[0]["id"]][1])["data"]
+    assert data["decision"] == found[0]["result"]["decision"]
+    assert data["probabilities"] == found[0]["result"]["probabilities"]
+    assert 'lunglens_notifications_total{outcome="delivered"}' in client.get("/metrics").text
 
 
 def test_state_comes_without_waiting_too_and_an_analysis_can_be_deleted(client: httpx.Client, film: bytes) -> None:

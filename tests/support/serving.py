@@ -21,11 +21,13 @@ import json, pathlib, sys
 from lunglens.serve.logs import only_our_log
 from lunglens.serve.run import run
 from lunglens.serve.settings import ServeSettings
+from lunglens.serve.webhook import Webhook
 if __name__ == "__main__":
     only_our_log()
     settings = json.loads(sys.argv[1])
     keep = settings.pop("keep", None)
-    run(ServeSettings(keep=keep and pathlib.Path(keep), **settings))
+    webhook = settings.pop("webhook", None)
+    run(ServeSettings(keep=keep and pathlib.Path(keep), webhook=webhook and Webhook.parse(*webhook), **settings))
 """
 
 
