@@ -22,6 +22,7 @@ from tests.support.findings import as_refused, covid_answer
 from tests.support.phantom import chest
 from tests.support.result_films import changed
 
+COMPREHENSIVE = pydicom.uid.ComprehensiveSRStorage
 COVID, PRESENT, ABSENT = "840539006", "52101004", "2667000"
 REASONS = {
     "blank": "refused-blank",
@@ -203,6 +204,23 @@ def test_all_objects_are_evidence_and_in_the_image_library(film: Path, negative:
         item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for item in items(library) if item.ValueType == "IMAGE"
     }
     assert listed == expected
+
+
+def test_docs_air_md_says_what_the_objects_have(film: Path, negative: Analyzed) -> None:
+    found = dicom_results(read_source(film), negative).objects
+    report = found["report.sr"]
+    assert (report.SOPClassUID, report.ContentTemplateSequence[0].TemplateIdentifier) == (COMPREHENSIVE, "1500")
+    groups = [item for item in items(report) if item.ConceptNameCodeSequence[0].CodeValue == "125007"]
+    assert {group.ContentTemplateSequence[0].TemplateIdentifier for group in groups} == {"1501", "1410"}
+    for group in groups:  # tracking identifier and UID, algorithm name, version and family
+        said = {item.ConceptNameCodeSequence[0].CodeValue for item in group.ContentSequence}
+        assert {"112039", "112040", "111001", "111003", "111000"} <= said
+    for dataset in found.values():
+        purposes = [item.PurposeOfReferenceCodeSequence[0].CodeValue for item in dataset.ContributingEquipmentSequence]
+        assert purposes == ["109101", "109102"]  # no item for an algorithm
+        for segment in dataset.get("SegmentSequence", []):
+            assert segment.TrackingUID and segment.SegmentationAlgorithmIdentificationSequence
+    assert not [item for item in items(report) if item.ValueType.startswith("SCOORD")]
 
 
 def test_each_lung_is_tied_to_its_segment(film: Path, negative: Analyzed) -> None:
