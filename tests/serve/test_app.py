@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import zipfile
 from collections.abc import Iterator
 from email.parser import BytesParser
@@ -176,6 +177,11 @@ def test_health_metrics_and_the_openapi_document(client: httpx.Client) -> None:
     assert "<script" not in page
     assert {"/api/analyses", "/api/analyses/{id_}", "/studies"} <= set(document["paths"])
     assert document["components"]["schemas"]["AnalysisModel"]["example"]
+    for path, methods in document["paths"].items():  # a path's parts are parameters of it, and of no other
+        named = {one["name"] for one in next(iter(methods.values())).get("parameters", []) if one["in"] == "path"}
+        assert named == set(re.findall(r"{(\w+)}", path))
+        queries = {one["name"] for method in methods.values() for one in method.get("parameters", [])} - named
+        assert not queries & {"study", "series", "instance", "id_"}
     about = client.get("/api/about").json()
     assert "Not a medical device" in about["notice"]
     assert about["cards"]["classifier"].startswith("# covid-")

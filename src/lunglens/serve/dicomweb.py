@@ -33,15 +33,24 @@ _CANNOT_UNDERSTAND = 0xC000
 _MOST_PARTS = 1000
 
 
+ContentType = Annotated[str, Header()]
+
+
 @dicomweb.post("/studies", openapi_extra=_BODY)
-@dicomweb.post("/studies/{study}", openapi_extra=_BODY)
-async def store(
-    request: Request,
-    study: str | None = None,
-    content_type: Annotated[str, Header()] = "",
-    worklist: Worklist = "",
-) -> Response:
+async def store(request: Request, content_type: ContentType = "", worklist: Worklist = "") -> Response:
     """STOW-RS: store DICOM films for analysis; each reference's RetrieveURL is its analysis."""
+    return await _store(request, content_type, worklist, None)
+
+
+@dicomweb.post("/studies/{study}", openapi_extra=_BODY)
+async def store_in_study(
+    request: Request, study: str, content_type: ContentType = "", worklist: Worklist = ""
+) -> Response:
+    """STOW-RS: the same, of this study alone."""
+    return await _store(request, content_type, worklist, study)
+
+
+async def _store(request: Request, content_type: str, worklist: str, study: str | None) -> Response:
     stored = _Stored(service_of(request), study, worklist)
     try:
         boundary = _boundary_of(content_type)
