@@ -46,7 +46,7 @@ async def store(request: Request, content_type: ContentType = "", worklist: Work
 async def store_in_study(
     request: Request, study: str, content_type: ContentType = "", worklist: Worklist = ""
 ) -> Response:
-    """STOW-RS: the same, of this study alone."""
+    """STOW-RS: store films of this study for analysis; others are refused."""
     return await _store(request, content_type, worklist, study)
 
 
