@@ -14,7 +14,7 @@ from pydicom.sr.codedict import codes
 
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.dicom.codes import SCHEME, private_codes
-from lunglens.film.dicom.objects import dicom_results, read_source, refusal_results
+from lunglens.film.dicom.objects import dicom_results, modalities_of, read_source, refusal_results
 from lunglens.film.finding import NOTICE, Analyzed, Refused
 from lunglens.film.model_package.package import load_package
 from lunglens.film.radiograph import radiograph_from_array, read_radiograph
@@ -22,6 +22,7 @@ from tests.support.findings import as_refused, covid_answer
 from tests.support.phantom import chest
 from tests.support.result_films import changed
 
+COMPREHENSIVE = pydicom.uid.ComprehensiveSRStorage
 COVID, PRESENT, ABSENT = "840539006", "52101004", "2667000"
 REASONS = {
     "blank": "refused-blank",
@@ -188,6 +189,13 @@ def test_the_documented_codes_are_the_codes() -> None:
     assert documented == list(private_codes().items())
 
 
+def test_the_modalities_are_known_before_the_objects_are_made(film: Path, negative: Analyzed, refused: Refused) -> None:
+    source = read_source(film)
+    for finding in (replace(negative, heat_map=None, heat_share_in_lungs=None), negative, refused):
+        found = dicom_results(source, finding).objects
+        assert sorted(modalities_of(source, finding)) == sorted(dataset.Modality for dataset in found.values())
+
+
 def test_all_objects_are_evidence_and_in_the_image_library(film: Path, negative: Analyzed) -> None:
     found = dicom_results(read_source(film), negative).objects
     source = pydicom.dcmread(film, stop_before_pixels=True)
@@ -200,6 +208,23 @@ def test_all_objects_are_evidence_and_in_the_image_library(film: Path, negative:
     assert {reference.ReferencedSOPInstanceUID for reference in (*images, *states)} == expected
     assert [state.ReferencedSOPInstanceUID for state in states] == [found["outlines.pr"].SOPInstanceUID]
     assert "ReferencedSOPSequence" in images[0] and images[0].ReferencedSOPInstanceUID == source.SOPInstanceUID
+
+
+def test_docs_air_md_says_what_the_objects_have(film: Path, negative: Analyzed) -> None:
+    found = dicom_results(read_source(film), negative).objects
+    report = found["report.sr"]
+    assert (report.SOPClassUID, report.ContentTemplateSequence[0].TemplateIdentifier) == (COMPREHENSIVE, "1500")
+    groups = [item for item in items(report) if item.ConceptNameCodeSequence[0].CodeValue == "125007"]
+    assert {group.ContentTemplateSequence[0].TemplateIdentifier for group in groups} == {"1501", "1410"}
+    for group in groups:  # tracking identifier and UID, algorithm name, version and family
+        said = {item.ConceptNameCodeSequence[0].CodeValue for item in group.ContentSequence}
+        assert {"112039", "112040", "111001", "111003", "111000"} <= said
+    for name, dataset in found.items():
+        purposes = [item.PurposeOfReferenceCodeSequence[0].CodeValue for item in dataset.ContributingEquipmentSequence]
+        assert purposes == (["109102"] if name == "outlines.pr" else ["109101", "109102"])  # none for an algorithm
+        for segment in dataset.get("SegmentSequence", []):
+            assert segment.TrackingUID and segment.SegmentationAlgorithmIdentificationSequence
+    assert not [item for item in items(report) if item.ValueType.startswith("SCOORD")]
 
 
 def test_each_lung_is_tied_to_its_segment(film: Path, negative: Analyzed) -> None:

@@ -2,32 +2,44 @@
 
 import io
 import json
-import os
-import signal
-import threading
-import time
+import re
 import zipfile
 from collections.abc import Iterator
+from email.parser import BytesParser
 from pathlib import Path
 
 import httpx2 as httpx
 import pydicom
 import pytest
+from dicomweb_client.api import DICOMwebClient
+from PIL import Image
+from pydicom.dataset import Dataset
 
 import lunglens
 from lunglens.film.dicom import DICOM_FILES
+from tests.serve.test_webhook import KEY, SECRET, verified
+from tests.support.node_parts import small_film
 from tests.support.phantom import chest, save_png
-from tests.support.serving import Running, server
+from tests.support.receiver import Receiver, receiver
+from tests.support.serving import Running, analysed, server
+from tests.support.waiting import wait_until
+
+OBJECTS = len(DICOM_FILES) + 2  # of one film that was analysed, and one that was refused
+MINE = {"lunglens-list": "mine-0123456789"}
+CLASSES = {"SEG": pydicom.uid.SegmentationStorage, "OT": pydicom.uid.SecondaryCaptureImageStorage}
+CLASSES |= {"SR": pydicom.uid.ComprehensiveSRStorage, "PR": pydicom.uid.GrayscaleSoftcopyPresentationStateStorage}
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with server(tmp_path_factory.mktemp("serve")) as found:
+def hook() -> Iterator[Receiver]:
+    with receiver() as found:
         yield found
 
 
-def analysed(client: httpx.Client, *files: tuple[str, bytes]) -> httpx.Response:
-    return client.post("/api/analyses?wait=60", files=[("files", file) for file in files])
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, hook: Receiver) -> Iterator[Running]:
+    with server(tmp_path_factory.mktemp("serve"), webhook=[hook.url, SECRET]) as found:
+        yield found
 
 
 def test_the_answer_is_that_of_the_library(client: httpx.Client, rg_folder: Path, film: bytes) -> None:
@@ -70,6 +82,28 @@ def test_an_archive_is_unpacked(client: httpx.Client, film: bytes, tmp_path: Pat
     answer = analysed(client, ("films.zip", stream.getvalue())).json()
     assert [found["label"] for found in answer["analyses"]] == ["film.dcm", "chest.png"]
     assert [problem["label"] for problem in answer["problems"]] == ["read me.txt"]
+
+
+def test_the_webhook_is_told_of_every_answer_and_nothing_of_the_patient(
+    client: httpx.Client, hook: Receiver, film: bytes
+) -> None:
+    files = (("files", ("Doe^Jane.dcm", film)), ("files", ("Doe^Jane.png", film[:200_000])))
+    found = client.post("/api/analyses?wait=60", files=files, headers=MINE).json()["analyses"]
+    client.delete("/api/analyses", headers=MINE)
+    wait_until(lambda: {one["id"] for one in found} <= {headers["webhook-id"] for headers, _ in hook.got})
+    told = {headers["webhook-id"]: (headers, body) for headers, body in hook.got}
+    for one in found:
+        headers, body = told[one["id"]]
+        data = json.loads(body)["data"]
+        assert verified(headers, body, KEY)
+        assert (data["id"], data["state"]) == (one["id"], one["state"])
+        assert data["links"]["analysis"] == f"/api/analyses/{one['id']}"
+        for secret in (b"Doe", b"CompressedSamples", b"9RG1", MINE["lunglens-list"].encode(), one["sha256"].encode()):
+            assert secret not in body
+    data = json.loads(told[found[0]["id"]][1])["data"]
+    assert data["decision"] == found[0]["result"]["decision"]
+    assert data["probabilities"] == found[0]["result"]["probabilities"]
+    assert 'lunglens_notifications_total{outcome="delivered"}' in client.get("/metrics").text
 
 
 def test_state_comes_without_waiting_too_and_an_analysis_can_be_deleted(client: httpx.Client, film: bytes) -> None:
@@ -153,6 +187,11 @@ def test_health_metrics_and_the_openapi_document(client: httpx.Client) -> None:
     assert "<script" not in page
     assert {"/api/analyses", "/api/analyses/{id_}", "/studies"} <= set(document["paths"])
     assert document["components"]["schemas"]["AnalysisModel"]["example"]
+    for path, methods in document["paths"].items():  # a path's parts are parameters of it, and of no other
+        named = {one["name"] for one in next(iter(methods.values())).get("parameters", []) if one["in"] == "path"}
+        assert named == set(re.findall(r"{(\w+)}", path))
+        queries = {one["name"] for method in methods.values() for one in method.get("parameters", [])} - named
+        assert not queries & {"study", "series", "instance", "id_"}
     about = client.get("/api/about").json()
     assert "Not a medical device" in about["notice"]
     assert about["cards"]["classifier"].startswith("# covid-")
@@ -165,113 +204,119 @@ def test_nothing_of_the_patient_or_the_file_is_in_the_log(client: httpx.Client, 
         assert secret not in running.log
 
 
-def test_a_dead_worker_is_replaced_and_the_next_film_is_answered(tmp_path: Path, film: bytes) -> None:
-    with server(tmp_path) as running, httpx.Client(base_url=running.url, timeout=90) as client:
-        tasks = Path(f"/proc/{running.process.pid}/task").glob("*/children")
-        children = [child for task in tasks for child in task.read_text().split()]
-        workers = [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
-        os.kill(workers[0], signal.SIGKILL)
-        first = client.post("/api/analyses", files={"files": ("film.dcm", film)}).json()["analyses"][0]
-        answer = client.get(f"/api/analyses/{first['id']}?wait=60").json()
-        assert (answer["state"], "ended the process" in answer["reason"]) == ("failed", True)
-        assert analysed(client, ("film.dcm", film)).json()["analyses"][0]["state"] == "analyzed"
-        assert "lunglens_worker_restarts 1.0" in client.get("/metrics").text
-
-
-def test_a_film_that_takes_too_long_is_given_up(tmp_path: Path, film: bytes) -> None:
-    with server(tmp_path, film_s=0.001) as running, httpx.Client(base_url=running.url, timeout=90) as client:
-        answer = analysed(client, ("film.dcm", film))
-        assert answer.status_code == 422
-        assert "took more than" in answer.json()["problems"][0]["reason"]
-
-
-def test_results_are_forgotten_and_nothing_stays_on_disk(tmp_path: Path, film: bytes) -> None:
-    with server(tmp_path, keep_s=1) as running, httpx.Client(base_url=running.url, timeout=90) as client:
-        folder = next(running.scratch.iterdir())
-        assert folder.stat().st_mode & 0o777 == 0o700
-        found = analysed(client, ("film.dcm", film)).json()["analyses"][0]
-        deadline = time.monotonic() + 30
-        while client.get(f"/api/analyses/{found['id']}").status_code != 404:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        assert not running.kept()
-        running.stop()
-        assert not list(running.scratch.iterdir())
-
-
-def test_a_stop_answers_those_who_wait_and_a_kill_leaves_nothing_after_the_next_start(
-    tmp_path: Path, film: bytes
-) -> None:
-    with server(tmp_path) as running, httpx.Client(base_url=running.url, timeout=90) as client:
-        answers: list[httpx.Response] = []
-        threads = [threading.Thread(target=lambda: answers.append(post(running, film))) for _ in range(5)]
-        for thread in threads:
-            thread.start()
-        while kept(client) < 5:
-            time.sleep(0.02)
-        assert running.stop() == 0
-        for thread in threads:
-            thread.join()
-        assert [answer.status_code for answer in answers] == [200] * 5
-        assert not list(running.scratch.iterdir())
-    with server(tmp_path) as running:
-        running.stop(signal.SIGKILL)
-        left = list(running.scratch.iterdir())
-        assert left
-    with server(tmp_path) as running:
-        assert left[0] not in list(running.scratch.iterdir())
-
-
-def post(running: Running, film: bytes) -> httpx.Response:
-    with httpx.Client(base_url=running.url, timeout=90) as client:
-        return analysed(client, ("film.dcm", film))
-
-
-def kept(client: httpx.Client) -> float:
-    line = next(line for line in client.get("/metrics").text.splitlines() if line.startswith("lunglens_kept "))
-    return float(line.split()[1])
-
-
-def test_a_full_queue_says_when_to_come_back(tmp_path: Path, film: bytes) -> None:
-    with server(tmp_path, most_queued=2) as running, httpx.Client(base_url=running.url, timeout=90) as client:
-        two = [("files", (f"{number}.dcm", film)) for number in range(2)]
-        taken = sum(client.post("/api/analyses", files=two).status_code == 202 for _ in range(2))
-        answer = client.post("/api/analyses", files=two)
-        assert answer.status_code == 503
-        assert int(answer.headers["retry-after"]) >= 1
-        assert len(running.kept()) == 2 * taken  # those that were turned away are not kept
-        assert client.post("/api/analyses", files=[("files", ("a.dcm", film))] * 3).status_code == 413  # never fits
-        deadline = time.monotonic() + 60
-        while analysed(client, ("film.dcm", film)).status_code == 503:
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
-
-
-def test_what_is_deleted_stays_deleted_whatever_is_at_work_on_it(tmp_path: Path, film: bytes) -> None:
-    with server(tmp_path) as running, httpx.Client(base_url=running.url, timeout=90) as client:
-        found = analysed(client, ("film.dcm", film)).json()["analyses"][0]
-        exports = threading.Thread(target=lambda: httpx.get(f"{running.url}/api/analyses/{found['id']}/dicom.zip"))
-        exports.start()
-        time.sleep(0.3)
-        assert client.delete(f"/api/analyses/{found['id']}").status_code == 204
-        exports.join()
-        queued = client.post("/api/analyses", files=[("files", ("film.dcm", film))] * 4).json()["analyses"]
-        assert client.delete(f"/api/analyses/{queued[-1]['id']}").status_code == 204
-        assert len(running.kept()) == 3  # the upload itself has gone at once
-        for analysis in queued[:-1]:
-            client.get(f"/api/analyses/{analysis['id']}?wait=60")
-            client.delete(f"/api/analyses/{analysis['id']}")
-        assert running.kept() == []
-
-
-def test_a_stop_that_cannot_wait_leaves_nothing_either(tmp_path: Path, film: bytes) -> None:
-    with server(tmp_path, stop_s=0) as running, httpx.Client(base_url=running.url, timeout=90) as client:
-        client.post("/api/analyses", files=[("files", ("film.dcm", film))] * 40)
-        running.stop()
-        assert not list(running.scratch.iterdir())
-
-
 def test_every_answer_is_json_that_names_the_error(client: httpx.Client) -> None:
     for answer in (client.post("/api/analyses"), client.get("/nowhere"), client.get("/api/analyses/x?wait=1000")):
         assert answer.status_code in (404, 422)
         assert json.loads(answer.text)["detail"]
+
+
+@pytest.fixture(scope="module")
+def films(rg_folder: Path) -> list[Dataset]:
+    """A chest and a leg, which the gate refuses, of one study."""
+    chest, leg = (small_film(rg_folder / name) for name in ("RG1_UNCR.dcm", "RG3_UNCR.dcm"))
+    chest.StudyInstanceUID = leg.StudyInstanceUID = "1.2.826.0.1.3680043.8.498.77"
+    chest.PatientName = leg.PatientName = "Röntgen^Wilhelm"
+    chest.SpecificCharacterSet = leg.SpecificCharacterSet = "ISO_IR 192"
+    return [chest, leg]
+
+
+@pytest.fixture(scope="module")
+def sent(running: Running, films: list[Dataset]) -> DICOMwebClient:
+    """A client whose films are answered."""
+    client = DICOMwebClient(running.url, headers=MINE)
+    stored = client.store_instances(films)
+    for item in stored.ReferencedSOPSequence:
+        assert httpx.get(f"{item.RetrieveURL}?wait=60", timeout=90).json()["state"] in ("analyzed", "refused")
+    return client
+
+
+def test_the_reference_client_finds_and_retrieves_all_results(sent: DICOMwebClient, films: list[Dataset]) -> None:
+    [found] = sent.search_for_studies(search_filters={"PatientName": "röntgen*", "ModalitiesInStudy": "SEG"})
+    study = Dataset.from_json(found)
+    assert (study.StudyInstanceUID, study.PatientName) == (films[0].StudyInstanceUID, "Röntgen^Wilhelm")
+    assert study.NumberOfStudyRelatedInstances == study.NumberOfStudyRelatedSeries == OBJECTS
+    uid = study.StudyInstanceUID
+    instances = [Dataset.from_json(one) for one in sent.search_for_instances(uid)]
+    assert sorted(one.Modality for one in instances) == ["OT", "OT", "OT", "PR", "SEG", "SEG", "SR", "SR"]
+    assert sorted({one.Modality for one in instances}) == list(study.ModalitiesInStudy)
+    assert len(sent.search_for_series(uid)) == len({one.SeriesInstanceUID for one in instances}) == OBJECTS
+    assert len(sent.search_for_series(uid, search_filters={"Modality": "SEG"})) == 2
+    retrieved = {dataset.SOPInstanceUID: dataset for dataset in sent.retrieve_study(uid)}
+    assert retrieved.keys() == {one.SOPInstanceUID for one in instances}
+    for one in instances:
+        assert one.SOPClassUID == CLASSES[one.Modality]
+        where = (uid, one.SeriesInstanceUID, one.SOPInstanceUID)
+        asked = {"SOPInstanceUID": one.SOPInstanceUID, "SOPClassUID": one.SOPClassUID}
+        assert len(sent.search_for_instances(*where[:2], search_filters=asked)) == 1
+        dataset = retrieved[one.SOPInstanceUID]
+        described = sent.retrieve_instance_metadata(*where)
+        assert "7FE00010" not in described
+        syntax = described.pop("00083002")["Value"]
+        assert syntax == [dataset.file_meta.TransferSyntaxUID]
+        without = Dataset({tag: element for tag, element in dataset.items() if element.tag != 0x7FE00010})
+        assert json.dumps(without.to_json_dict(), sort_keys=True) == json.dumps(described, sort_keys=True)
+    one = next(one for one in instances if one.Modality == "SEG")
+    [alone] = sent.retrieve_series(uid, one.SeriesInstanceUID)
+    assert alone.PixelData == retrieved[one.SOPInstanceUID].PixelData
+    assert alone == sent.retrieve_instance(uid, one.SeriesInstanceUID, one.SOPInstanceUID)
+    assert len(sent.retrieve_study_metadata(uid)) == OBJECTS
+    assert len(sent.retrieve_series_metadata(uid, one.SeriesInstanceUID)) == 1
+
+
+def test_the_panel_can_be_had_as_a_picture_and_a_file_alone(
+    running: Running, sent: DICOMwebClient, films: list[Dataset]
+) -> None:
+    uid = films[0].StudyInstanceUID
+    with httpx.Client(base_url=running.url, headers=MINE) as client:  # the reference client leaves the port out of Host
+        panel, report = (
+            Dataset.from_json(client.get(f"/studies/{uid}/instances?Modality={modality}").json()[0])
+            for modality in ("OT", "SR")
+        )
+    for kind, format_ in (("image/jpeg", "JPEG"), ("image/png", "PNG"), ("*/*", "JPEG")):
+        answer = httpx.get(f"{panel.RetrieveURL}/rendered", headers=MINE | {"accept": kind})
+        picture = Image.open(io.BytesIO(answer.content))
+        assert (picture.format, picture.size) == (format_, (panel.Columns, panel.Rows))
+    assert httpx.get(f"{report.RetrieveURL}/rendered", headers=MINE).status_code == 406
+    alone = httpx.get(report.RetrieveURL, headers=MINE | {"accept": "application/dicom"})
+    assert alone.headers["content-type"] == "application/dicom"
+    many = httpx.get(report.RetrieveURL, headers=MINE)
+    head = f"content-type: {many.headers['content-type']}\r\n\r\n".encode()
+    [part] = BytesParser().parsebytes(head + many.content).get_payload()  # type: ignore[misc]
+    assert part.get_content_type() == "application/dicom"  # type: ignore[union-attr]
+    assert alone.content in many.content
+    assert pydicom.dcmread(io.BytesIO(alone.content)).SOPInstanceUID == report.SOPInstanceUID
+
+
+def test_who_does_not_know_the_list_finds_nothing_and_what_is_deleted_is_gone(
+    running: Running, sent: DICOMwebClient, films: list[Dataset]
+) -> None:
+    uid = films[0].StudyInstanceUID
+    one = Dataset.from_json(sent.search_for_instances(uid)[0])
+    path = f"/studies/{uid}/series/{one.SeriesInstanceUID}/instances/{one.SOPInstanceUID}"
+    with httpx.Client(base_url=running.url, timeout=90) as client:
+        for other in ({}, {"lunglens-list": "theirs-0123456789"}):
+            assert client.get(f"/studies?StudyInstanceUID={uid}", headers=other).status_code == 204
+            assert client.get(f"/studies/{uid}/series", headers=other).status_code == 204
+            for resource in (path, f"{path}/metadata", f"{path}/rendered", f"/studies/{uid}"):
+                assert client.get(resource, headers=other).status_code == 404
+        for resource, code in (
+            (f"/studies/{uid}/series/1.2.3", 404),
+            ("/studies/1.2.3/metadata", 404),
+            ("/studies?PatientComments=x", 400),
+            ("/studies?Modality=SEG", 400),
+            ("/studies?limit=0", 422),
+            ("/studies?StudyDate=18951108", 204),
+            ("/studies?offset=1", 204),
+            (f"/studies?StudyInstanceUID=1.2.3,{uid}&includefield=all&00100010=*", 200),
+        ):
+            assert client.get(resource, headers=MINE).status_code == code, resource
+        assert "fuzzymatching" in client.get("/studies?fuzzymatching=true", headers=MINE).headers["warning"]
+        for resource, accept in (("/studies", "text/html"), (f"/studies/{uid}/metadata", "application/dicom+xml")):
+            answer = client.get(resource, headers=MINE | {"accept": accept})
+            assert (answer.status_code, answer.headers["content-type"]) == (406, "application/problem+json")
+        pages = [client.get(f"/studies/{uid}/instances?limit=4&offset={at}", headers=MINE).json() for at in (0, 4)]
+        assert [len(page) for page in pages] == [4, OBJECTS - 4]
+        assert uid not in running.log
+        assert client.delete("/api/analyses", headers=MINE).status_code == 204
+        assert client.get("/studies", headers=MINE).status_code == 204
+        assert client.get(path, headers=MINE).status_code == 404

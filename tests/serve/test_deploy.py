@@ -1,4 +1,5 @@
-"""What stands in deploy/: Orthanc sends films on by itself and keeps the results, and systemd takes the units."""
+"""What stands in deploy/: Orthanc sends films on by itself and keeps the results, systemd takes the units, the
+container's file names what there is."""
 
 import json
 import re
@@ -88,3 +89,17 @@ def test_a_unit_is_one_that_systemd_takes_and_its_command_one_of_ours(unit: Path
     checked = subprocess.run(["systemd-analyze", "verify", str(tried)], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
     assert unit.name not in checked.stderr
+
+
+def test_the_container_file_names_what_there_is() -> None:
+    text = (DEPLOY / "container" / "Containerfile").read_text().replace("\\\n", "")
+    [health] = re.findall(r"^HEALTHCHECK .*CMD (\[.+\])$", text, re.MULTILINE)
+    [entry], [command] = (re.findall(rf"^{word} (\[.+\])$", text, re.MULTILINE) for word in ("ENTRYPOINT", "CMD"))
+    verb, *options = json.loads(command)
+    assert json.loads(entry) == ["lunglens"]
+    found = get_command(app).commands[verb].make_context(verb, list(options)).params  # type: ignore[attr-defined]
+    assert f"install -D -m 0600 -o 10001 -g 10001 /dev/null {found['token_file']}" in text  # to be mounted over
+    assert f"http://127.0.0.1:{found['port']}/readyz" in json.loads(health)[-1]
+    assert re.findall(r"^USER (.+)$", text, re.MULTILINE) == ["10001:10001"]
+    for sources in re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE):
+        assert all((DEPLOY.parent / source).exists() for source in sources.split())

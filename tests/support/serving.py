@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx2 as httpx
+
 from tests.support.waiting import free_port
 
 PROGRAM = """
@@ -19,11 +21,13 @@ import json, pathlib, sys
 from lunglens.serve.logs import only_our_log
 from lunglens.serve.run import run
 from lunglens.serve.settings import ServeSettings
+from lunglens.serve.webhook import Webhook
 if __name__ == "__main__":
     only_our_log()
     settings = json.loads(sys.argv[1])
     keep = settings.pop("keep", None)
-    run(ServeSettings(keep=keep and pathlib.Path(keep), **settings))
+    webhook = settings.pop("webhook", None)
+    run(ServeSettings(keep=keep and pathlib.Path(keep), webhook=webhook and Webhook.parse(*webhook), **settings))
 """
 
 
@@ -76,6 +80,11 @@ def server(folder: Path, environment: dict[str, str] | None = None, **settings: 
                 process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+def analysed(client: httpx.Client, *files: tuple[str, bytes]) -> httpx.Response:
+    """Send films, and wait for the answers."""
+    return client.post("/api/analyses?wait=60", files=[("files", file) for file in files])
 
 
 def _wait_until_ready(running: Running) -> None:

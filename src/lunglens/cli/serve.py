@@ -27,18 +27,40 @@ def serve(  # noqa: PLR0913, PLR0917 - an option each
         float | None, typer.Option(min=0.1, help="How long results are kept: 30, or with --keep 1440.")
     ] = None,
     most_queued: Annotated[int, typer.Option(min=1, help="Films that may wait.")] = 256,
+    notify: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Webhook that is told of each film that is answered, nothing of the patient; signed with the key in "
+            "LUNGLENS_NOTIFY_SECRET, if there is one.",
+        ),
+    ] = None,
     lungs: Lungs = None,
     classifier: Classifier = None,
 ) -> None:
     """Web page and API on this machine (extra 'serve'): nothing is sent anywhere, uploads are deleted after a while."""
+    import os
+
     from lunglens.serve.logs import only_our_log
     from lunglens.serve.run import run
     from lunglens.serve.settings import ServeSettings, read_token
+    from lunglens.serve.webhook import Webhook
 
     token = None if token_file is None else read_token(token_file)
     keep_s = 60 * (keep_minutes or (30 if keep is None else 1440))
+    secret = os.environ.pop("LUNGLENS_NOTIFY_SECRET", None)  # it is no business of the analysing processes
+    webhook = None if notify is None else Webhook.parse(notify, secret)
     settings = ServeSettings(
-        host, port, token, workers, keep, most_queued, keep_s=keep_s, lungs=lungs, classifier=classifier
+        host,
+        port,
+        token,
+        workers,
+        keep,
+        most_queued,
+        keep_s=keep_s,
+        webhook=webhook,
+        lungs=lungs,
+        classifier=classifier,
     )
     only_our_log()
     run(settings)

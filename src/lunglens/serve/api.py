@@ -5,8 +5,7 @@ import json
 import time
 from datetime import UTC, datetime
 from importlib.util import find_spec
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, File, HTTPException, Query, Request, Response, UploadFile
 from fastapi.concurrency import run_in_threadpool
@@ -22,13 +21,12 @@ from lunglens.film.model_package.package import ModelPackage
 from lunglens.film.model_package.record import ClassifierParameters
 from lunglens.film.sheet import Paper, Sheet, sheet_html, sheet_of, sheet_pdf, sheet_pictures
 from lunglens.serve.analysis import Analysis
+from lunglens.serve.exports import exported
 from lunglens.serve.pages import service_of
 from lunglens.serve.schema import AboutModel, Accepted, AnalysisModel, ClassifierModel, NotTaken
 from lunglens.serve.server_results import TITLE, lines_of
-from lunglens.serve.service import QueueFullError
 from lunglens.serve.settings import ServeSettings
-from lunglens.serve.task import Answer
-from lunglens.serve.uploads import Received, busy, queued, take
+from lunglens.serve.uploads import Received, queued, take
 from lunglens.serve.worklist import BEARER, PICTURES, Worklist, model_of
 
 _LONGEST_WAIT_S = 60.0
@@ -178,34 +176,13 @@ def fhir(request: Request, id_: str) -> Response:
 @api.get("/analyses/{id_}/dicom.zip", response_class=FileResponse)
 async def dicom(request: Request, id_: str) -> Response:
     """Segmentations, outlines, structured report and pictures of a DICOM film. 409 where the film is no DICOM file."""
-    return FileResponse(await _exported(request, id_, "dicom", "dicom.zip"), media_type="application/zip")
+    return FileResponse(await exported(request, _done(request, id_), "dicom"), media_type="application/zip")
 
 
 @api.get("/analyses/{id_}/stored.bin", response_class=FileResponse)
 async def stored(request: Request, id_: str) -> Response:
     """The film's own values, as it is displayed, and how bright each is shown: for viewers with a window."""
-    return FileResponse(await _exported(request, id_, "stored", "stored.bin"), media_type="application/octet-stream")
-
-
-async def _exported(request: Request, id_: str, kind: Literal["dicom", "stored"], name: str) -> Path:
-    """Where a file of an analysis lies, written now if it never was."""
-    analysis = _done(request, id_)
-    path = analysis.folder / name
-    if path.is_file():
-        return path
-    answers: list[Answer] = []
-    try:
-        service_of(request).export(kind, analysis, answers.append)
-    except QueueFullError as error:
-        raise busy(error) from error
-    deadline = time.monotonic() + _LONGEST_WAIT_S
-    while not answers:
-        if time.monotonic() > deadline or await request.is_disconnected():
-            raise HTTPException(503, "the export takes too long; try again later", {"retry-after": "5"})
-        await asyncio.sleep(_POLL_S)
-    if answers[0].status != "done":
-        raise HTTPException(409, answers[0].reason or f"no {name}")
-    return path
+    return FileResponse(await exported(request, _done(request, id_), "stored"), media_type="application/octet-stream")
 
 
 def _analysis(request: Request, id_: str) -> Analysis:

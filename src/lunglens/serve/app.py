@@ -14,10 +14,13 @@ from starlette.formparsers import MultiPartParser
 
 from lunglens.film.about import NOTICE, __version__
 from lunglens.film.drift import Drift
+from lunglens.serve.analysis import Analysis
 from lunglens.serve.api import api
 from lunglens.serve.dicomweb import dicomweb
+from lunglens.serve.dicomweb_results import results
 from lunglens.serve.metrics import Metrics
 from lunglens.serve.middleware import Guard
+from lunglens.serve.notifier import Notifier
 from lunglens.serve.pages import pages
 from lunglens.serve.schema import PROBLEM_TYPE, ErrorModel, NotTaken
 from lunglens.serve.service import Service
@@ -26,6 +29,7 @@ from lunglens.serve.worklist import worklist
 
 _MOST_FIELDS, _MOST_FIELD_BYTES = 10, 64 * 1024  # of a form; they are held in memory
 _SPOOL_BYTES = 64 * 1024  # of an uploaded file; what is larger goes to disk while it comes
+_LAST_MESSAGES_S = 5.0  # to the webhook, when the server stops
 _ERRORS: dict[int | str, dict[str, Any]] = {
     code: {"model": ErrorModel, "content": {PROBLEM_TYPE: {}}} for code in (400, 401, 403, 404, 408, 409, 413, 422, 503)
 }
@@ -44,7 +48,14 @@ def create_app(settings: ServeSettings) -> Any:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        service = Service(settings, metrics.analysis, Drift(models.classifier.record.reference))
+        notifier = settings.webhook and Notifier(settings.webhook, metrics.message)
+
+        def finished(analysis: Analysis) -> None:
+            metrics.analysis(analysis)
+            if notifier and analysis.id in service.analyses:
+                notifier.tell(analysis)
+
+        service = Service(settings, finished, Drift(models.classifier.record.reference))
         # Uploads that are too large for memory are spooled to disk: within the private folder, not beside it.
         before, tempfile.tempdir = tempfile.tempdir, str(service.folder)
         app.state.service = service
@@ -52,6 +63,8 @@ def create_app(settings: ServeSettings) -> Any:
         try:
             yield
             await run_in_threadpool(service.drain, settings.stop_s)
+            if notifier:  # before what it tells of is deleted
+                await run_in_threadpool(notifier.close, _LAST_MESSAGES_S)
         finally:
             tempfile.tempdir = before
             await run_in_threadpool(service.stop)
@@ -79,6 +92,7 @@ def create_app(settings: ServeSettings) -> Any:
     app.include_router(worklist)  # before ids: its paths are words
     app.include_router(api)
     app.include_router(dicomweb)
+    app.include_router(results)
     return Guard(app, settings, metrics)
 
 

@@ -25,18 +25,33 @@ from lunglens.serve.pages import service_of
 from lunglens.serve.service import Service
 from lunglens.serve.task import FILM
 from lunglens.serve.uploads import Received, queued, take
+from lunglens.serve.worklist import BEARER, Worklist
 
-dicomweb = APIRouter(tags=["DICOMweb"])
+dicomweb = APIRouter(tags=["DICOMweb"], dependencies=[BEARER])
 _BODY = {"requestBody": {"content": {"multipart/related": {}}, "required": True}}
 _CANNOT_UNDERSTAND = 0xC000
 _MOST_PARTS = 1000
 
 
+ContentType = Annotated[str, Header()]
+
+
 @dicomweb.post("/studies", openapi_extra=_BODY)
-@dicomweb.post("/studies/{study}", openapi_extra=_BODY)
-async def store(request: Request, study: str | None = None, content_type: Annotated[str, Header()] = "") -> Response:
+async def store(request: Request, content_type: ContentType = "", worklist: Worklist = "") -> Response:
     """STOW-RS: store DICOM films for analysis; each reference's RetrieveURL is its analysis."""
-    stored = _Stored(service_of(request), study)
+    return await _store(request, content_type, worklist, None)
+
+
+@dicomweb.post("/studies/{study}", openapi_extra=_BODY)
+async def store_in_study(
+    request: Request, study: str, content_type: ContentType = "", worklist: Worklist = ""
+) -> Response:
+    """STOW-RS: store films of this study for analysis; others are refused."""
+    return await _store(request, content_type, worklist, study)
+
+
+async def _store(request: Request, content_type: str, worklist: str, study: str | None) -> Response:
+    stored = _Stored(service_of(request), study, worklist)
     try:
         boundary = _boundary_of(content_type)
         parts = _Parts(boundary, stored.take)
@@ -59,9 +74,9 @@ async def store(request: Request, study: str | None = None, content_type: Annota
 class _Stored:
     """The parts of one request so far."""
 
-    def __init__(self, service: Service, study: str | None) -> None:
-        """study: the one whose films these have to be."""
-        self.service, self.study, self.received = service, study, Received()
+    def __init__(self, service: Service, study: str | None, worklist: str) -> None:
+        """study: the one whose films these have to be. worklist: where they go."""
+        self.service, self.study, self.worklist, self.received = service, study, worklist, Received()
         self._instances: list[dict[str, Any]] = []
         self._failed: list[tuple[dict[str, Any], int]] = []
 
@@ -81,7 +96,7 @@ class _Stored:
 
     def answer(self, base: str) -> Response:
         """Queue the films. base: URL of the analyses."""
-        analyses = queued(self.service, self.received) if self.received.films else []
+        analyses = queued(self.service, self.received, self.worklist) if self.received.films else []
         references = [(instance, analysis.id) for instance, analysis in zip(self._instances, analyses, strict=True)]
         code = 409 if not references else 202 if self._failed else 200
         return JSONResponse(_answer(references, self._failed, base), code, media_type="application/dicom+json")

@@ -2,6 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from lunglens.serve.analysis import Analysis
 from lunglens.serve.service import Service
 
 _SECONDS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120)
@@ -30,12 +31,19 @@ class Metrics:
             ["of"],
             registry=self._registry,
         )
+        self._messages = Counter(
+            "lunglens_notifications", "Messages to the webhook by outcome", ["outcome"], registry=self._registry
+        )
         self._restarts = Gauge("lunglens_worker_restarts", "Analysing processes replaced", registry=self._registry)
 
-    def analysis(self, status: str, seconds: float) -> None:
+    def analysis(self, analysis: Analysis) -> None:
         """Count a film's outcome."""
-        self._analyses.labels(status).inc()
-        self._seconds.observe(seconds)
+        self._analyses.labels(analysis.state).inc()
+        self._seconds.observe((analysis.finished or analysis.created) - analysis.created)
+
+    def message(self, outcome: str) -> None:
+        """Count a message to the webhook."""
+        self._messages.labels(outcome).inc()
 
     def request(self, method: str, status: int) -> None:
         """Count a request; unknown methods are one."""

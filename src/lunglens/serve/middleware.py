@@ -34,7 +34,7 @@ _HEADERS = {
 _LOCAL = {"localhost", "127.0.0.1", "::1"}
 _WORDS = {"", "about", "analyses", "api", "dicom.zip", "docs", "fhir", "healthz", "metrics", "openapi.json", "pictures"}
 _WORDS |= {"readyz", "report.html", "report.pdf", "results.zip", "static", "studies", "film", "heat", "lungs", "panel"}
-_WORDS |= {"grades", "seen", "stored.bin"}
+_WORDS |= {"grades", "seen", "stored.bin", "series", "instances", "metadata", "rendered"}
 _ID = re.compile(r"[\w-]{22}", re.ASCII)
 
 

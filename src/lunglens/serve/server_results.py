@@ -3,12 +3,14 @@
 import io
 import json
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 from PIL import Image
 
 from lunglens.film.about import __version__
 from lunglens.film.analyzer import Analyzer
+from lunglens.film.finding import Analyzed, Refused
 from lunglens.film.finding_record import FindingRecord
 from lunglens.film.language import from_json, to_json
 from lunglens.film.picture.layers import layers_of
@@ -16,6 +18,7 @@ from lunglens.film.picture.panel import draw_panel
 from lunglens.film.picture.stored import stored_bytes
 from lunglens.film.radiograph import Limits, read_radiograph
 from lunglens.film.statements import Line, panel_lines
+from lunglens.serve.dicom_json import INSTANCES, STUDY, instance_record, study_record
 from lunglens.serve.task import FILM, Answer
 
 TITLE = "Film"  # on pictures: never a file's name, which may hold the patient's
@@ -30,11 +33,24 @@ def analyse(folder: Path, analyzer: Analyzer, limits: Limits) -> Answer:
     (folder / "lines.json").write_text(json.dumps({"lines": lines, "version": __version__}), encoding="utf-8")
     for name, picture in (layers_of(finding) | {"panel": draw_panel(finding, TITLE)}).items():
         (folder / f"{name}.png").write_bytes(_png(picture))
+    _keep_study(folder, finding)
     return Answer.of(finding)
+
+
+def _keep_study(folder: Path, finding: Analyzed | Refused) -> None:
+    """What a search for studies says of the film's results, before any is made; nothing where none can be made."""
+    from lunglens.film.dicom.objects import NoDicomSourceError, modalities_of, read_source
+
+    with suppress(NoDicomSourceError):
+        source = read_source(folder / FILM)
+        record = study_record(source, modalities_of(source, finding))
+        (folder / STUDY).write_text(json.dumps(record), encoding="utf-8")
 
 
 def export_dicom(folder: Path, analyzer: Analyzer, limits: Limits) -> Answer:
     """All DICOM objects as a ZIP archive; the film is analysed again, which is cheaper than keeping all its arrays."""
+    from pydicom import dcmread
+
     from lunglens.film.dicom.objects import dicom_results, read_source
 
     source = read_source(folder / FILM)
@@ -43,7 +59,9 @@ def export_dicom(folder: Path, analyzer: Analyzer, limits: Limits) -> Answer:
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, content in results.items():
             archive.writestr(name, content)
-    (folder / "dicom.zip").write_bytes(stream.getvalue())
+    records = {name: instance_record(dcmread(io.BytesIO(content))) for name, content in results.items()}
+    _write(folder / INSTANCES, json.dumps(records).encode())
+    _write(folder / "dicom.zip", stream.getvalue())
     return Answer("done")
 
 
@@ -51,8 +69,15 @@ def export_stored(folder: Path, _analyzer: Analyzer, limits: Limits) -> Answer:
     """The film's own values, for the viewer; it is read again, for hardly any film is looked at so closely."""
     record = FindingRecord.model_validate_json((folder / "result.json").read_bytes())
     film = read_radiograph(folder / FILM, limits, keep_stored=True)
-    (folder / "stored.bin").write_bytes(stored_bytes(film, record))
+    _write(folder / "stored.bin", stored_bytes(film, record))
     return Answer("done")
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Whole or not at all, for who asks while another's is being made; a folder that was deleted does not come back."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_bytes(content)
+    part.replace(path)
 
 
 def _png(picture: Image.Image) -> bytes:

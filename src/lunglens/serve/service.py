@@ -57,10 +57,10 @@ class Service:
     def __init__(
         self,
         settings: ServeSettings,
-        observe: Callable[[str, float], None] = lambda *_: None,
+        observe: Callable[[Analysis], None] = lambda _: None,
         drift: Drift | None = None,
     ) -> None:
-        """observe: called with the status and seconds of each analysis."""
+        """observe: called with each analysis when it is done, one that was deleted meanwhile, too."""
         self.settings, self._observe, self.drift = settings, observe, drift or Drift({})
         self.folder = settings.keep or Path(tempfile.mkdtemp(prefix=_PREFIX))
         self._held = None if settings.keep else FileLock(self.folder / LOCK)
@@ -239,7 +239,7 @@ class Service:
                 analysis.keep()
             log.info("%s: %s", analysis.id, answer.status)
             self.drift.add(answer.numbers or {})
-            self._observe(answer.status, analysis.finished - analysis.created)
+            self._observe(analysis)
 
         return done
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from lunglens.errors import ConfigurationError
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.radiograph import Limits
+from lunglens.serve.webhook import Webhook
 
 MIB = 1024**2
 LOCK = ".lock"  # held while a server or node works in the folder that it is in
@@ -61,7 +62,7 @@ class ServeSettings(WorkerSettings):
     finished ones go first. keep_s: how long a result is kept. most_request_bytes, most_films: of one request, what is
     packed in it counted unpacked. most_bytes_in_flight: of all requests' bodies together, until they are answered.
     upload_s: time for a request's body; header_s: for its headers; answer_s: for a client to take any of the answer
-    that waits. stop_s: how long a stop waits for queued films.
+    that waits. stop_s: how long a stop waits for queued films. webhook: who is told of each film that is answered.
     """
 
     host: str = "127.0.0.1"
@@ -79,6 +80,7 @@ class ServeSettings(WorkerSettings):
     header_s: float = 10
     answer_s: float = 30
     stop_s: float = 30
+    webhook: Webhook | None = None
 
     @property
     def is_local(self) -> bool:

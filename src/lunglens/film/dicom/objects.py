@@ -78,6 +78,15 @@ def dicom_results(source: Source, finding: Analyzed | Refused) -> DicomResults:
     return _made(source, lambda film: _objects(film, finding, stem))
 
 
+def modalities_of(source: Source, finding: Analyzed | Refused) -> list[str]:
+    """Modality of each object that `dicom_results` makes of a finding, without making them."""
+    found = ["OT", "SR"]
+    if isinstance(finding, Analyzed):
+        found += ["SEG", *(["SEG", "OT"] if finding.heat_map is not None else [])]
+        found += [] if source.shown is None else ["PR"]
+    return found
+
+
 def refusal_results(source: Source, reason: str, code: str = "not-a-chest-radiograph") -> DicomResults:
     """The structured report alone, on a film that was refused before it was analysed: it says so, and why.
 
