@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from lunglens.evaluate.segmentation import measures_by_rule
-from lunglens.files import markdown_table, write_json
+from lunglens.files import write_json
 from lunglens.film.model_package.package import ModelPackage, load_package
+from lunglens.text import markdown_table
 from lunglens.train.lungs.measure import as_written, measure_films
 from lunglens.train.provenance import films_fingerprint, today
 

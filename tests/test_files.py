@@ -12,17 +12,8 @@ import pytest
 from pydantic import BaseModel
 
 from lunglens.errors import DataError, OutputError
-from lunglens.files import (
-    Journal,
-    markdown_table,
-    only_one,
-    read_record,
-    sha256_of,
-    write_atomically,
-    write_bytes,
-    write_json,
-    writing,
-)
+from lunglens.files import Journal, only_one, read_record, sha256_of, write_atomically, write_bytes, write_json, writing
+from lunglens.text import markdown_table
 
 
 @pytest.fixture

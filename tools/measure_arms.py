@@ -18,8 +18,9 @@ from lunglens.evaluate.predictions import read_predictions
 from lunglens.evaluate.run_record import METRICS, read_classifier_run
 from lunglens.evaluate.subgroups import levels_of, terciles
 from lunglens.evaluate.systems.record import read_swept
-from lunglens.files import markdown_table, write_json
+from lunglens.files import write_json
 from lunglens.study.folder import load_study
+from lunglens.text import markdown_table
 from lunglens.train.crossval.classifier import VALIDATED
 from lunglens.train.crossval.run_folder import gather
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from lunglens.files import markdown_table
+from lunglens.text import markdown_table
 
 ROOT = Path(__file__).parents[1]
 MODELS = ROOT / "src" / "lunglens" / "models"

@@ -12,9 +12,9 @@ from draw_systems import drawn
 from draw_systems import main as draw
 from jinja2 import Environment, StrictUndefined
 
-from lunglens.files import markdown_table
 from lunglens.study.config import Config, shipped_systems
 from lunglens.study.config.system import PrintedResult, SystemFacts
+from lunglens.text import markdown_table
 from lunglens.train.systems import FITTED, NETWORKS
 from lunglens.train.systems.parameters import parameters_of
 

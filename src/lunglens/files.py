@@ -1,12 +1,11 @@
-"""Files whole or not at all, one writer at a time, records and journals read back; text that commands no terminal."""
+"""Files whole or not at all, one writer at a time; records and journals read back."""
 
 import hashlib
 import json
 import os
 import re
 import tempfile
-import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,6 +14,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lunglens.errors import DataError, OutputError
+from lunglens.text import escaped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 _Record = TypeVar("_Record", bound=BaseModel)
 LEFTOVER = re.compile(r"\.partial-[a-z0-9_]{8}(\.[A-Za-z0-9]*)?")  # names of files that a killed process was writing
-# Controls, marks that turn the direction of writing or cannot be seen, halves of pairs, separators of lines.
-_COMMANDS = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
 class Record(BaseModel):
@@ -68,7 +66,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Write `content` as indented JSON to `path`, whole or not at all; what could command a terminal is escaped."""
     lines = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False).split("\n")
-    safe = "\n".join(_escaped(line, lambda letter: json.dumps(letter)[1:-1]) for line in lines)
+    safe = "\n".join(escaped(line, lambda letter: json.dumps(letter)[1:-1]) for line in lines)
     write_bytes(path, f"{safe}\n".encode())
 
 
@@ -181,47 +179,6 @@ def write_record(path: Path, record: Record) -> None:
     write_json(path, record.model_dump(mode="json"))
 
 
-def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers_right: bool = False) -> list[str]:
-    """A Markdown table, a line each; numbers_right: all columns but the first are set to the right.
-
-    >>> markdown_table(["fold", "films"], [["0", "12"]])
-    ['| fold | films |', '| --- | --- |', '| 0 | 12 |']
-    """
-    rule = ["---", *["---:" if numbers_right else "---"] * (len(head) - 1)]
-    plain = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-    return ["| " + " | ".join(cells) + " |" for cells in (head, rule, *plain)]
-
-
-_LONG = 60  # letters of a cell that LaTeX must break
-_TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-_TEX |= {letter: f"\\{letter}" for letter in "&%$#_{}"}
-
-
-def latex_table(title: str, caption: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    r"""A `table` for a document with \usepackage{booktabs}, a line each."""
-    long = [any(len(row[column]) > _LONG for row in rows) for column in range(len(head))]
-    columns = "".join("p{5cm}" if one else "l" for one in long)
-    lines = [" & ".join(map(_tex, row)) + r" \\" for row in (head, *rows)]
-    return [
-        r"\begin{table}",
-        rf"\caption{{{_tex(title)}. {_tex(caption)}}}",
-        r"\footnotesize",
-        rf"\begin{{tabular}}{{{columns}}}",
-        r"\toprule",
-        lines[0],
-        r"\midrule",
-        *lines[1:],
-        r"\bottomrule",
-        r"\end{tabular}",
-        r"\end{table}",
-        "",
-    ]
-
-
-def _tex(text: str) -> str:
-    return "".join(_TEX.get(letter, letter) for letter in text)
-
-
 def templates(package: str) -> "Environment":
     """Jinja's environment over the files of a package: a name that is not given is an error, in HTML all is escaped."""
     from importlib.resources import files
@@ -235,36 +192,6 @@ def templates(package: str) -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-
-
-def readable(text: object) -> str:
-    r"""Text for a terminal, a log or a table: whatever commands one becomes a visible escape (`\x1b`, `\n`, `\u202e`).
-
-    These are control characters, line ends among them, marks that turn the direction of writing, and bytes of a file
-    name that are no UTF-8 (`\udce9`). A backslash stays itself, so that the function may be applied twice.
-    """
-    return _escaped(str(text), lambda letter: letter.encode("unicode_escape").decode())
-
-
-def storable(text: object) -> str:
-    r"""Text that JSON and UTF-8 can hold, else as it is: bytes of a file name that are no UTF-8 become `\udce9`."""
-    return str(text).encode("utf-8", "backslashreplace").decode()
-
-
-def ascii_line(text: str, longest: int | None = None) -> str:
-    """Printable ASCII, '?' for any other letter, at most `longest` of them."""
-    return "".join(letter if " " <= letter <= "~" else "?" for letter in text[:longest])
-
-
-def _escaped(text: str, escape: Callable[[str], str]) -> str:
-    if text.isprintable():
-        return text
-    return "".join(escape(letter) if unicodedata.category(letter) in _COMMANDS else letter for letter in text)
-
-
-def reason_of(error: Exception, file: Path) -> str:
-    """What an error about a file says, without the file's name, which may hold a patient's."""
-    return readable(str(error).removeprefix(f"{file.name}: "))
 
 
 def sha256_of(path: Path) -> str:

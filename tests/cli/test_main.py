@@ -124,3 +124,12 @@ def test_whatever_the_disk_refuses_any_verb_is_one_line(
     assert stopped.value.code == 1
     said = capsys.readouterr().err
     assert said == f"lunglens: package/model.onnx: {os.strerror(number)}; free space or rights, then run again\n"
+
+
+def test_help_imports_nothing_that_takes_time() -> None:
+    program = "import sys; from lunglens.cli import main; sys.argv = ['lunglens', '--help']\ntry: main()\n"
+    program += "except SystemExit: print(sorted({name.partition('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "'typer'" in done.stdout
+    for module in ("rich", "pydantic", "numpy", "PIL", "pydicom", "onnxruntime"):
+        assert f"'{module}'" not in done.stdout

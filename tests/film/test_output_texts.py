@@ -15,8 +15,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydicom import uid
 
-from lunglens.files import readable, storable, write_json
+from lunglens.files import write_json
 from lunglens.film.batch import SummaryRow, summary_csv
+from lunglens.text import readable, storable
 from tests.support.command import run_cli, summary
 from tests.support.dicom_files import dataset_of, encoded, gradient
 

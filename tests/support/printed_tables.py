@@ -14,7 +14,7 @@ from typing import NamedTuple
 from scipy.stats import binomtest
 
 from lunglens.evaluate.figures.comparison import PRINTED
-from lunglens.files import markdown_table
+from lunglens.text import markdown_table
 
 POSITIVES, NEGATIVES, FOLDS = 410, 500, 10  # section 4.3
 FOLD_POSITIVES, FOLD_NEGATIVES = POSITIVES // FOLDS, NEGATIVES // FOLDS

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lunglens.cli.options import Verbs
-from lunglens.files import readable
+from lunglens.text import readable
 
 app = typer.Typer(help="Configurations: those that ship, and every key there is.", no_args_is_help=True, cls=Verbs)
 

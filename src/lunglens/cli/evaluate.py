@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 import typer
 
 from lunglens.cli.options import Data, Gpus, Jobs, Lungs, Out, Ray, Study, Verbs, console, runner
-from lunglens.files import readable
 from lunglens.film.about import MARGIN
+from lunglens.text import readable
 
 app = typer.Typer()
 evaluate_app = typer.Typer(

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 import typer
 
 from lunglens.cli.options import Classifier, Films, Lungs, Out, progress
-from lunglens.files import readable
 from lunglens.film.about import PREVALENCE
 from lunglens.film.language import ENGLISH, languages
+from lunglens.text import readable
 
 if TYPE_CHECKING:
     from lunglens.film.batch import SummaryRow, Writer

@@ -19,8 +19,8 @@ from lunglens.cli.serve import app as serve_app
 from lunglens.cli.study import app as study_app
 from lunglens.cli.systems import app as systems_app
 from lunglens.cli.train import app as train_app
-from lunglens.files import readable
 from lunglens.film.about import __version__
+from lunglens.text import readable
 
 _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from lunglens.cli.options import Changes, Data, Lungs, Seed, Study, console
-from lunglens.files import readable
+from lunglens.text import readable
 
 app = typer.Typer()
 

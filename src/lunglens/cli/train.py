@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from lunglens.cli.options import Changes, ConfigFile, Data, Gpus, Jobs, Ray, Seed, Study, Verbs, console, runner
-from lunglens.files import readable
+from lunglens.text import readable
 
 if TYPE_CHECKING:
     from lunglens.evaluate.run_record import ClassifierMetrics

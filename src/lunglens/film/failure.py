@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from lunglens.errors import LungLensError, NotAChestRadiographError
-from lunglens.files import readable
 from lunglens.film.about import __version__
+from lunglens.text import readable
 
 ERRORS = ".lunglens-errors.log"
 

@@ -17,8 +17,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from lunglens.files import readable
 from lunglens.jobs.job import Job, Status, read_status
+from lunglens.text import readable
 
 REFRESH_S = 1.0
 _MOST_ROWS = 24  # of a usual terminal

@@ -5,7 +5,7 @@ import sys
 import threading
 import warnings
 
-from lunglens.files import ascii_line
+from lunglens.text import ascii_line
 
 
 def only_our_log() -> None:

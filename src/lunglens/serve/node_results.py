@@ -3,13 +3,14 @@
 from contextlib import suppress
 from pathlib import Path
 
-from lunglens.files import reason_of, write_bytes
+from lunglens.files import write_bytes
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.dicom.objects import NoDicomSourceError, dicom_results, read_source, refusal_results
 from lunglens.film.dicom.tidy import Source
 from lunglens.film.radiograph import Limits, read_radiograph
 from lunglens.serve.facts import hashed
 from lunglens.serve.task import FILM, Answer, failure
+from lunglens.text import reason_of
 
 
 def write_results(folder: Path, analyzer: Analyzer, limits: Limits) -> Answer:

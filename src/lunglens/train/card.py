@@ -6,9 +6,10 @@ from typing import Any
 import pandas as pd
 
 from lunglens.evaluate.predictions import EXTERNAL, UNUSED
-from lunglens.files import markdown_table, templates
+from lunglens.files import templates
 from lunglens.film.model_package.record import ClassifierParameters, Record
 from lunglens.study.sources import SOURCES
+from lunglens.text import markdown_table
 
 
 def card(record: Record[ClassifierParameters], films: pd.DataFrame, sources: pd.DataFrame, *, has_heat: bool) -> str:

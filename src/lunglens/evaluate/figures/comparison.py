@@ -11,7 +11,8 @@ from lunglens.evaluate.compare import COSTS, Comparison, Difference, Entry, Pair
 from lunglens.evaluate.figures.comparison_figures import confusion_figure, measures_figure
 from lunglens.evaluate.figures.style import p_value, percent, percents, save_pdf, save_svg
 from lunglens.evaluate.run_record import Measures
-from lunglens.files import latex_table, markdown_table, read_json, save_csv, write_bytes, write_json
+from lunglens.files import read_json, save_csv, write_bytes, write_json
+from lunglens.text import latex_table, markdown_table
 
 _SHOWN = {
     "accuracy": "accuracy, %",

@@ -7,7 +7,8 @@ import pandas as pd
 from lunglens.errors import DataError
 from lunglens.evaluate.figures.style import percent, percents
 from lunglens.evaluate.run_record import ClassifierMetrics, MeanOfFolds, read_classifier_metrics
-from lunglens.files import markdown_table, save_csv, write_bytes
+from lunglens.files import save_csv, write_bytes
+from lunglens.text import markdown_table
 
 _COLUMNS = {
     "accuracy": "accuracy %",

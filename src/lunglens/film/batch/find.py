@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from lunglens.errors import LungLensError
-from lunglens.files import readable
 from lunglens.film.batch.journal import JOURNAL, unmarked_files
 from lunglens.film.batch.names import same_name
 from lunglens.film.reading.facts import FILM_ENDINGS
 from lunglens.film.reading.kinds import HEAD_BYTES, no_film
+from lunglens.text import readable
 
 _OnPassedOver = Callable[[str, str], None]
 # A file of these kinds is never a film, whatever it is called.

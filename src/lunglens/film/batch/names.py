@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from lunglens.files import readable, storable
 from lunglens.film.dicom import DICOM_FILES
 from lunglens.film.reading.facts import FILM_ENDINGS, JSRT_ENDING
+from lunglens.text import readable, storable
 
 _PICTURES = (".panel.png", ".lungs.png", ".region.png")
 SUFFIXES = (".json", *_PICTURES, ".report.html", ".report.pdf", *(f".{name}" for name in DICOM_FILES))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lunglens.errors import ConfigurationError, OutputError
-from lunglens.files import only_one, readable, write_atomically, write_bytes, writing
+from lunglens.files import only_one, write_atomically, write_bytes, writing
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.batch.journal import Journal
 from lunglens.film.batch.names import key_of
@@ -21,6 +21,7 @@ from lunglens.film.batch.summary import SummaryRow, cell
 from lunglens.film.failure import failure_of, note_error
 from lunglens.film.model_package.record import AnswerSettings
 from lunglens.film.radiograph import read_radiograph
+from lunglens.text import readable
 
 Packages = tuple[Path | None, Path | None]
 

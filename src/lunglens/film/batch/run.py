@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from lunglens.errors import OutputError
-from lunglens.files import LEFTOVER, only_one, readable, write_bytes, writing
+from lunglens.files import LEFTOVER, only_one, write_bytes, writing
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.batch.journal import JOURNAL, Journal
 from lunglens.film.batch.names import SUFFIXES, identity, key_of, result_names
@@ -18,6 +18,7 @@ from lunglens.film.batch.processes import KILLER, work_off
 from lunglens.film.batch.summary import SUMMARY, SummaryRow, summary_csv
 from lunglens.film.batch.write import Writer
 from lunglens.film.failure import failure_of, note_error
+from lunglens.text import readable
 
 _LOCK = ".lunglens.lock"
 _SHARDS = "[0-9a-f][0-9a-f]"

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from lunglens.files import readable
 from lunglens.film.finding_record import FindingRecord
 from lunglens.film.model_package.record import COVID
+from lunglens.text import readable
 
 SUMMARY = "summary.csv"
 _AFTER = ("decision", "withheld", "reason", "seconds", "result")

@@ -8,7 +8,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from lunglens.errors import NotAChestRadiographError
-from lunglens.files import readable, reason_of, storable, write_atomically, write_bytes, writing
+from lunglens.files import write_atomically, write_bytes, writing
 from lunglens.film.about import __version__
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.batch.summary import SummaryRow
@@ -20,6 +20,7 @@ from lunglens.film.picture.panel import draw_panel, mask_image
 from lunglens.film.radiograph import read_radiograph
 from lunglens.film.reading.identity import identity_of
 from lunglens.film.statements import panel_lines
+from lunglens.text import readable, reason_of, storable
 
 
 class Writer(Protocol):

@@ -20,8 +20,8 @@ from pydantic import (
 from typing_extensions import TypeVar
 
 from lunglens.errors import ModelPackageError
-from lunglens.files import ascii_line
 from lunglens.film.parameters import MaskRule, Postprocess, View, fields_first
+from lunglens.text import ascii_line
 
 FORMAT_VERSION = 2
 DESCRIPTION = "package.json"

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageFont
 
-from lunglens.files import ascii_line
 from lunglens.film.morphology import smooth
 from lunglens.film.preprocess import Floats, Mask, resize
+from lunglens.text import ascii_line
 
 _Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 

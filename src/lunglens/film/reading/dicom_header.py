@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from lunglens.files import ascii_line
 from lunglens.film.language import joined, say
 from lunglens.film.reading.body_part import is_chest, is_not_frontal, is_silent, readable
 from lunglens.film.reading.dicom_file import note, number, value
 from lunglens.film.reading.dicom_kind import doubted_kind
 from lunglens.film.reading.facts import ADULT_YEARS, UNITS_PER_YEAR
+from lunglens.text import ascii_line
 
 _OLDEST_YEARS = 120
 _FILM_SIDE_MM = (50.0, 600.0)  # a premature baby's film cut to the chest, and more than the largest detector's 430 mm

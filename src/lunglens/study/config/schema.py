@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from lunglens.files import markdown_table
+from lunglens.text import markdown_table
 
 _Schema = dict[str, Any]
 _TYPES = {

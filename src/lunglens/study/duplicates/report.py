@@ -11,8 +11,9 @@ import pandas as pd
 from PIL import Image
 
 from lunglens.errors import LungLensError
-from lunglens.files import readable, save_csv, templates, write_bytes, write_json
+from lunglens.files import save_csv, templates, write_bytes, write_json
 from lunglens.film.radiograph import read_radiograph
+from lunglens.text import readable
 
 PAIRS_A_PAGE = 200
 _WIDTH_PX = 200

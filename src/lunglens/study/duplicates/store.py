@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from lunglens.errors import DataError, LungLensError
-from lunglens.files import readable
 from lunglens.study.duplicates.describe import SIDE, VERSION, Description, describe
 from lunglens.study.sources.registry import Problem, Problems
+from lunglens.text import readable
 
 FILE = "descriptions.sqlite"
 _CHUNK = 64  # files a worker takes at a time, and a transaction keeps

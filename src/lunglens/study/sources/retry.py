@@ -20,7 +20,7 @@ from rich.progress import (
 )
 
 from lunglens.errors import DataError, OutputError
-from lunglens.files import readable
+from lunglens.text import readable
 
 SPARE_BYTES = 200_000_000  # a disk filled to the last byte breaks other programs
 

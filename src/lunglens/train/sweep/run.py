@@ -9,13 +9,13 @@ from rich.console import Console
 
 from lunglens.errors import ConfigurationError, DataError, LungLensError
 from lunglens.evaluate.run_record import METRICS, ClassifierRun
-from lunglens.files import readable
 from lunglens.jobs import Job, JobResult, is_finished
 from lunglens.study.config.sweep import Sweep, SweepRun
 from lunglens.study.config.training import ClassifierConfig
 from lunglens.study.folder import Study, load_study
 from lunglens.study.folds import fold_names, read_folds
 from lunglens.study.report.systems.page import write_systems_report
+from lunglens.text import readable
 from lunglens.train.crossval.classifier import UNSEEN, assert_unseen, begin, jobs_of, named, tests_of
 from lunglens.train.crossval.run_folder import FoldsFailedError, Runner
 from lunglens.train.sweep.finish import finish_job

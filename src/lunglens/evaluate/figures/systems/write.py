@@ -12,7 +12,8 @@ from lunglens.evaluate.figures.style import save_pdf, save_png, save_svg
 from lunglens.evaluate.figures.systems.figure import systems_figure
 from lunglens.evaluate.figures.systems.grids import Grid, grids_of
 from lunglens.evaluate.systems.numbers import Part, Row, Systems
-from lunglens.files import latex_table, markdown_table, save_csv, write_bytes, write_json
+from lunglens.files import save_csv, write_bytes, write_json
+from lunglens.text import latex_table, markdown_table
 
 _SAVED = {"svg": save_svg, "png": save_png, "pdf": save_pdf}
 _COSTS = (*COSTS, "draws", "train_seconds")
