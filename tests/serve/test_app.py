@@ -50,7 +50,7 @@ def test_the_answer_is_that_of_the_library(client: httpx.Client, rg_folder: Path
     for name in ("covid_probability", "threshold", "decision", "lungs", "gate", "warnings", "film", "models"):
         assert found["result"][name] == expected[name], name
     assert found["sha256"] == expected["film"]["sha256"]
-    assert found["pictures"] == ["film", "lungs", "heat", "grades", "seen", "panel"]
+    assert found["pictures"] == ["thumb", "film", "lungs", "heat", "grades", "seen", "panel"]
     for name in found["pictures"]:
         picture = client.get(f"/api/analyses/{found['id']}/pictures/{name}")
         assert picture.headers["content-type"] == "image/png"

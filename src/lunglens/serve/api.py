@@ -24,10 +24,10 @@ from lunglens.serve.analysis import Analysis
 from lunglens.serve.exports import exported
 from lunglens.serve.pages import service_of
 from lunglens.serve.schema import AboutModel, Accepted, AnalysisModel, ClassifierModel, NotTaken
-from lunglens.serve.server_results import TITLE, lines_of
+from lunglens.serve.server_results import TITLE, lines_of, pictures_of
 from lunglens.serve.settings import ServeSettings
 from lunglens.serve.uploads import Received, queued, take
-from lunglens.serve.worklist import BEARER, PICTURES, Worklist, model_of
+from lunglens.serve.worklist import BEARER, Worklist, model_of
 
 _LONGEST_WAIT_S = 60.0
 _POLL_S = 0.02
@@ -132,25 +132,31 @@ def forget(request: Request, id_: str) -> None:
 
 
 @api.get("/analyses/{id_}/pictures/{name}", response_class=FileResponse)
-def picture(request: Request, id_: str, name: str) -> Response:
-    """A PNG: film, lungs (outline), heat, grades (of infiltrates; both colours), seen (by the classifier), panel."""
-    path = _done(request, id_).folder / f"{name}.png"
-    if name not in PICTURES or not path.is_file():
+async def picture(request: Request, id_: str, name: str) -> Response:
+    """A PNG: thumb, film, lungs (outline), heat, grades (of infiltrates; in colours), seen (by the classifier), panel.
+
+    All but the first are drawn when one is first asked for.
+    """
+    analysis = _done(request, id_)
+    if name not in pictures_of(analysis.folder):
         raise HTTPException(404, "no such picture of this film")
+    path = analysis.folder / f"{name}.png"
+    if not path.is_file():
+        await exported(request, analysis, "pictures")
     return FileResponse(path, media_type="image/png")
 
 
 @api.get("/analyses/{id_}/report.html", response_class=HTMLResponse)
-def report_html(
+async def report_html(
     request: Request, id_: str, prevalence: Prevalence = PREVALENCE, language: Language = ENGLISH
 ) -> Response:
     """The report as a page that prints on one sheet."""
-    page = sheet_html(_sheet(request, id_, prevalence, language))
+    page = await run_in_threadpool(sheet_html, await _sheet(request, id_, prevalence, language))
     return HTMLResponse(page, headers={"content-security-policy": _REPORT_CSP})
 
 
 @api.get("/analyses/{id_}/report.pdf", response_class=Response)
-def report_pdf(
+async def report_pdf(
     request: Request,
     id_: str,
     prevalence: Prevalence = PREVALENCE,
@@ -158,7 +164,8 @@ def report_pdf(
     language: Language = ENGLISH,
 ) -> Response:
     """The report as tagged PDF."""
-    return Response(sheet_pdf(_sheet(request, id_, prevalence, language), paper), media_type="application/pdf")
+    content = await run_in_threadpool(sheet_pdf, await _sheet(request, id_, prevalence, language), paper)
+    return Response(content, media_type="application/pdf")
 
 
 @api.get("/analyses/{id_}/fhir", response_class=Response)
@@ -207,11 +214,12 @@ async def _until_done(analyses: list[Analysis], seconds: float) -> None:
         await asyncio.sleep(_POLL_S)
 
 
-def _sheet(request: Request, id_: str, prevalence: float, language: str) -> Sheet:
+async def _sheet(request: Request, id_: str, prevalence: float, language: str) -> Sheet:
     analysis = _done(request, id_)
     if not (analysis.folder / "lines.json").is_file():
         raise HTTPException(409, f"there is no report: {analysis.reason}")
     lines, version = lines_of(analysis.folder)
+    await exported(request, analysis, "pictures")
     there = [name for name in ("film", "lungs", "heat", "grades") if (analysis.folder / f"{name}.png").is_file()]
     pictures = sheet_pictures({name: Image.open(analysis.folder / f"{name}.png") for name in there})
     classifier = request.app.state.models.classifier.record

@@ -3,23 +3,23 @@
 import asyncio
 import time
 from pathlib import Path
-from typing import Literal
 
 from fastapi import HTTPException, Request
 
 from lunglens.serve.analysis import Analysis
 from lunglens.serve.pages import service_of
 from lunglens.serve.service import QueueFullError
-from lunglens.serve.task import Answer
+from lunglens.serve.task import Answer, Export
 from lunglens.serve.uploads import busy
 
 _LONGEST_S = 60.0
 _POLL_S = 0.02
-_NAMES = {"dicom": "dicom.zip", "stored": "stored.bin"}
+_NAMES: dict[Export, str] = {"pictures": "panel.png", "dicom": "dicom.zip", "stored": "stored.bin"}
 
 
-async def exported(request: Request, analysis: Analysis, kind: Literal["dicom", "stored"]) -> Path:
-    """Where `dicom.zip` or `stored.bin` of a film that is answered lies, written now if it never was.
+async def exported(request: Request, analysis: Analysis, kind: Export) -> Path:
+    """Where `panel.png` (among all pictures), `dicom.zip` or `stored.bin` of an answered film lies, written now if it
+    never was.
 
     Raises:
         HTTPException: 409 where it cannot be made of this film, 503 where too much waits.

@@ -1,4 +1,4 @@
-"""What the analysing process leaves of a film for the server: the finding, its words and its pictures."""
+"""What the analysing process leaves of a film for the server: finding and words; on demand pictures and more."""
 
 import io
 import json
@@ -13,7 +13,7 @@ from lunglens.film.analyzer import Analyzer
 from lunglens.film.finding import Analyzed, Refused
 from lunglens.film.finding_record import FindingRecord
 from lunglens.film.language import from_json, to_json
-from lunglens.film.picture.layers import layers_of
+from lunglens.film.picture.layers import layer_names, layers_of, thumbnail
 from lunglens.film.picture.panel import draw_panel
 from lunglens.film.picture.stored import stored_bytes
 from lunglens.film.radiograph import Limits, read_radiograph
@@ -25,16 +25,28 @@ TITLE = "Film"  # on pictures: never a file's name, which may hold the patient's
 
 
 def analyse(folder: Path, analyzer: Analyzer, limits: Limits) -> Answer:
-    """Analyse the film in a folder; finding, words and pictures are left beside it."""
-    finding = analyzer.analyze(read_radiograph(folder / FILM, limits))
+    """Analyse the film in a folder; finding and words are left beside it, and which pictures can be had."""
+    finding = _finding(folder, analyzer, limits)
     lines = [(line.kind, to_json(line.label), to_json(line.text)) for line in panel_lines(finding)]
     # Written plainly: nobody reads before the answer, and a folder that was deleted meanwhile must not come back.
     (folder / "result.json").write_text(json.dumps(finding.to_dict()), encoding="utf-8")
-    (folder / "lines.json").write_text(json.dumps({"lines": lines, "version": __version__}), encoding="utf-8")
-    for name, picture in (layers_of(finding) | {"panel": draw_panel(finding, TITLE)}).items():
-        (folder / f"{name}.png").write_bytes(_png(picture))
+    said = {"lines": lines, "version": __version__, "pictures": ["thumb", *layer_names(finding), "panel"]}
+    (folder / "lines.json").write_text(json.dumps(said), encoding="utf-8")
+    (folder / "thumb.png").write_bytes(_png(thumbnail(finding)))
     _keep_study(folder, finding)
     return Answer.of(finding)
+
+
+_last: dict[Path, Analyzed | Refused] = {}  # at most one: most often that is the film which somebody looks at now
+
+
+def _finding(folder: Path, analyzer: Analyzer, limits: Limits) -> Analyzed | Refused:
+    """Of the film in a folder; any but the last is analysed again: keeping all their arrays would cost more."""
+    if folder not in _last:
+        found = analyzer.analyze(read_radiograph(folder / FILM, limits))
+        _last.clear()
+        _last[folder] = found
+    return _last[folder]
 
 
 def _keep_study(folder: Path, finding: Analyzed | Refused) -> None:
@@ -48,13 +60,13 @@ def _keep_study(folder: Path, finding: Analyzed | Refused) -> None:
 
 
 def export_dicom(folder: Path, analyzer: Analyzer, limits: Limits) -> Answer:
-    """All DICOM objects as a ZIP archive; the film is analysed again, which is cheaper than keeping all its arrays."""
+    """All DICOM objects as a ZIP archive."""
     from pydicom import dcmread
 
     from lunglens.film.dicom.objects import dicom_results, read_source
 
     source = read_source(folder / FILM)
-    results = dicom_results(source, analyzer.analyze(read_radiograph(folder / FILM, limits))).files()
+    results = dicom_results(source, _finding(folder, analyzer, limits)).files()
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, content in results.items():
@@ -62,6 +74,16 @@ def export_dicom(folder: Path, analyzer: Analyzer, limits: Limits) -> Answer:
     records = {name: instance_record(dcmread(io.BytesIO(content))) for name, content in results.items()}
     _write(folder / INSTANCES, json.dumps(records).encode())
     _write(folder / "dicom.zip", stream.getvalue())
+    return Answer("done")
+
+
+def export_pictures(folder: Path, analyzer: Analyzer, limits: Limits) -> Answer:
+    """All pictures; most films of a long list are never looked at, and to draw one takes as long as to analyse it."""
+    if (folder / "panel.png").is_file():  # somebody else has asked
+        return Answer("done")
+    finding = _finding(folder, analyzer, limits)
+    for name, picture in (layers_of(finding) | {"panel": draw_panel(finding, TITLE)}).items():
+        _write(folder / f"{name}.png", _png(picture))  # the panel last: where it is, all are
     return Answer("done")
 
 
@@ -84,6 +106,16 @@ def _png(picture: Image.Image) -> bytes:
     stream = io.BytesIO()
     picture.save(stream, "PNG", compress_level=1)
     return stream.getvalue()
+
+
+DO = {"analyse": analyse, "pictures": export_pictures, "dicom": export_dicom, "stored": export_stored}
+
+
+def pictures_of(folder: Path) -> list[str]:
+    """Names of the pictures that can be had of a film; none of one that has no finding."""
+    path = folder / "lines.json"
+    found: list[str] = json.loads(path.read_text(encoding="utf-8"))["pictures"] if path.is_file() else []
+    return found
 
 
 def lines_of(folder: Path) -> tuple[list[Line], str]:

@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from lunglens.film.drift import Drift
 from lunglens.serve.analysis import Analysis, kept_analyses
 from lunglens.serve.settings import LOCK, ServeSettings
-from lunglens.serve.task import Answer, Task
+from lunglens.serve.task import Answer, Export, Task
 from lunglens.serve.turns import Turns
 from lunglens.serve.worker_handle import AnalysingProcess
 
@@ -43,7 +43,7 @@ class QueueFullError(Exception):
 class _Order:
     """kind: what to do with the film. done: called with the answer, also where the analysis was deleted before."""
 
-    kind: Literal["analyse", "dicom", "stored"]
+    kind: Literal["analyse", "pictures", "dicom", "stored"]
     analysis: Analysis
     done: Callable[[Answer], None]
 
@@ -145,15 +145,15 @@ class Service:
         """The how manieth to be begun next it is; None where it does not wait."""
         return self._turns.place(analysis.worklist, lambda order: order.analysis is analysis)
 
-    def export(self, kind: Literal["dicom", "stored"], analysis: Analysis, done: Callable[[Answer], None]) -> None:
-        """Queue the writing of `dicom.zip` or `stored.bin` into the analysis's folder.
+    def export(self, kind: Export, analysis: Analysis, done: Callable[[Answer], None]) -> None:
+        """Queue the writing of what somebody waits for into the analysis's folder, before the films of its list.
 
         Raises:
             QueueFullError: too much waits already.
         """
         with self._lock:
             self._assert_room(1)
-            self._turns.put(analysis.worklist, _Order(kind, analysis, done))
+            self._turns.put_first(analysis.worklist, _Order(kind, analysis, done))
 
     def forget(self, analysis: Analysis) -> None:
         """Delete an analysis and its files now; where a process is at work on it, as soon as that has ended."""

@@ -14,14 +14,17 @@ log = logging.getLogger("lunglens.serve")
 FILM = "film"  # the upload itself, in its folder; it is removed when its analysis is
 
 
+Export = Literal["pictures", "dicom", "stored"]  # what is made of an answered film when it is asked for
+
+
 class Task(NamedTuple):
     """What to do with a film in its folder.
 
-    "analyse", "dicom", "stored": for the server. "results": all DICOM results of a film, for the node; "tell": a report
-    that says that it has none, and the `reason`.
+    "analyse" and exports: for the server. "results": all DICOM results of a film, for the node; "tell": a report that
+    says that it has none, and the `reason`.
     """
 
-    kind: Literal["analyse", "dicom", "stored", "results", "tell"]
+    kind: Literal["analyse", "pictures", "dicom", "stored", "results", "tell"]
     folder: Path
     reason: str = ""
 
@@ -29,7 +32,7 @@ class Task(NamedTuple):
 class Answer(NamedTuple):
     """What became of a task.
 
-    status: "analyzed", "refused", "failed" or (of kinds dicom, stored and tell) "done"; "again": it is not the film's
+    status: "analyzed", "refused", "failed" or (of exports and tell) "done"; "again": it is not the film's
     fault. reason: why it is not the first. ended: what kept the process from answering, "death", "time" or "start".
     study: of kind results, the hashed number of the film's study. numbers: what drift is told from.
     """

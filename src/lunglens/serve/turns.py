@@ -26,6 +26,12 @@ class Turns(Generic[T]):
             self._clients.setdefault(client, deque()).append(order)
             self._changed.notify()
 
+    def put_first(self, client: str, order: T) -> None:
+        """Add an order that somebody is waiting for before the client's others; its turn stays what it is."""
+        with self._changed:
+            self._clients.setdefault(client, deque()).appendleft(order)
+            self._changed.notify()
+
     def get(self) -> T | None:
         """Wait for the next order; None once it is closed."""
         with self._changed:

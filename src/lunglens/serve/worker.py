@@ -62,11 +62,10 @@ def answered(task: Task, analyzer: Analyzer, limits: Limits) -> Answer:
 
 def _do(task: Task, analyzer: Analyzer, limits: Limits) -> Answer:
     # What only the node needs costs the server nothing, and the other way round.
-    if task.kind in ("analyse", "dicom", "stored"):
-        from lunglens.serve.server_results import analyse, export_dicom, export_stored
+    if task.kind in ("analyse", "pictures", "dicom", "stored"):
+        from lunglens.serve.server_results import DO
 
-        do = {"analyse": analyse, "dicom": export_dicom, "stored": export_stored}[task.kind]
-        return do(task.folder, analyzer, limits)
+        return DO[task.kind](task.folder, analyzer, limits)
     from lunglens.serve.node_results import tell, write_results
 
     return tell(task.folder, task.reason) if task.kind == "tell" else write_results(task.folder, analyzer, limits)

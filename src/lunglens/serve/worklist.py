@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 from fastapi.security import HTTPBearer
 from starlette.background import BackgroundTask
@@ -16,11 +17,12 @@ from starlette.background import BackgroundTask
 from lunglens.film.batch.summary import SUMMARY, SummaryRow, summary_csv
 from lunglens.film.finding_record import FindingRecord
 from lunglens.serve.analysis import Analysis
+from lunglens.serve.exports import exported
 from lunglens.serve.pages import service_of
 from lunglens.serve.schema import AnalysisModel, ListModel, State
+from lunglens.serve.server_results import pictures_of
 from lunglens.serve.service import Service
 
-PICTURES = ("film", "lungs", "heat", "grades", "seen", "panel")
 _MOST_LISTED = 1000
 _UNSAFE = re.compile(r"[^\w.-]+")
 
@@ -72,21 +74,25 @@ def clear(request: Request, worklist: Worklist = "") -> None:
 
 
 @worklist.get("/analyses/results.zip", response_class=FileResponse)
-def results(request: Request, worklist: Worklist = "") -> Response:
-    """All results of a work list: a table, and a JSON file and a panel a film."""
+async def results(request: Request, worklist: Worklist = "") -> Response:
+    """All results of a work list: a table, and a JSON file and a panel a film; panels are drawn now that never were."""
     service = service_of(request)
+    analyses = [one for one in service.listed(worklist) if one.is_done]
+    for analysis in analyses:
+        if "panel" in pictures_of(analysis.folder):
+            await exported(request, analysis, "pictures")
     classes = [entry.name for entry in request.app.state.models.classifier.parameters.answer.classes]
     handle, name = tempfile.mkstemp(dir=service.folder, suffix=".zip")
     os.close(handle)
     path = Path(name)
-    _write_results(path, service.listed(worklist), classes)
+    await run_in_threadpool(_write_results, path, analyses, classes)
     return FileResponse(path, media_type="application/zip", background=BackgroundTask(path.unlink))
 
 
 def model_of(service: Service, analysis: Analysis) -> AnalysisModel:
     """What the API says of an analysis."""
     result = result_of(analysis)
-    pictures = [name for name in PICTURES if (analysis.folder / f"{name}.png").is_file()] if result else []
+    pictures = pictures_of(analysis.folder) if result else []
     return AnalysisModel(
         **{name: getattr(analysis, name) for name in ("id", "label", "state", "reason", "sha256")},
         result=result,
@@ -112,7 +118,7 @@ def _probability(analysis: Analysis) -> float | None:
 def _write_results(path: Path, analyses: list[Analysis], classes: list[str]) -> None:
     rows = []
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for number, analysis in enumerate((one for one in analyses if one.is_done), 1):
+        for number, analysis in enumerate(analyses, 1):
             stem = f"{number:04d}-{_UNSAFE.sub('_', analysis.label)}"
             result, label = result_of(analysis), Path(analysis.label)
             if result is None:

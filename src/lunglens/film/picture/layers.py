@@ -11,6 +11,7 @@ from lunglens.film.preprocess import Floats, resize, stretch
 from lunglens.film.severity import MOST
 
 SHOWN_PX = 2048  # long side of the film
+THUMB_PX = 128
 _LAYER_PX = 1024  # of what is laid over it: as fine as the networks' own grids, four times over
 
 
@@ -35,6 +36,23 @@ def layers_of(finding: Analyzed | Refused) -> dict[str, Image.Image]:
         pictures["grades"] = _coloured(resize(finding.severity.places / np.float32(MOST), height, width))
     pictures["seen"] = _gray(view_on_film(finding.classifier_view, finding.view_box, (height, width)))
     return pictures
+
+
+def thumbnail(finding: Analyzed | Refused) -> Image.Image:
+    """The film, gray, as `layers_of` has it but of THUMB_PX at most; of every so manieth pixel, which takes no time."""
+    pixels = finding.radiograph.pixels
+    step = max(1, max(pixels.shape) // (4 * THUMB_PX))
+    film = finding.to_display.apply(pixels[::step, ::step])
+    shown = stretch(resize(film, *size_within(film.shape, THUMB_PX)))
+    return _gray(1 - shown if finding.inverted else shown)
+
+
+def layer_names(finding: Analyzed | Refused) -> list[str]:
+    """The keys of `layers_of`, in order, without drawing."""
+    if isinstance(finding, Refused):
+        return ["film"]
+    graded = finding.severity is not None and finding.severity.places is not None
+    return ["film", "lungs", *["heat"] * (finding.heat_map is not None), *["grades"] * graded, "seen"]
 
 
 def size_within(shape: tuple[int, ...], longest: int) -> tuple[int, int]:

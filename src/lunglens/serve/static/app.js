@@ -109,7 +109,7 @@ function take(analysis) {
   analyses.set(analysis.id, { ...analysis, expires: analysis.kept_s === undefined || analysis.kept_s === null ? null : Date.now() + 1000 * analysis.kept_s });
   if (!before) addToList(analysis);
   showInList(analysis);
-  if (analysis.pictures?.includes("film") && !before?.pictures?.includes("film")) showThumbnail(analysis);
+  if (analysis.pictures?.includes("thumb") && !before?.pictures?.includes("thumb")) showThumbnail(analysis);
   showProgress();
 }
 
@@ -137,6 +137,8 @@ function arrange() {
 
 const shownIds = () => [...$("list").children].filter((item) => !item.hidden).map((item) => item.firstChild.id.slice("film-".length));
 
+const layersOf = ({ pictures }) => pictures.filter((name) => name !== "panel" && name !== "thumb");
+
 async function pictureOf(id, name) {
   const response = await ask(`/api/analyses/${id}/pictures/${name}`);
   return response.ok ? createImageBitmap(await response.blob()) : null;
@@ -161,7 +163,7 @@ function showInList({ id, state, result, reason, place }) {
 }
 
 async function showThumbnail({ id }) {
-  const response = await ask(`/api/analyses/${id}/pictures/film`);
+  const response = await ask(`/api/analyses/${id}/pictures/thumb`);
   if (!response.ok) return;
   const image = element("img", undefined, { alt: "" });
   image.src = URL.createObjectURL(await response.blob());
@@ -215,7 +217,7 @@ async function choose(id, focus = false) {
   $("tools").hidden = true;
   $("empty").hidden = false;
   $("empty").textContent = "Loading ...";
-  const names = analysis.pictures.filter((name) => name !== "panel");
+  const names = layersOf(analysis);
   let found;
   try { found = await Promise.all(names.map((name) => pictureOf(id, name))); } catch { found = null; }
   if (current !== id) return;
@@ -269,7 +271,7 @@ async function showBeside(id) {
   beside.open(null, {});
   $("view-beside").hidden = !id;
   if (!id) return;
-  const { label, pictures: names, result } = analyses.get(id), wanted = names.filter((name) => name !== "panel");
+  const { label, result } = analyses.get(id), wanted = layersOf(analyses.get(id));
   const found = await Promise.all(wanted.map((name) => pictureOf(id, name))).catch(() => []);
   if ($("beside").value !== id || !found[0]) return;
   beside.open(null, Object.fromEntries(wanted.map((name, at) => [name, found[at]])), sizeOf(result));
