@@ -19,7 +19,9 @@ def serve(  # noqa: PLR0913, PLR0917 - an option each
     token_file: Annotated[
         Path | None, typer.Option(help="File (chmod 600) with the token that clients must show.")
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Films analysed at a time.")] = 1,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Films analysed at a time; else as many as cores, 4 at most.")
+    ] = None,
     keep: Annotated[
         Path | None, typer.Option(help="Folder in which films and results outlive the server, for a day.")
     ] = None,
@@ -41,6 +43,7 @@ def serve(  # noqa: PLR0913, PLR0917 - an option each
     """Web page and API on this machine (extra 'serve'): nothing is sent anywhere, uploads are deleted after a while."""
     import os
 
+    from lunglens.film.batch.processes import cores
     from lunglens.serve.logs import only_our_log
     from lunglens.serve.run import run
     from lunglens.serve.settings import ServeSettings, read_token
@@ -54,7 +57,7 @@ def serve(  # noqa: PLR0913, PLR0917 - an option each
         host,
         port,
         token,
-        workers,
+        workers or min(4, cores()),
         keep,
         most_queued,
         keep_s=keep_s,

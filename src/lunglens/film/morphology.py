@@ -15,16 +15,17 @@ def label(mask: Mask) -> tuple[NDArray[np.intp], int]:
     (array([[1, 0, 2],
            [1, 0, 0]]), 2)
     """
-    edges = np.diff(np.pad(mask, ((0, 0), (1, 1))).astype(np.int8), axis=1)
-    row, start = np.nonzero(edges == 1)
-    end = np.nonzero(edges == -1)[1]
-    # Runs of pixels, in order; those of the row above that a run touches lie beside each other.
-    above = (row - 1) * edges.shape[1]
-    first = np.searchsorted(row * edges.shape[1] + end, above + start, "right")
-    touched = np.searchsorted(row * edges.shape[1] + start, above + end, "left") - first
-    run = np.repeat(np.arange(len(row)), touched)
+    # Runs of pixels, in order, by where they begin and end in the flat picture, whose rows are apart by a column. Those
+    # of the row above that a run touches lie beside each other.
+    width = mask.shape[1] + 1
+    flat = np.pad(mask, ((0, 0), (1, 0))).ravel()
+    change = np.flatnonzero(flat[1:] != flat[:-1])
+    start, end = change[::2], change[1::2] if len(change) % 2 == 0 else np.append(change[1::2], flat.size - 1)
+    first = np.searchsorted(end, start - width, "right")
+    touched = np.searchsorted(start, end - width, "left") - first
+    run = np.repeat(np.arange(len(start)), touched)
     neighbour = np.arange(len(run)) + np.repeat(first - (np.cumsum(touched) - touched), touched)
-    roots, region_of = np.unique(_roots(len(row), run, neighbour), return_inverse=True)
+    roots, region_of = np.unique(_roots(len(start), run, neighbour), return_inverse=True)
     labels = np.zeros(mask.shape, np.intp)
     labels[mask] = np.repeat(region_of + 1, end - start)
     return labels, len(roots)

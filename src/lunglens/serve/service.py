@@ -19,6 +19,7 @@ from typing import Literal
 
 from filelock import FileLock, Timeout
 
+from lunglens.film.batch.processes import share_of_cores
 from lunglens.film.drift import Drift
 from lunglens.serve.analysis import Analysis, kept_analyses
 from lunglens.serve.settings import LOCK, ServeSettings
@@ -70,7 +71,9 @@ class Service:
         self._turns: Turns[_Order] = Turns()
         self._lock = threading.RLock()
         self._stopping = threading.Event()
-        self._processes = [AnalysingProcess(settings) for _ in range(settings.workers)]
+        self._processes = [
+            AnalysingProcess(settings, share_of_cores(number, settings.workers)) for number in range(settings.workers)
+        ]
         self._threads = [threading.Thread(target=self._work, args=(it,), daemon=True) for it in self._processes]
         self._cleaner = threading.Thread(target=self._clean, daemon=True)
 

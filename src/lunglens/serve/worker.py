@@ -18,12 +18,17 @@ from lunglens.serve.settings import WorkerSettings
 from lunglens.serve.task import Answer, Task, failure
 
 
-def work(connection: Connection, settings: WorkerSettings) -> None:
-    """Load the models, say so, then do tasks until the pipe closes."""
+def work(connection: Connection, settings: WorkerSettings, cores: list[int]) -> None:
+    """Load the models, say so, then do tasks until the pipe closes. cores: see `AnalysingProcess`."""
     only_our_log()
     _stand_apart()
     prepare()
     analyzer = Analyzer.load(settings.lungs, settings.classifier)
+    if cores:  # a network computes with as many threads as the process has cores when it is loaded
+        usable = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, cores)
+        analyzer.prepare()
+        os.sched_setaffinity(0, usable)
     analyzer.prepare()
     # Memory that could be written (RLIMIT_DATA): what libraries only reserve does not count.
     resource.setrlimit(resource.RLIMIT_DATA, (settings.worker_memory_bytes, settings.worker_memory_bytes))

@@ -23,8 +23,9 @@ class AnalysingProcess:
     is_ready: its models are loaded. restarts: how often it was replaced.
     """
 
-    def __init__(self, settings: WorkerSettings) -> None:
-        self._settings = settings.of_worker()
+    def __init__(self, settings: WorkerSettings, cores: list[int] | None = None) -> None:
+        """cores: as many threads as these it computes with; None: as many as there are."""
+        self._settings, self._cores = settings.of_worker(), cores or []
         self.is_ready, self.restarts = False, 0
         self._ended = threading.Event()
         self._process: BaseProcess | None = None
@@ -37,7 +38,7 @@ class AnalysingProcess:
         context = multiprocessing.get_context("spawn")
         try:
             self._pipe, theirs = context.Pipe()
-            self._process = context.Process(target=work, args=(theirs, self._settings), daemon=True)
+            self._process = context.Process(target=work, args=(theirs, self._settings, self._cores), daemon=True)
             self._process.start()
             theirs.close()
             self.is_ready = self._pipe.poll(_START_S) and self._pipe.recv().status == "ready"

@@ -24,7 +24,18 @@ Begin = Callable[[], Callable[[_Task], _Found]]
 
 def processes_for(films: int, jobs: int | None) -> int:
     """How many processes share so many films: `jobs`, or where nobody has said, as many as cores, if it is worth it."""
-    return jobs or max(1, min(len(_cores()) or os.cpu_count() or 1, films // _WORTH_A_PROCESS))
+    return jobs or max(1, min(cores(), films // _WORTH_A_PROCESS))
+
+
+def cores() -> int:
+    """How many this process may use."""
+    return len(_cores()) or os.cpu_count() or 1
+
+
+def share_of_cores(number: int, processes: int) -> list[int]:
+    """The cores of one of so many processes, as far as there are; none where the system does not tell."""
+    there = _cores()
+    return there[number % len(there) :: processes] if there else []
 
 
 def work_off(left: dict[str, _Task], begin: "Begin[_Task, _Found]", jobs: int) -> Iterator[tuple[str, _Found | None]]:
@@ -69,11 +80,10 @@ def work_off(left: dict[str, _Task], begin: "Begin[_Task, _Found]", jobs: int) -
 def _processes(shares: list[list[tuple[str, Any]]], begin: "Begin[Any, Any]") -> Iterator[list[Connection]]:
     """Pipes from a process a share, each with cores of its own as far as there are; none outlives this."""
     context = multiprocessing.get_context("spawn")
-    cores = _cores()
     with ExitStack() as ends:
         pipes = []
         for first, share in enumerate(shares):
-            its_cores = cores[first % len(cores) :: len(shares)] if cores else []
+            its_cores = share_of_cores(first, len(shares))
             ours, theirs = context.Pipe(duplex=False)
             process = context.Process(target=_work, args=(share, theirs, begin, its_cores))
             process.start()

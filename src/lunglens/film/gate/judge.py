@@ -96,7 +96,7 @@ def _geometry(segmentation: Segmentation) -> NDArray[np.float64]:
     left, right = (side.mean() for side in segmentation.mask.sides)
     if not fields.any():
         return np.zeros(8)
-    rows, columns = np.nonzero(fields)
+    rows, columns = np.divmod(np.flatnonzero(fields), fields.shape[1])
     spread = [value / MASK_SIZE for value in (rows.mean(), columns.mean(), rows.std(), columns.std())]
     unsure = float(((probability > 0.1) & (probability < 0.9)).mean())
     return np.array([left, right, abs(left - right), *spread, unsure])

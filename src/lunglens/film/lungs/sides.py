@@ -20,7 +20,7 @@ def lung_sides(fields: Mask) -> tuple[Mask, Mask]:
         return fields & (columns >= middle), fields & (columns < middle)
     if count == 1:
         middle = fields.shape[1] / 2  # a single lung says nothing of where the chest's middle is
-    of_region, at = labels[fields], np.nonzero(fields)[1]
+    of_region, at = labels[fields], np.flatnonzero(fields) % fields.shape[1]
     centres = np.bincount(of_region, at)[1:] / np.bincount(of_region)[1:]
     on_right = np.concatenate([[False], centres >= middle])[labels]
     return fields & on_right, fields & ~on_right
