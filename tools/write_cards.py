@@ -379,17 +379,31 @@ def severity_table(found: dict[str, Any], names: dict[str, str]) -> str:
     return table(head, cells)
 
 
+AUDITS = {
+    "twin": "the twin of what ships",
+    "paper-cut": "the paper's study, lungs",
+    "paper-whole": "the paper's study, whole films",
+    "tuberculosis-cut": "tuberculosis control, lungs",
+}
+
+
 def audit_table() -> str:
-    """What each of the twelve tests found of the twin of what ships."""
-    found = results("audit/twin/audit")
+    """What each of the twelve tests found: a column a run."""
+    found = {words: results(f"audit/{name}/audit") for name, words in AUDITS.items()}
     rows = []
-    for test in found["tests"]:
-        number = "-" if test["number"] is None else f"{test['number']:.3f}"
-        if test["interval"]:
-            number += f" ({test['interval'][0]:.3f} to {test['interval'][1]:.3f})"
-        rows.append([f"{test['test']} {test['name']}", test["verdict"], number, test["what"] or "-"])
-    said = f"AUROC of the run itself {found['auroc']:.3f}; {found['date']}, seed {found['seed']}, study `{found['fingerprint'][:12]}` (`lunglens audit`)."
-    return f"{table('test | verdict | number (95 %) | of what', rows)}\n\n{said}"
+    for number, test in enumerate(next(iter(found.values()))["tests"]):
+        cells = []
+        for one in found.values():
+            of_run = one["tests"][number]
+            value = "" if of_run["number"] is None else f" {of_run['number']:.3f}"
+            low, high = of_run["interval"] or (None, None)
+            cells.append(f"{of_run['verdict']}{value}{'' if low is None else f' ({low:.3f} to {high:.3f})'}")
+        rows.append([f"{test['test']} {test['name']}", test["what"] or "-", *cells])
+    rows.append(["AUROC of the run itself", "-", *(f"{one['auroc']:.3f}" for one in found.values())])
+    about = "; ".join(f"{words}: {one['date']}, study `{one['fingerprint'][:12]}`" for words, one in found.items())
+    seeds = sorted({one["seed"] for one in found.values()})
+    said = f"`lunglens audit`, seed {', '.join(map(str, seeds))}. {about}."
+    return f"{table(' | '.join(['test', 'number', *found]), rows)}\n\n{said}"
 
 
 def heart_table() -> str:

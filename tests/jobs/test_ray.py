@@ -1,5 +1,6 @@
 """Jobs on a cluster of several machines, all of them here: one dies, and its job is done elsewhere."""
 
+import csv
 import io
 import os
 import sys
@@ -10,13 +11,17 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
+from lunglens.cli.main import app
 from lunglens.errors import ConfigurationError, DataError
-from lunglens.jobs import run_jobs, run_jobs_on_ray
+from lunglens.jobs import films, run_jobs, run_jobs_on_ray
 from lunglens.jobs.display import Display
 from lunglens.jobs.job import read_status
 from lunglens.jobs.on_ray import _say_if_too_big, _work
+from tests.film.test_batch_kills import many
 from tests.support.job_targets import job, orbits, said, steps_of
+from tests.support.packages import TUBERCULOSIS, classifier_package
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -63,6 +68,20 @@ def test_small_jobs_share_a_gpu(tmp_path: Path, cluster: Any, node: Any, console
     here, there = tmp_path / "here", tmp_path / "there"
     jobs = [job(here, "meet", others=[str(there)]), job(there, "meet", others=[str(here)])]
     assert [outcome.state for outcome in run_jobs_on_ray(jobs, cluster.address, 0.5, console)] == ["done", "done"]
+
+
+def test_films_are_answered_on_the_cluster(
+    tmp_path: Path, cluster: Any, node: Any, chest_png: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(films, "PER_JOB", 2)
+    many(chest_png, tmp_path / "films", 3)
+    package = classifier_package(tmp_path / "package", TUBERCULOSIS, [0.3])
+    command = ["predict", str(package), str(tmp_path / "films"), "--out", str(tmp_path / "p.csv")]
+    done = CliRunner().invoke(app, [*command, "--ray", cluster.address])
+    assert (done.exit_code, done.stdout) == (0, f"3 analyzed, 0 refused, 0 failed; see {tmp_path / 'p.csv'}\n")
+    names = [Path(row["path"]).name for row in csv.DictReader((tmp_path / "p.csv").open())]
+    assert names == ["f00.png", "f01.png", "f02.png"]
+    assert not (tmp_path / ".p.csv.jobs").exists()
 
 
 def test_a_whole_gpu_is_for_one_job_at_a_time(tmp_path: Path, cluster: Any, node: Any, console: Console) -> None:

@@ -1,9 +1,10 @@
 """The command line's verbs for films: analyze, segment, predict, verify."""
 
 import re
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
@@ -16,6 +17,7 @@ from lunglens.text import readable
 
 if TYPE_CHECKING:
     from lunglens.film.batch import SummaryRow, Writer
+    from lunglens.film.batch.predict import Elsewhere, Packages
 
 app = typer.Typer()
 
@@ -112,6 +114,9 @@ def predict(
     jobs: Jobs = None,
     shard: Shard = None,
     lungs: Lungs = None,
+    ray: Annotated[
+        str | None, typer.Option("--ray", help="Address of a Ray cluster that shares them ('auto'; extra 'cluster').")
+    ] = None,
 ) -> None:
     """What a classifier says of films, as numbers only: a row a film, in their order.
 
@@ -120,9 +125,26 @@ def predict(
     from lunglens.film.batch.predict import predict as predict_films
 
     films, passed_over = _films_of(paths, False, shard)
-    with _bar(len(films)) as on_done:
-        rows = predict_films(films, out, (lungs, package), jobs, on_done)
+    elsewhere = None if ray is None else _on_ray(ray, out, (lungs, package))
+    with _bar(len(films)) if ray is None else nullcontext(lambda _: None) as on_done:
+        rows = predict_films(films, out, (lungs, package), jobs, on_done, elsewhere)
+    shutil.rmtree(_jobs_of(out), ignore_errors=True)
     _end([row.status for row in rows], out, passed_over)
+
+
+def _on_ray(address: str, out: Path, packages: "Packages") -> "Elsewhere":
+    from functools import partial
+
+    from lunglens.cli.options import console
+    from lunglens.jobs import run_jobs_on_ray
+    from lunglens.jobs.films import answer_by_jobs
+
+    run = partial(run_jobs_on_ray, address=address, gpus_per_job=0, console=console())
+    return partial(answer_by_jobs, folder=_jobs_of(out), packages=packages, run=run)
+
+
+def _jobs_of(out: Path) -> Path:
+    return out.with_name(f".{out.name}.jobs")
 
 
 @app.command()

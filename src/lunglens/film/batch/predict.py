@@ -6,7 +6,7 @@ is not done again.
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,19 @@ from lunglens.film.radiograph import read_radiograph
 from lunglens.text import readable
 
 Packages = tuple[Path | None, Path | None]
+Elsewhere = Callable[[dict[str, Path]], Iterator[tuple[str, SummaryRow | None]]]
 
 _NUMBERS = ("gate_score", "distance")
 _AFTER = ("decision", "withheld", "reason", *_NUMBERS)
 
 
 def predict(
-    films: Sequence[Path], out: Path, packages: Packages, jobs: int | None, on_done: Callable[[SummaryRow], None]
+    films: Sequence[Path],
+    out: Path,
+    packages: Packages,
+    jobs: int | None,
+    on_done: Callable[[SummaryRow], None],
+    elsewhere: Elsewhere | None = None,
 ) -> list[SummaryRow]:
     """Write a table with a row for each film, in the films' order; a killed run goes on where it was.
 
@@ -40,6 +46,7 @@ def predict(
         packages: of lungs and classifier; None: the one that ships.
         jobs: processes at a time; None: as many as cores, where films are many.
         on_done: called after each film (also for those found done).
+        elsewhere: answers the films that are left, in place of processes here.
 
     Raises:
         ConfigurationError: `out` has another ending.
@@ -60,8 +67,8 @@ def predict(
             on_done(journal.outcomes[key])
         film_of = dict(zip(keys, films, strict=True))
         left = {key: film for key, film in film_of.items() if key not in journal.outcomes}
-        begin = partial(_begin, packages, out.parent)
-        for key, found in work_off(left, begin, processes_for(len(left), jobs)):
+        here = partial(work_off, begin=partial(begin, packages, out.parent), jobs=processes_for(len(left), jobs))
+        for key, found in (elsewhere or here)(left):
             row = found or SummaryRow(readable(film_of[key]), "failed", reason=KILLER)
             with writing(notes):
                 journal.done(key, row)
@@ -72,8 +79,8 @@ def predict(
         return rows
 
 
-def _begin(packages: Packages, folder: Path) -> Callable[[Path], SummaryRow]:
-    """In a process of its own."""
+def begin(packages: Packages, folder: Path) -> Callable[[Path], SummaryRow]:
+    """In a process of its own: what answers a film. folder: for the log of errors."""
     return partial(_predict, analyzer=Analyzer.load(*packages), folder=folder)
 
 
