@@ -129,6 +129,20 @@ def test_results_of_version_0_1_0_go_to_the_first_and_those_of_nobody_into_quara
     assert "GONE@h:1" in said.read_text()
 
 
+def test_a_film_of_version_0_1_0_whose_results_nobody_gets_is_kept_and_said(
+    film: pydicom.Dataset, stub: Analyzer, tmp_path: Path
+) -> None:
+    spool = Spool(tmp_path)
+    (spool.incoming / ("8" * 32 + ".1.dcm")).write_bytes(encoded(film))
+    with archive() as receiver:
+        peer = here(receiver.port, "FIRST", "ROOM1")
+        with node(tmp_path, 0, stub, peers=(peer,), allowed=("ROOM1",)):
+            wait_until(lambda: not any(spool.incoming.iterdir()))
+    [said] = spool.quarantine.glob("*.txt")
+    assert "no receiver gets films of its calling title" in said.read_text()
+    assert not receiver.kept
+
+
 @pytest.mark.parametrize(
     ("receivers", "allowed", "said"),
     [

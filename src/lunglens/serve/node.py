@@ -34,6 +34,7 @@ STATUS = "status.json"
 MOST_TRIES = 3  # of a film whose analysing process does not answer; the others go before it
 _STATUS_S = 2.0
 _REASON_LENGTH = 200
+_NOBODY = "no receiver gets films of its calling title; add a --send-to without one, and move it back into incoming"
 _PAUSE_S = 5.0  # before something is tried again that is no film's fault
 
 
@@ -181,9 +182,13 @@ class Node:
         """Put the film where it belongs; a kill at any point leaves it to be done once more."""
         if answer.status == "failed":
             self.spool.keep_film(film, answer.reason or "")
+        receivers = [str(peer) for peer in self.settings.receivers(facts.sender)]
         if any(film.glob("*.dcm")) and (answer.status == "analyzed" or self.settings.answer_refused):
-            self.spool.answer(film, facts, [str(peer) for peer in self.settings.receivers(facts.sender)])
-            self._results.set()
+            if receivers:
+                self.spool.answer(film, facts, receivers)
+                self._results.set()
+            else:  # it came before the receivers were bound to calling titles
+                self.spool.put_aside(film, _NOBODY)
         else:
             self.spool.forget(film)
         self._outcomes[answer.status] += 1

@@ -33,7 +33,7 @@ from lunglens.film.statements import SEVERITY_LIMITS, worth
 
 Group = MeasurementsAndQualitativeEvaluations | PlanarROIMeasurementsAndQualitativeEvaluations
 
-# CID 242 of PS3.16. Indeterminate (82334004, SCT) waits for a model that can say so.
+# CID 242 of PS3.16, and for "cannot tell" the code beside it.
 _PRESENT, _ABSENT = Code("52101004", "SCT", "Present"), Code("2667000", "SCT", "Absent")
 _UNDETERMINED = codes.DCM.PresenceUndetermined
 _PIXELS = Code("{pixels}", "UCUM", "pixels")
