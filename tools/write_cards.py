@@ -232,21 +232,6 @@ def traits_table(fold: dict[str, Any]) -> str:
     return table("warned of, or told | n | found | others | n | taken for it", rows)
 
 
-def integers_table() -> str:
-    """What the lungs lose by a decoder of integers, film by film."""
-    rows = [
-        [
-            name,
-            one["n"],
-            *(f"{one[key]:.4f}" for key in ("before", "after")),
-            f"{one['difference']:+.5f} ({one['95_ci'][0]:+.5f} to {one['95_ci'][1]:+.5f})",
-        ]
-        for films, measures in results("lungs-int8")["differences"].items()
-        for name, one in ((f"{films}, {what}", one) for what, one in measures.items())
-    ]
-    return table("films | n | before | after | difference", rows)
-
-
 def write_lungs_card() -> None:
     metrics, elsewhere, gate = results("lungs"), results("lungs-elsewhere"), results("gate")
     package = json.loads((MODELS / "lungs" / "package.json").read_text())
@@ -291,11 +276,7 @@ A data set that it was not trained on; `lunglens evaluate lungs`, {elsewhere["da
 
 {lungs_table(elsewhere["measured"])}
 
-These are of the network as it was trained. In the package its decoder reckons with integers of 8 bits (`tools/quantize_package.py`, {results("lungs-int8")["date"]}); film by film, after less before:
-
-{integers_table()}
-
-The gate (rules on the mask, then a logistic regression on this network's features, which are as before). Share refused by the learned check out
+The gate (rules on the mask, then a logistic regression on this network's features). Share refused by the learned check out
 of fold, {fold["refused_by_frontal_check"]["folds"]} folds by patient (`lunglens train gate`):
 
 {rates}
