@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,8 @@ from filelock import FileLock
 from lunglens.errors import ConfigurationError, ModelPackageError, OutputError
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.batch import SummaryRow
-from lunglens.film.batch.predict import predict
-from lunglens.film.batch.processes import KILLER
+from lunglens.film.batch.predict import begin, predict
+from lunglens.film.batch.processes import KILLER, work_off
 from lunglens.film.model_package.package import shipped_models
 from lunglens.film.radiograph import read_radiograph
 from tests.film.test_batch_kills import many
@@ -149,3 +150,11 @@ def test_a_film_that_ends_its_process_fails_alone(
     assert [row.status for row in table] == ["analyzed", "failed", "analyzed", "analyzed"]
     assert table[1].reason == KILLER
     assert len(rows) == 4
+
+
+def test_a_model_that_does_not_load_is_no_film_s_fault(package: Path, chest_png: Path, tmp_path: Path) -> None:
+    gone = partial(begin, (None, tmp_path / "gone"), tmp_path)
+    left = {str(number): chest_png for number in range(3)}
+    with pytest.raises(ModelPackageError, match="gone"):
+        list(work_off(left, gone, 2))
+    assert len(left) == 3

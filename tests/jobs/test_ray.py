@@ -81,7 +81,6 @@ def test_films_are_answered_on_the_cluster(
     assert (done.exit_code, done.stdout) == (0, f"3 analyzed, 0 refused, 0 failed; see {tmp_path / 'p.csv'}\n")
     names = [Path(row["path"]).name for row in csv.DictReader((tmp_path / "p.csv").open())]
     assert names == ["f00.png", "f01.png", "f02.png"]
-    assert not (tmp_path / ".p.csv.jobs").exists()
 
 
 def test_a_whole_gpu_is_for_one_job_at_a_time(tmp_path: Path, cluster: Any, node: Any, console: Console) -> None:

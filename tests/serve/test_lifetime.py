@@ -1,12 +1,15 @@
 """How long the server, its processes and what it holds live: kills, stops, deletions, a full queue."""
 
+import io
 import os
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx2 as httpx
+from PIL import Image
 
 from tests.support.serving import Running, analysed, server
 
@@ -115,3 +118,15 @@ def test_a_stop_that_cannot_wait_leaves_nothing_either(tmp_path: Path, film: byt
         client.post("/api/analyses", files=[("files", ("film.dcm", film))] * 40)
         running.stop()
         assert not list(running.scratch.iterdir())
+
+
+def test_pictures_that_many_ask_for_at_once_are_all_there(tmp_path: Path, film: bytes) -> None:
+    with server(tmp_path, workers=2) as running, httpx.Client(base_url=running.url, timeout=90) as client:
+        for number in range(3):
+            found = analysed(client, ("film.dcm", film + bytes(number))).json()["analyses"][0]
+            paths = [f"/api/analyses/{found['id']}/pictures/{name}" for name in found["pictures"]] * 2
+            with ThreadPoolExecutor(len(paths)) as pool:
+                answers = list(pool.map(lambda path: httpx.get(running.url + path, timeout=90), paths))
+            assert {answer.status_code for answer in answers} == {200}
+            for answer in answers:
+                Image.open(io.BytesIO(answer.content)).load()

@@ -1,7 +1,6 @@
 """The command line's verbs for films: analyze, segment, predict, verify."""
 
 import re
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -124,11 +123,12 @@ def predict(
     """
     from lunglens.film.batch.predict import predict as predict_films
 
+    if ray is not None and jobs is not None:
+        raise typer.BadParameter("--jobs is of this machine; leave it out with --ray")
     films, passed_over = _films_of(paths, False, shard)
     elsewhere = None if ray is None else _on_ray(ray, out, (lungs, package))
     with _bar(len(films)) if ray is None else nullcontext(lambda _: None) as on_done:
         rows = predict_films(films, out, (lungs, package), jobs, on_done, elsewhere)
-    shutil.rmtree(_jobs_of(out), ignore_errors=True)
     _end([row.status for row in rows], out, passed_over)
 
 
@@ -140,11 +140,7 @@ def _on_ray(address: str, out: Path, packages: "Packages") -> "Elsewhere":
     from lunglens.jobs.films import answer_by_jobs
 
     run = partial(run_jobs_on_ray, address=address, gpus_per_job=0, console=console())
-    return partial(answer_by_jobs, folder=_jobs_of(out), packages=packages, run=run)
-
-
-def _jobs_of(out: Path) -> Path:
-    return out.with_name(f".{out.name}.jobs")
+    return partial(answer_by_jobs, folder=out.with_name(f".{out.name}.jobs"), packages=packages, run=run)
 
 
 @app.command()

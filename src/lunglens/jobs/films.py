@@ -36,9 +36,10 @@ def answer_by_jobs(
     """
     films = [(key, str(film.resolve())) for key, film in left.items()]
     models = [None if package is None else str(package.resolve()) for package in packages]
+    more = {"models": models, "where": str(folder.resolve().parent)}
     failed = []
     parts = [films[first : first + PER_JOB] for first in range(0, len(films), PER_JOB)]
-    for outcome in run([_job(number, part, folder, models) for number, part in enumerate(parts)]):
+    for outcome in run([_job(number, part, folder, more) for number, part in enumerate(parts)]):
         if outcome.state == "failed":
             failed.append(outcome)
             continue
@@ -52,15 +53,15 @@ def answer_by_jobs(
         )
 
 
-def _job(number: int, part: list[tuple[str, str]], folder: Path, models: list[str | None]) -> Job:
+def _job(number: int, part: list[tuple[str, str]], folder: Path, more: dict[str, Any]) -> Job:
     name = hashlib.sha256("".join(key for key, _ in part).encode()).hexdigest()[:16]
     words = f"films {number * PER_JOB + 1} to {number * PER_JOB + len(part)}"
-    return Job(words, folder / name, f"{__name__}:answer", {"films": part, "models": models})
+    return Job(words, folder / name, f"{__name__}:answer", {"films": part, **more})
 
 
-def answer(folder: Path, films: list[tuple[str, str]], models: list[str | None]) -> list[Any]:
-    """One job: key and row of each film, by a process that a film may end."""
+def answer(_folder: Path, films: list[tuple[str, str]], models: list[str | None], where: str) -> list[Any]:
+    """One job: key and row of each film, by a process that a film may end. where: for the log of errors."""
     lungs, classifier = (None if model is None else Path(model) for model in models)
     left = {key: Path(film) for key, film in films}
-    found = work_off(left, partial(begin, (lungs, classifier), folder), 1)
+    found = work_off(left, partial(begin, (lungs, classifier), Path(where)), 1)
     return [(key, row and asdict(row)) for key, row in found]

@@ -218,8 +218,12 @@ async def _sheet(request: Request, id_: str, prevalence: float, language: str) -
     analysis = _done(request, id_)
     if not (analysis.folder / "lines.json").is_file():
         raise HTTPException(409, f"there is no report: {analysis.reason}")
-    lines, version = lines_of(analysis.folder)
     await exported(request, analysis, "pictures")
+    return await run_in_threadpool(_drawn, request, analysis, prevalence, language)
+
+
+def _drawn(request: Request, analysis: Analysis, prevalence: float, language: str) -> Sheet:
+    lines, version = lines_of(analysis.folder)
     there = [name for name in ("film", "lungs", "heat", "grades") if (analysis.folder / f"{name}.png").is_file()]
     pictures = sheet_pictures({name: Image.open(analysis.folder / f"{name}.png") for name in there})
     classifier = request.app.state.models.classifier.record

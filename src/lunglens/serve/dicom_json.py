@@ -79,6 +79,8 @@ def query_of(asked: Mapping[str, str], level: str) -> dict[str, str]:
         BadQueryError: one is not known, or not matched at this level.
     """
     known = {tag_of(keyword) for keyword in (*_STUDY, *_ATTRIBUTES[level])}
+    if level != "study":
+        known.remove(tag_of("ModalitiesInStudy"))  # results have one each
     query = {}
     for name, value in asked.items():
         tag = name.upper() if re.fullmatch("[0-9A-Fa-f]{8}", name) else tag_of(name)

@@ -49,8 +49,13 @@ class Result:
 
 
 def studies_of(asked: Asked) -> dict[str, list[tuple[Analysis, Record]]]:
-    """Study Instance UID -> the answered films of it on a work list, a film that came twice once."""
+    """Study Instance UID -> the answered films of it on a work list, a film that came twice once.
+
+    Nothing of the common list, which all can read: records name patients.
+    """
     found: dict[str, list[tuple[Analysis, Record]]] = {}
+    if not asked.worklist:
+        return found
     seen = set()
     for analysis in service_of(asked.request).listed(asked.worklist):
         if analysis.state not in ("analyzed", "refused") or analysis.sha256 in seen:

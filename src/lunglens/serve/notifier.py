@@ -29,7 +29,7 @@ class Notifier:
     ) -> None:
         """count: called with what became of each message, "delivered", "given up" or "dropped"."""
         self.webhook, self._count, self._pauses = webhook, count, pauses
-        self._waiting: SimpleQueue[Analysis | None] = SimpleQueue()
+        self._waiting: SimpleQueue[tuple[str, bytes] | None] = SimpleQueue()
         self._closing, self._deadline = threading.Event(), float("inf")
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
@@ -37,9 +37,9 @@ class Notifier:
     def tell(self, analysis: Analysis) -> None:
         """Queue the message about a film that is answered; where too many wait it is dropped."""
         if self._waiting.qsize() < _MOST_WAITING:
-            self._waiting.put(analysis)
+            self._waiting.put((analysis.id, json.dumps(message_of(analysis)).encode()))
         else:
-            self._end(analysis, "dropped")
+            self._end(analysis.id, "dropped")
 
     def close(self, seconds: float) -> None:
         """Try what waits once more, within this time; what is left is dropped."""
@@ -49,15 +49,14 @@ class Notifier:
         self._thread.join(seconds)
 
     def _work(self) -> None:
-        while (analysis := self._waiting.get()) is not None:
-            self._end(analysis, self._told(analysis))
+        while (message := self._waiting.get()) is not None:
+            self._end(message[0], self._told(*message))
 
-    def _told(self, analysis: Analysis) -> str:
-        body = json.dumps(message_of(analysis)).encode()
+    def _told(self, id_: str, body: bytes) -> str:
         for pause in (*self._pauses, None):
             if time.monotonic() > self._deadline:
                 return "dropped"
-            status = self._tried(analysis, body)
+            status = self._tried(id_, body)
             if 200 <= status < 300:
                 return "delivered"
             is_passing = status in _PASSING or status == 0 or status >= 500
@@ -65,17 +64,17 @@ class Notifier:
                 break
         return "given up"
 
-    def _tried(self, analysis: Analysis, body: bytes) -> int:
+    def _tried(self, id_: str, body: bytes) -> int:
         """The answer's status; 0 where there is none."""
         try:
-            return self.webhook.post(analysis.id, body)
-        except (OSError, HTTPException):
+            return self.webhook.post(id_, body)
+        except (OSError, HTTPException, ValueError):  # a host that is no name raises the last
             return 0
 
-    def _end(self, analysis: Analysis, outcome: str) -> None:
+    def _end(self, id_: str, outcome: str) -> None:
         self._count(outcome)
         if outcome != "delivered":
-            log.warning("%s: the message that it is answered was %s", analysis.id, outcome)
+            log.warning("%s: the message that it is answered was %s", id_, outcome)
 
 
 def message_of(analysis: Analysis) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 import io
 import json
+import logging
+import secrets
 import zipfile
-from contextlib import suppress
 from pathlib import Path
 
 from PIL import Image
@@ -21,6 +22,7 @@ from lunglens.film.statements import Line, panel_lines
 from lunglens.serve.dicom_json import INSTANCES, STUDY, instance_record, study_record
 from lunglens.serve.task import FILM, Answer
 
+log = logging.getLogger("lunglens.serve")
 TITLE = "Film"  # on pictures: never a file's name, which may hold the patient's
 
 
@@ -43,9 +45,8 @@ _last: dict[Path, Analyzed | Refused] = {}  # at most one: most often that is th
 def _finding(folder: Path, analyzer: Analyzer, limits: Limits) -> Analyzed | Refused:
     """Of the film in a folder; any but the last is analysed again: keeping all their arrays would cost more."""
     if folder not in _last:
-        found = analyzer.analyze(read_radiograph(folder / FILM, limits))
-        _last.clear()
-        _last[folder] = found
+        _last.clear()  # first: two of the largest films would be too many
+        _last[folder] = analyzer.analyze(read_radiograph(folder / FILM, limits))
     return _last[folder]
 
 
@@ -53,10 +54,15 @@ def _keep_study(folder: Path, finding: Analyzed | Refused) -> None:
     """What a search for studies says of the film's results, before any is made; nothing where none can be made."""
     from lunglens.film.dicom.objects import NoDicomSourceError, modalities_of, read_source
 
-    with suppress(NoDicomSourceError):
+    try:
         source = read_source(folder / FILM)
-        record = study_record(source, modalities_of(source, finding))
-        (folder / STUDY).write_text(json.dumps(record), encoding="utf-8")
+        record = json.dumps(study_record(source, modalities_of(source, finding)))
+    except NoDicomSourceError:
+        return
+    except Exception as error:  # a header that no search can tell of costs the film no answer
+        log.warning("a film's study cannot be searched for: %s", type(error).__name__)
+        return
+    (folder / STUDY).write_text(record, encoding="utf-8")
 
 
 def export_dicom(folder: Path, analyzer: Analyzer, limits: Limits) -> Answer:
@@ -79,8 +85,6 @@ def export_dicom(folder: Path, analyzer: Analyzer, limits: Limits) -> Answer:
 
 def export_pictures(folder: Path, analyzer: Analyzer, limits: Limits) -> Answer:
     """All pictures; most films of a long list are never looked at, and to draw one takes as long as to analyse it."""
-    if (folder / "panel.png").is_file():  # somebody else has asked
-        return Answer("done")
     finding = _finding(folder, analyzer, limits)
     for name, picture in (layers_of(finding) | {"panel": draw_panel(finding, TITLE)}).items():
         _write(folder / f"{name}.png", _png(picture))  # the panel last: where it is, all are
@@ -97,7 +101,7 @@ def export_stored(folder: Path, _analyzer: Analyzer, limits: Limits) -> Answer:
 
 def _write(path: Path, content: bytes) -> None:
     """Whole or not at all, for who asks while another's is being made; a folder that was deleted does not come back."""
-    part = path.with_name(f"{path.name}.part")
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     part.write_bytes(content)
     part.replace(path)
 

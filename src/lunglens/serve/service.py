@@ -69,6 +69,7 @@ class Service:
             self._held.acquire()
         self.analyses: dict[str, Analysis] = {}
         self._turns: Turns[_Order] = Turns()
+        self._exports: dict[tuple[str, Export], list[Callable[[Answer], None]]] = {}
         self._lock = threading.RLock()
         self._stopping = threading.Event()
         self._processes = [
@@ -151,12 +152,26 @@ class Service:
     def export(self, kind: Export, analysis: Analysis, done: Callable[[Answer], None]) -> None:
         """Queue the writing of what somebody waits for into the analysis's folder, before the films of its list.
 
+        What several ask for at a time is made once.
+
         Raises:
-            QueueFullError: too much waits already.
+            QueueFullError: the service is stopping.
         """
+        which = analysis.id, kind
         with self._lock:
-            self._assert_room(1)
-            self._turns.put_first(analysis.worklist, _Order(kind, analysis, done))
+            if which in self._exports:
+                self._exports[which].append(done)
+                return
+            if self._stopping.is_set():
+                raise QueueFullError(1)
+            self._exports[which] = [done]
+            self._turns.put_first(analysis.worklist, _Order(kind, analysis, lambda answer: self._tell(which, answer)))
+
+    def _tell(self, which: tuple[str, Export], answer: Answer) -> None:
+        with self._lock:
+            asked = self._exports.pop(which)
+        for done in asked:
+            done(answer)
 
     def forget(self, analysis: Analysis) -> None:
         """Delete an analysis and its files now; where a process is at work on it, as soon as that has ended."""

@@ -74,8 +74,9 @@ def _split(url: str) -> tuple[SplitResult | None, int | None]:
         return None, None
     try:
         parts = urlsplit(url)
+        (parts.hostname or "").encode("idna")
         return parts, parts.port
-    except ValueError:  # a port that is none, half an IPv6 address
+    except ValueError:  # a port that is none, half an IPv6 address, a host that is no name
         return None, None
 
 

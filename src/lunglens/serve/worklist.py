@@ -1,14 +1,16 @@
 """Work lists: what a client has sent, found again after a reload, in another tab, or after a restart with `--keep`."""
 
+import asyncio
 import os
 import re
 import tempfile
 import zipfile
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 from fastapi.security import HTTPBearer
@@ -24,6 +26,7 @@ from lunglens.serve.server_results import pictures_of
 from lunglens.serve.service import Service
 
 _MOST_LISTED = 1000
+_AT_A_TIME = 8  # films that are drawn for an archive
 _UNSAFE = re.compile(r"[^\w.-]+")
 
 Worklist = Annotated[
@@ -78,15 +81,21 @@ async def results(request: Request, worklist: Worklist = "") -> Response:
     """All results of a work list: a table, and a JSON file and a panel a film; panels are drawn now that never were."""
     service = service_of(request)
     analyses = [one for one in service.listed(worklist) if one.is_done]
-    for analysis in analyses:
-        if "panel" in pictures_of(analysis.folder):
-            await exported(request, analysis, "pictures")
+    for first in range(0, len(analyses), _AT_A_TIME):
+        await asyncio.gather(*(_panel(request, one) for one in analyses[first : first + _AT_A_TIME]))
     classes = [entry.name for entry in request.app.state.models.classifier.parameters.answer.classes]
     handle, name = tempfile.mkstemp(dir=service.folder, suffix=".zip")
     os.close(handle)
     path = Path(name)
     await run_in_threadpool(_write_results, path, analyses, classes)
     return FileResponse(path, media_type="application/zip", background=BackgroundTask(path.unlink))
+
+
+async def _panel(request: Request, analysis: Analysis) -> None:
+    """Have it drawn; where that cannot be, the film goes without."""
+    with suppress(HTTPException, OSError):
+        if "panel" in pictures_of(analysis.folder):
+            await exported(request, analysis, "pictures")
 
 
 def model_of(service: Service, analysis: Analysis) -> AnalysisModel:
@@ -126,5 +135,6 @@ def _write_results(path: Path, analyses: list[Analysis], classes: list[str]) -> 
                 continue
             rows.append(SummaryRow.of(label, result, f"{stem}.json"))
             archive.write(analysis.folder / "result.json", f"{stem}.json")
-            archive.write(analysis.folder / "panel.png", f"{stem}.png", zipfile.ZIP_STORED)
+            if (analysis.folder / "panel.png").is_file():
+                archive.write(analysis.folder / "panel.png", f"{stem}.png", zipfile.ZIP_STORED)
         archive.writestr(SUMMARY, summary_csv(rows, classes))

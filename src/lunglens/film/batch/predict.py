@@ -7,6 +7,7 @@ is not done again.
 import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,8 @@ def predict(
         left = {key: film for key, film in film_of.items() if key not in journal.outcomes}
         here = partial(work_off, begin=partial(begin, packages, out.parent), jobs=processes_for(len(left), jobs))
         for key, found in (elsewhere or here)(left):
-            row = found or SummaryRow(readable(film_of[key]), "failed", reason=KILLER)
+            path = readable(film_of[key])
+            row = replace(found, path=path) if found else SummaryRow(path, "failed", reason=KILLER)
             with writing(notes):
                 journal.done(key, row)
             on_done(row)
@@ -89,7 +91,8 @@ def _predict(film: Path, analyzer: Analyzer, folder: Path) -> SummaryRow:
     try:
         return SummaryRow.of(film, analyzer.analyze(read_radiograph(film)).record())
     except Exception as error:
-        status, reason = failure_of(error) or ("failed", note_error(error, folder))
+        with writing(folder):
+            status, reason = failure_of(error) or ("failed", note_error(error, folder))
         return SummaryRow(readable(film), status, reason=reason)
 
 

@@ -51,8 +51,9 @@ def work_off(left: dict[str, _Task], begin: "Begin[_Task, _Found]", jobs: int) -
     """
     tries: Counter[str] = Counter()
     while left:
-        dealt = list(left.items())
-        shares = [dealt[first::jobs] for first in range(min(jobs, len(dealt)))]
+        suspects = [(key, task) for key, task in left.items() if tries[key]]  # each alone: it may be the memory's fault
+        dealt = suspects or list(left.items())
+        shares = [dealt[first::jobs] for first in range(min(jobs, len(dealt)))] if not suspects else [dealt]
         with _processes(shares, begin) as pipes:
             while pipes:
                 wait(pipes)
@@ -105,14 +106,13 @@ def _work(share: list[tuple[str, Any]], pipe: Connection, begin: "Begin[Any, Any
     if cores:
         os.sched_setaffinity(0, cores)
     prepare()
-    do = begin()
     with suppress(BrokenPipeError):  # the parent has ended
-        for key, task in share:
-            try:
+        try:
+            do = begin()
+            for key, task in share:
                 pipe.send((key, do(task)))
-            except LungLensError as error:
-                pipe.send((key, error))
-                return
+        except LungLensError as error:  # no film's fault: a model that does not load, a full disk
+            pipe.send(("", error))
 
 
 def _end_with_parent() -> None:

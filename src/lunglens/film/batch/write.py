@@ -77,6 +77,10 @@ class AnalysisWriter:
             self._write_report(film, stem, finding, analyzer, identity)
         if self.pictures:
             _write_pictures(film, stem, finding)
+        else:
+            with writing(stem.parent):
+                for name in ("panel", "lungs"):
+                    Path(f"{stem}.{name}.png").unlink(missing_ok=True)  # of an earlier state of the film
         record = finding.record()
         with writing(stem.parent):
             write_finding(Path(f"{stem}.json"), record, storable(film))

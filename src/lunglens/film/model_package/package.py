@@ -252,6 +252,8 @@ def _session_of(graph: bytes, package: ModelPackage[Any]) -> Any:
     options.log_severity_level = 4  # what fails is said by our own errors
     # One film at a time: the arena would only hold on to memory.
     options.enable_cpu_mem_arena = False
+    if threads := os.environ.get("OMP_NUM_THREADS", "").strip():
+        options.intra_op_num_threads = int(threads) if threads.isdecimal() else 0
     # Waiting threads sleep: spinning ones stand still together where other work holds a core.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
