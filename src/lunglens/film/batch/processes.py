@@ -87,12 +87,26 @@ def _processes(shares: list[list[tuple[str, Any]]], begin: "Begin[Any, Any]") ->
             its_cores = share_of_cores(first, len(shares))
             ours, theirs = context.Pipe(duplex=False)
             process = context.Process(target=_work, args=(share, theirs, begin, its_cores))
-            process.start()
+            with _threads(len(its_cores)):
+                process.start()
             theirs.close()
             pipes.append(ends.enter_context(ours))
             ends.callback(process.join)
             ends.callback(process.kill)
         yield list(pipes)
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    """What starts meanwhile computes with so many threads, unless the user has said with how many."""
+    if not number or "OMP_NUM_THREADS" in os.environ:
+        yield
+        return
+    os.environ["OMP_NUM_THREADS"] = str(number)
+    try:
+        yield
+    finally:
+        del os.environ["OMP_NUM_THREADS"]
 
 
 def _cores() -> list[int]:
