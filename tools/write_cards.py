@@ -398,7 +398,7 @@ def audit_table() -> str:
             value = "" if of_run["number"] is None else f" {of_run['number']:.3f}"
             low, high = of_run["interval"] or (None, None)
             cells.append(f"{of_run['verdict']}{value}{'' if low is None else f' ({low:.3f} to {high:.3f})'}")
-        rows.append([f"{test['test']} {test['name']}", test["what"] or "-", *cells])
+        rows.append([f"{test['test']} {test['name']}", test["what"].partition(":")[0] or "-", *cells])
     rows.append(["AUROC of the run itself", "-", *(f"{one['auroc']:.3f}" for one in found.values())])
     about = "; ".join(f"{words}: {one['date']}, study `{one['fingerprint'][:12]}`" for words, one in found.items())
     seeds = sorted({one["seed"] for one in found.values()})
