@@ -137,7 +137,7 @@ def test_a_film_of_version_0_1_0_whose_results_nobody_gets_is_kept_and_said(
     with archive() as receiver:
         peer = here(receiver.port, "FIRST", "ROOM1")
         with node(tmp_path, 0, stub, peers=(peer,), allowed=("ROOM1",)):
-            wait_until(lambda: not any(spool.incoming.iterdir()))
+            wait_until(lambda: any(spool.quarantine.glob("*.txt")))
     [said] = spool.quarantine.glob("*.txt")
     assert "no receiver gets films of its calling title" in said.read_text()
     assert not receiver.kept

@@ -114,8 +114,7 @@ def test_killed_in_a_fold_and_started_again_ends_with_the_same_digits(study: Pat
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not (run / "folds" / "2" / "result.json").exists()
-    finished = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    assert finished.returncode == 0, finished.stderr
+    crossval.crossval_classifier(load_study(study), QUICK.classifier, run, run_here, CONSOLE)
     assert {name: (run / name).read_bytes() for name in before} == before
 
 
