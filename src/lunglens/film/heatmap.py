@@ -39,7 +39,8 @@ class HeatMap:
         if self.region.any():
             edges = (np.asarray(self.region.any(axis=1 - axis)) for axis in (0, 1))
             rows, columns = (_reach(is_in, size) for is_in, size in zip(edges, found.shape, strict=True))
-            mask = _part(self.region.astype(np.uint8) * np.uint8(255), rows, columns, found.shape) > 127
+            # 254, so that what is in by one half exactly is out, as for floats.
+            mask = _part(self.region.astype(np.uint8) * np.uint8(254), rows, columns, found.shape) > 127
             np.multiply(_part(self.square, rows, columns, found.shape), mask, out=found[slice(*rows), slice(*columns)])
         return found
 
