@@ -2,9 +2,9 @@
 
     python benchmarks/serve_load.py FILM.dcm --out results/serve.json [--seconds 60] [--hostile 2000]
 
-Starts a server of its own. 1, 4, 16 and 64 clients send the film for a minute each, every copy with another patient
-number, so that its SHA-256 tells the answers apart: an answer for another film is counted as mixed up. Then the
-hostile uploads, one after the other, with the memory before and after.
+Starts a server of its own, with as many workers as `lunglens serve`. 1, 4, 16 and 64 clients send the film for a minute
+each, every copy with another patient number, so that its SHA-256 tells the answers apart: an answer for another film is
+counted as mixed up. Then the hostile uploads, one after the other, with the memory before and after.
 """
 
 import argparse
@@ -29,6 +29,7 @@ from tests.support.hostile import hostile
 from tests.support.serving import Running, server
 
 from lunglens.files import write_json
+from lunglens.film.batch.processes import cores
 
 CLIENTS = (1, 4, 16, 64)
 MARK = b"9RG1"  # the example film's patient number, four bytes
@@ -42,7 +43,7 @@ def main() -> None:
     parser.add_argument("--hostile", type=int, default=2000)
     arguments = parser.parse_args()
     film = arguments.film.read_bytes()
-    with tempfile.TemporaryDirectory() as folder, server(Path(folder), keep_s=20) as running:
+    with tempfile.TemporaryDirectory() as folder, server(Path(folder), keep_s=20, workers=min(4, cores())) as running:
         loads = [load(running, film, clients, arguments.seconds) for clients in CLIENTS]
         found: dict[str, Any] = {"date": datetime.now(UTC).date().isoformat(), "cores": os.cpu_count()}
         found |= {

@@ -833,7 +833,7 @@ def write_load() -> None:
     lines = [
         table("clients | answers | films a second | p50 | p99 | peak memory | errors | mixed up", rows),
         "",
-        f"{found['film']} for {found['seconds']:.0f} s each, one analysing process, {found['cores']} cores, {found['date']}. Then {attack['uploads']:,} hostile uploads: {said}; memory {attack['memory_before_mb']} MB before and {attack['memory_after_mb']} MB after; the next film was answered with {attack['next_film']}.",
+        f"{found['film']} for {found['seconds']:.0f} s each, as many analysing processes as cores (4 at most), {found['cores']} cores, {found['date']}. Then {attack['uploads']:,} hostile uploads: {said}; memory {attack['memory_before_mb']} MB before and {attack['memory_after_mb']} MB after; the next film was answered with {attack['next_film']}.",
     ]
     fill(ROOT / "docs" / "reference.md", "load", "\n".join(lines))
 
