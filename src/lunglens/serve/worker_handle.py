@@ -9,6 +9,7 @@ import threading
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
+from lunglens.film.batch.processes import KILLER
 from lunglens.serve.settings import WorkerSettings
 from lunglens.serve.task import Answer, Task
 from lunglens.serve.worker import work
@@ -60,8 +61,7 @@ class AnalysingProcess:
                 return answer
             failed = Answer("failed", f"took more than {self._settings.film_s:g} s", "time")
         except (EOFError, OSError):
-            reason = "it ended the process that read it: damaged, malicious or too large for the memory"
-            failed = Answer("failed", reason, "death")
+            failed = Answer("failed", KILLER, "death")
         self._kill()
         if not self._ended.is_set():
             self.restarts += 1
