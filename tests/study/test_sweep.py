@@ -91,7 +91,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, message: str
 
 
 def test_a_missing_file_says_what_ships() -> None:
-    with pytest.raises(ConfigurationError, match="give a TOML file, or arms, distilled, table1"):
+    with pytest.raises(ConfigurationError, match="give a TOML file, or arms, cures, distilled, table1"):
         read_sweep("nothing")
 
 
@@ -107,3 +107,12 @@ def test_the_arms_that_ship_are_trained_on_one_split(name: str) -> None:
     for run in read_sweep(name).runs():
         assert run.load().classifier.optimization.epochs == 5
         assert run.folds == ("0",)
+
+
+def test_decorrelated_features_are_asked_of_sources_within_a_class_alone() -> None:
+    runs = list(read_sweep("cures").runs())
+    assert {run.study for run in runs if run.load().classifier.decorrelate} == {"three-class"}
+    assert {(run.data.name, run.test.name) for run in runs if run.test} == {
+        ("paper", "unseen"),
+        ("three-class", "unseen-three"),
+    }
