@@ -1,4 +1,4 @@
-"""The commands of docs/tutorial.md, as they stand there: from folders of films to a package and its answers.
+"""The commands of docs/tutorials/own-model.md, as they stand there: from folders of films to a package and its answers.
 
 Nothing says COVID that way, whatever the classes are.
 """
@@ -27,7 +27,7 @@ from tests.support.phantom import save_png
 from tests.support.runs import run_here
 from tests.support.serving import server
 
-TUTORIAL = Path(__file__).parents[1] / "docs" / "tutorial.md"
+TUTORIAL = Path(__file__).parents[1] / "docs" / "tutorials" / "own-model.md"
 SMALL = (
     "--config quick --set classifier.backbone=test_resnet --set classifier.optimization.epochs=1 "
     "--set classifier.view.film_size=512 --seed 1 --jobs 2"

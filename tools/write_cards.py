@@ -3,7 +3,7 @@
     python tools/write_cards.py
 
 Reads results/*.json (copied from run folders) and the packages' descriptions; writes src/lunglens/models/*/README.md and the
-marked parts of README.md and docs/explanation.md.
+marked parts of README.md and docs/explanation/.
 """
 
 import json
@@ -630,6 +630,12 @@ def fill(path: Path, name: str, content: str) -> None:
     path.write_text(f"{text[:start]}\n{content}\n{text[end:]}")
 
 
+def explain(name: str, content: str) -> None:
+    """The marked part `name` of the one page of docs/explanation/ that has it."""
+    (page,) = (p for p in (ROOT / "docs" / "explanation").glob("*.md") if f"<!-- {name}:" in p.read_text())
+    fill(page, name, content)
+
+
 def write_readme_numbers() -> None:
     lungs, twin, speed = results("lungs"), only("held-out"), results("speed")
     gate = json.loads((MODELS / "lungs" / "package.json").read_text())["provenance"]["gate"]["out_of_fold"]
@@ -722,7 +728,7 @@ def write_gap() -> None:
         "",
         table("COVID of | non-COVID of | films | of unknown patients | AUROC, cut | AUROC, whole films", rows),
     ]
-    fill(ROOT / "docs" / "explanation.md", "gap", "\n".join(lines))
+    explain("gap", "\n".join(lines))
 
 
 def write_three_class() -> None:
@@ -738,7 +744,7 @@ def write_three_class() -> None:
         "",
         f"AUROC; {len(run['folds'])} folds, {run['model']}, seed {run['seed']}, {run['date']}, study `{run['study']['fingerprint'][:12]}`.",
     ]
-    fill(ROOT / "docs" / "explanation.md", "three-class", "\n".join(lines))
+    explain("three-class", "\n".join(lines))
 
 
 def write_baselines() -> None:
@@ -761,7 +767,7 @@ def write_baselines() -> None:
         "",
         table("pair | accuracy, points | AUROC, points | only one right | McNemar p (Holm)", pairs),
     ]
-    fill(ROOT / "docs" / "explanation.md", "baselines", "\n".join(lines))
+    explain("baselines", "\n".join(lines))
 
 
 def write_heat() -> None:
@@ -792,7 +798,7 @@ def write_heat() -> None:
             brixia,
         ),
     ]
-    fill(ROOT / "docs" / "explanation.md", "heat", "\n\n".join(lines))
+    explain("heat", "\n\n".join(lines))
 
 
 def _signed(found: dict[str, Any]) -> str:
@@ -818,7 +824,7 @@ def write_lung_folds() -> None:
             distances = [f"{found['hd95_px']['mean']:.1f}", f"{found['assd_px']['mean']:.2f}"]
             rows.append([how, name, dice["n"], *shares, *distances])
     head = "run | tested on | films | Dice | median | 5th percentile | HD95, px | surface distance, px"
-    fill(ROOT / "docs" / "explanation.md", "lung-folds", table(head, rows))
+    explain("lung-folds", table(head, rows))
 
 
 def write_load() -> None:
@@ -842,7 +848,7 @@ def write_ablation() -> None:
     rows = results("ablation")
     columns = list(next(iter(rows.values())))
     cells = ([name, *("-" if v is None else f"{v:.3f}" for v in values.values())] for name, values in rows.items())
-    fill(ROOT / "docs" / "explanation.md", "ablation", table(" | ".join(["variant", *columns]), cells))
+    explain("ablation", table(" | ".join(["variant", *columns]), cells))
 
 
 def _difference(tested: dict[str, Any] | None) -> str:
@@ -896,7 +902,7 @@ def write_arms() -> None:
         "",
         table(" | ".join(head[:6]), differences),
     ]
-    fill(ROOT / "docs" / "explanation.md", "arms", "\n".join(lines))
+    explain("arms", "\n".join(lines))
 
 
 def write_studies() -> None:
@@ -910,7 +916,7 @@ def write_studies() -> None:
         leak = f"{leaks['leaking']} of {leaks['patients']} with several films"
         rows.append([f"`{name}`", films, *shares, leak, f"`{data['study']['fingerprint'][:12]}`"])
     head = "study | films | Cramer's V | films from one-class sources | class guessed from the file alone, AUC | patients a split by image leaks | fingerprint"
-    fill(ROOT / "docs" / "explanation.md", "studies", table(head, rows))
+    explain("studies", table(head, rows))
 
 
 def write_duplicates() -> None:
@@ -926,7 +932,7 @@ def write_duplicates() -> None:
         f"{spanning['sources_joined_by_pixels']} of {spanning['groups']} groups that span sets. Of {pairs['in_index']} pairs found between films that the index "
         f"knows, {pairs['same_group']} are in one group of it and {pairs['other_group']} are not.",
     ]
-    fill(ROOT / "docs" / "explanation.md", "duplicates", "\n".join(lines))
+    explain("duplicates", "\n".join(lines))
 
 
 if __name__ == "__main__":
@@ -944,8 +950,8 @@ if __name__ == "__main__":
     write_lungs_card()
     write_orientation_card()
     write_severity_card()
-    fill(ROOT / "docs" / "explanation.md", "places", places_table())
-    fill(ROOT / "docs" / "explanation.md", "audit", audit_table())
-    fill(ROOT / "docs" / "explanation.md", "heart", heart_table())
-    fill(ROOT / "docs" / "explanation.md", "trust", trust_tables())
+    explain("places", places_table())
+    explain("audit", audit_table())
+    explain("heart", heart_table())
+    explain("trust", trust_tables())
     write_classifier_card()

@@ -1,0 +1,79 @@
+"""README and docs/: every link and anchor leads somewhere, and every command line is one that the program takes."""
+
+import re
+import shlex
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from lunglens.cli.main import app
+
+ROOT = Path(__file__).parents[1]
+CARDS = (ROOT / "src" / "lunglens" / "models").glob("*/README.md")
+PAGES = sorted({ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md"), *CARDS})
+FENCED = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(<?([^)\s>]+)>?(?: \"[^\"]*\")?\)")
+
+
+@cache
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    heads = re.findall(r"^#{1,6} (.+)$", FENCED.sub("", page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+def broken_links(page: Path) -> list[str]:
+    text = re.sub(r"`[^`\n]*`", "", FENCED.sub("", page.read_text()))
+    return [link for link in LINK.findall(text) if not re.match(r"[a-z]+:", link) and not leads(page, link)]
+
+
+def leads(page: Path, link: str) -> bool:
+    path, _, anchor = link.partition("#")
+    target = (page.parent / path).resolve() if path else page
+    return target.exists() and (not anchor or anchor in anchors(target))
+
+
+def command_lines(text: str) -> list[str]:
+    """Those in fenced blocks that call `lunglens`, without comments and with continued lines joined."""
+    blocks = "\n".join(FENCED.findall(text)).replace("\\\n", " ")
+    return re.findall(r"^ *(lunglens .+)$", blocks, re.MULTILINE)
+
+
+def fault(line: str) -> str | None:
+    """What is wrong with a command line: a verb or an option that does not exist."""
+    words = shlex.split(line, comments=True)[1:]
+    command: Any = get_command(app)
+    while words and hasattr(command, "commands"):
+        if words[0].startswith("--"):
+            break
+        name = words.pop(0)
+        if name not in command.commands:
+            return f"no verb {name!r}: {line}"
+        command = command.commands[name]
+    known = {"--help", *(option for each in command.params for option in (*each.opts, *each.secondary_opts))}
+    unknown = [word for word in words if re.match(r"--?[a-z]", word) and word.partition("=")[0] not in known]
+    return f"no option {unknown[0]!r}: {line}" if unknown else None
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    assert not broken_links(page)
+
+
+def test_every_command_line_is_one_that_the_program_takes() -> None:
+    lines = [line for page in PAGES for line in command_lines(page.read_text())]
+    assert len(lines) > 60
+    assert not [told for line in lines if (told := fault(line))]
+
+
+def test_a_wrong_link_verb_or_option_would_be_told(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# One\n[a](#one) [b](#two) [c](none.md) [d](page.md#one) [e](https://example.org)\n")
+    assert broken_links(page) == ["#two", "none.md"]
+    (line,) = command_lines("```\nlunglens analyse film.dcm  # a word\n```\nlunglens nothing\n")
+    assert fault(line) == f"no verb 'analyse': {line}"
+    assert fault("lunglens analyze FILM --prevalance=0.1") is not None
+    assert fault("lunglens analyze FILM --out X \t# --nothing") is None
