@@ -7,11 +7,12 @@ UV_FLAGS ?=
 
 TEST_VENV := .venv
 DEMO_VENV := .venv-demo
+DOCS_VENV := .venv-docs
 CONSTRAINTS_VENV := .venv-constraints
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test coverage lint figures paper clean constraints
+.PHONY: help demo test coverage lint docs figures paper clean constraints
 
 help:
 	@echo "make demo         install what analysis needs and analyse an example radiograph into $(DEMO_OUT)/"
@@ -19,6 +20,7 @@ help:
 	@echo "                  PYTEST_FLAGS='-m not\ slow' leaves the slow ones out)"
 	@echo "make coverage     run the tests, which then take half as long again, and say which lines none has run"
 	@echo "make lint         ruff, mypy and import-linter"
+	@echo "make docs         build the documentation site into site/, which needs no network to be read"
 	@echo "make figures      draw the figures of results/ from its numbers"
 	@echo "make paper        the same, and write every table of README, docs and cards from those numbers"
 	@echo "make constraints  resolve constraints/*.txt again (UV_FLAGS=--upgrade takes newer versions)"
@@ -47,6 +49,9 @@ $(DEMO_VENV)/.stamp: pyproject.toml constraints/base.txt constraints/dev.txt
 $(TEST_VENV)/.stamp: pyproject.toml constraints/dev.txt
 	$(call environment,$(TEST_VENV),$$pip install -q --no-compile -c constraints/dev.txt -e '.[dev]')
 
+$(DOCS_VENV)/.stamp: pyproject.toml constraints/base.txt
+	$(call environment,$(DOCS_VENV),$$pip install -q -c constraints/base.txt -e '.[docs]')
+
 $(CONSTRAINTS_VENV)/.stamp: pyproject.toml
 	$(call environment,$(CONSTRAINTS_VENV),$$pip install -q 'uv>=0.9')
 
@@ -68,6 +73,9 @@ lint: $(TEST_VENV)/.stamp
 	$(TEST_VENV)/bin/mypy
 	$(TEST_VENV)/bin/lint-imports --no-logo
 
+docs: $(DOCS_VENV)/.stamp
+	$(DOCS_VENV)/bin/python tools/build_docs.py
+
 figures: $(TEST_VENV)/.stamp
 	$(TEST_VENV)/bin/python tools/draw_figures.py
 
@@ -85,6 +93,6 @@ constraints: $(CONSTRAINTS_VENV)/.stamp
 	$(COMPILE) -c constraints/dev.txt -o constraints/base.txt
 
 clean:
-	rm -rf $(TEST_VENV) $(DEMO_VENV) $(CONSTRAINTS_VENV) $(DEMO_OUT) dist .coverage \
+	rm -rf $(TEST_VENV) $(DEMO_VENV) $(DOCS_VENV) $(CONSTRAINTS_VENV) $(DEMO_OUT) dist site .site-pages .cache .coverage \
 		.pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -type d -name __pycache__ -prune -exec rm -rf {} +
