@@ -1,5 +1,9 @@
 """README and docs/: every link and anchor leads somewhere, and every command line is one that the program takes."""
 
+import ast
+import contextlib
+import io
+import json
 import re
 import shlex
 from functools import cache
@@ -77,3 +81,33 @@ def test_a_wrong_link_verb_or_option_would_be_told(tmp_path: Path) -> None:
     assert fault(line) == f"no verb 'analyse': {line}"
     assert fault("lunglens analyze FILM --prevalance=0.1") is not None
     assert fault("lunglens analyze FILM --out X \t# --nothing") is None
+
+
+def run_cell(source: str, space: dict[str, Any]) -> str:
+    """What a cell prints, and what its last line is worth, as a notebook shows them."""
+    printed = io.StringIO()
+    tree = ast.parse(source)
+    last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+    with contextlib.redirect_stdout(printed):
+        exec(compile(tree, "cell", "exec"), space)  # noqa: S102
+        value = eval(compile(ast.Expression(last.value), "cell", "eval"), space) if last else None  # noqa: S307
+    return printed.getvalue() + ("" if value is None else repr(value))
+
+
+def test_the_notebook_says_what_its_cells_give() -> None:
+    space: dict[str, Any] = {}
+    cells = json.loads((ROOT / "docs" / "tutorials" / "film.ipynb").read_text())["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert len(code) == 5
+    for cell in code:
+        given = run_cell("".join(cell["source"]), space)
+        for output in cell["outputs"]:
+            data = output.get("data", {})
+            if "image/png" in data:
+                assert "PIL" in given
+                continue
+            kept = "".join(output.get("text", data.get("text/plain", "")))
+            number = re.compile(r"\d+\.\d+")
+            assert number.sub("#", given) == number.sub("#", kept)
+            numbers = [[float(each) for each in number.findall(text)] for text in (given, kept)]
+            assert numbers[0] == pytest.approx(numbers[1], abs=0.011)
