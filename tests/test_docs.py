@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
+import lunglens
 from lunglens.cli.main import app
 
 ROOT = Path(__file__).parents[1]
 CARDS = (ROOT / "src" / "lunglens" / "models").glob("*/README.md")
-PAGES = sorted({ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md"), *CARDS})
+PAGES = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *CARDS})
 FENCED = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(<?([^)\s>]+)>?(?: \"[^\"]*\")?\)")
 
@@ -111,3 +112,7 @@ def test_the_notebook_says_what_its_cells_give() -> None:
             assert number.sub("#", given) == number.sub("#", kept)
             numbers = [[float(each) for each in number.findall(text)] for text in (given, kept)]
             assert numbers[0] == pytest.approx(numbers[1], abs=0.011)
+
+
+def test_the_citation_is_of_this_version() -> None:
+    assert f"\nversion: {lunglens.__version__}\n" in (ROOT / "CITATION.cff").read_text()

@@ -20,7 +20,7 @@ import lunglens
 ROOT = Path(__file__).parents[1]
 STAGE = ROOT / ".site-pages"
 SITE = ROOT / "site"
-ROOTS = ["README.md", "CHANGELOG.md", "docs/**/*.md", "docs/**/*.ipynb", "src/lunglens/models/*/README.md"]
+ROOTS = ["*.md", "docs/**/*.md", "docs/**/*.ipynb", "src/lunglens/models/*/README.md"]
 LINK = re.compile(r"\]\(([^)\s#:]+)(?:#[^)\s]*)?\)")
 # What a browser fetches by itself; a link (<a href>) or an address in words is none of it.
 FETCHED = re.compile(
