@@ -7,6 +7,7 @@ marked parts of README.md and docs/explanation/.
 """
 
 import json
+import tarfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -902,6 +903,26 @@ def write_arms() -> None:
     explain("arms", "\n".join(lines))
 
 
+def write_cures() -> None:
+    """Cures against shortcuts: what each is worth where it was trained, and elsewhere."""
+    rows = []
+    sweep = json.loads((ROOT / "results" / "cures" / "sweep.json").read_text())["runs"]
+    with tarfile.open(ROOT / "results" / "cures" / "runs.tar.xz") as packed:
+
+        def read(swept: dict[str, Any], name: str) -> Any:
+            return json.load(packed.extractfile(f"{swept['folder']}/{name}.json"))  # type: ignore[arg-type]
+
+        for swept in sweep:
+            found = read(swept, "metrics")
+            elsewhere = found["external"]
+            tested = (found["pooled"], elsewhere["all"], elsewhere["covid19-radiography"])
+            rows.append([swept["study"], swept["label"], *(interval(films, "auroc") for films in tested)])
+        run = read(sweep[0], "run")
+    head = "study | training | its own films, not trained on | other collections | inside one of them, the Radiography Database"
+    about = f"AUROC, 95 % intervals by patient; fold 0 of three, seed {run['seed']}, {run['date'][:10]} (`lunglens sweep cures`); of three classes the mean over those there are."
+    explain("cures", "\n".join([table(head, rows), "", about]))
+
+
 def write_studies() -> None:
     rows = []
     for name in ("paper", "three-class", "tuberculosis"):
@@ -943,6 +964,7 @@ if __name__ == "__main__":
     write_studies()
     write_ablation()
     write_arms()
+    write_cures()
     write_readme_numbers()
     write_lungs_card()
     write_orientation_card()

@@ -199,6 +199,22 @@ def verify(
     raise typer.Exit(1 if bad else 0)
 
 
+@app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="The same as JSON, an object a check.")] = False,
+) -> None:
+    """Is all there that an analysis needs? Versions, models, decoders, cores, folders. Exit code 0: yes, 1: no."""
+    import json
+    from dataclasses import asdict
+
+    from lunglens.cli.doctor import examine, lines_of
+
+    found = examine()
+    lines = [json.dumps([asdict(check) for check in found], indent=2)] if as_json else map(readable, lines_of(found))
+    typer.echo("\n".join(lines))
+    raise typer.Exit(0 if all(check.good for check in found) else 1)
+
+
 def _films_of(paths: list[Path], list_skipped: bool, shard: str | None) -> tuple[list[Path], str]:
     """The films among the files and folders, and a line about what is none (empty where all are); a part of them.
 

@@ -57,7 +57,6 @@ app = typer.Typer(
     name="lunglens",
     cls=_Group,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
