@@ -9,10 +9,11 @@ TEST_VENV := .venv
 DEMO_VENV := .venv-demo
 DOCS_VENV := .venv-docs
 CONSTRAINTS_VENV := .venv-constraints
+DIST_VENV := .venv-dist
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test coverage lint docs figures paper clean constraints
+.PHONY: help demo test coverage lint docs dist figures paper clean constraints
 
 help:
 	@echo "make demo         install what analysis needs and analyse an example radiograph into $(DEMO_OUT)/"
@@ -21,6 +22,7 @@ help:
 	@echo "make coverage     run the tests, which then take half as long again, and say which lines none has run"
 	@echo "make lint         ruff, mypy and import-linter"
 	@echo "make docs         build the documentation site into site/, which needs no network to be read"
+	@echo "make dist         build wheel and source archive into dist/ and check what they say of themselves"
 	@echo "make figures      draw the figures of results/ from its numbers"
 	@echo "make paper        the same, and write every table of README, docs and cards from those numbers"
 	@echo "make constraints  resolve constraints/*.txt again (UV_FLAGS=--upgrade takes newer versions)"
@@ -52,6 +54,9 @@ $(TEST_VENV)/.stamp: pyproject.toml constraints/dev.txt
 $(DOCS_VENV)/.stamp: pyproject.toml constraints/base.txt
 	$(call environment,$(DOCS_VENV),$$pip install -q -c constraints/base.txt -e '.[docs]')
 
+$(DIST_VENV)/.stamp: pyproject.toml
+	$(call environment,$(DIST_VENV),$$pip install -q 'build>=1.3' 'twine>=6.2')
+
 $(CONSTRAINTS_VENV)/.stamp: pyproject.toml
 	$(call environment,$(CONSTRAINTS_VENV),$$pip install -q 'uv>=0.9')
 
@@ -76,6 +81,11 @@ lint: $(TEST_VENV)/.stamp
 docs: $(DOCS_VENV)/.stamp
 	$(DOCS_VENV)/bin/python tools/build_docs.py
 
+dist: $(DIST_VENV)/.stamp
+	rm -rf dist
+	$(DIST_VENV)/bin/python -m build
+	$(DIST_VENV)/bin/twine check --strict dist/*
+
 figures: $(TEST_VENV)/.stamp
 	$(TEST_VENV)/bin/python tools/draw_figures.py
 
@@ -93,6 +103,6 @@ constraints: $(CONSTRAINTS_VENV)/.stamp
 	$(COMPILE) -c constraints/dev.txt -o constraints/base.txt
 
 clean:
-	rm -rf $(TEST_VENV) $(DEMO_VENV) $(DOCS_VENV) $(CONSTRAINTS_VENV) $(DEMO_OUT) dist site .site-pages .cache .coverage \
+	rm -rf $(TEST_VENV) $(DEMO_VENV) $(DOCS_VENV) $(CONSTRAINTS_VENV) $(DIST_VENV) $(DEMO_OUT) dist site .site-pages .cache .coverage \
 		.pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -type d -name __pycache__ -prune -exec rm -rf {} +
