@@ -57,6 +57,7 @@ def console() -> "Console":
 
 
 def runner(jobs: int, ray: str | None, gpus_per_job: float) -> "Runner":
+    """What runs a verb's folds: processes of this machine, or a Ray cluster where an address is given."""
     from lunglens.jobs import Job, JobResult, run_jobs, run_jobs_on_ray
 
     def run(work: Sequence[Job], display: "Console") -> list[JobResult]:

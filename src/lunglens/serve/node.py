@@ -44,9 +44,14 @@ class Analysing(Protocol):
     is_ready: bool
     restarts: int
 
-    def begin(self) -> bool: ...
-    def do(self, task: Task) -> Answer: ...
-    def end(self) -> None: ...
+    def begin(self) -> bool:
+        """Start it; whether it is ready."""
+
+    def do(self, task: Task) -> Answer:
+        """One film, to its answer."""
+
+    def end(self) -> None:
+        """Stop it."""
 
 
 class Node:

@@ -45,7 +45,8 @@ class FittedGraph(Protocol):
 
     outputs: tuple[str, ...]
 
-    def __call__(self, images: Tensor) -> tuple[Tensor, ...]: ...
+    def __call__(self, images: Tensor) -> tuple[Tensor, ...]:
+        """What the graph has to answer."""
 
     def onnx_bytes(self, example: Tensor) -> bytes:
         """The ONNX graph with a free batch size."""
