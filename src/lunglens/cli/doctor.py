@@ -13,6 +13,7 @@ from pathlib import Path
 
 _EXTRAS = {"serve": "fastapi", "train": "torch", "cluster": "ray"}
 _FREE_BYTES = 1 << 30
+_AGAIN = "install LungLens again (pip install --force-reinstall)"
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Check:
 
 
 def examine() -> list[Check]:
-    """Look at versions, models, decoders, cores, folders and devices; nothing is left on disk."""
+    """Look at versions, models, decoders, cores and folders; nothing is left on disk."""
     looks: list[Callable[[], list[Check]]] = [_versions, _extras, _models, _decoders, _machine, _folders]
     return [check for look in looks for check in look()]
 
@@ -52,7 +53,7 @@ def _version(package: str) -> Check:
     try:
         return Check(package, True, version(package))
     except PackageNotFoundError:
-        return Check(package, False, "not installed", "install LungLens again: pip install --force-reinstall lunglens")
+        return Check(package, False, "not installed", _AGAIN)
 
 
 def _extras() -> list[Check]:
@@ -63,20 +64,12 @@ def _extras() -> list[Check]:
 
 
 def _models() -> list[Check]:
-    from lunglens.errors import ModelPackageError
-    from lunglens.film.model_package.package import load_package, shipped_models, verify_package
-    from lunglens.film.model_package.record import DESCRIPTION
+    from lunglens.film.model_package.package import verify_folders
 
-    found = []
-    for folder in sorted(path.parent for path in shipped_models().glob(f"*/{DESCRIPTION}")):
-        try:
-            problems = verify_package(load_package(folder))
-        except ModelPackageError as error:
-            problems = [str(error)]
-        found.append(
-            Check(f"model {folder.name}", not problems, "; ".join(problems) or "good", "install LungLens again")
-        )
-    return found
+    return [
+        Check(f"model {name}", not problems, "; ".join(problems) or "good", _AGAIN)
+        for name, problems in verify_folders()
+    ]
 
 
 def _decoders() -> list[Check]:
@@ -104,9 +97,9 @@ def _decoder(kind: str, decoder: str) -> Check:
 
             data = bytes(jpeg_ls.encode_array(values))
         good = np.array_equal(decode_apart("codestream", data, how)[0], values)
-        return Check(name, good, "decodes" if good else "decodes wrongly", "install LungLens again")
+        return Check(name, good, "decodes" if good else "decodes wrongly", _AGAIN)
     except Exception as error:
-        return Check(name, False, f"{type(error).__name__}: {error}", "install LungLens again")
+        return Check(name, False, f"{type(error).__name__}: {error}", _AGAIN)
 
 
 def _machine() -> list[Check]:

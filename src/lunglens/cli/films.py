@@ -181,20 +181,12 @@ def verify(
     packages: Annotated[list[Path] | None, typer.Argument(help="Packages; without any, those that ship.")] = None,
 ) -> None:
     """Re-check model packages: checksums and golden case. Exit code 0: all are good, 1: not all."""
-    from lunglens.errors import ModelPackageError
-    from lunglens.film.model_package.package import load_package, shipped_models, verify_package
-    from lunglens.film.model_package.record import DESCRIPTION
+    from lunglens.film.model_package.package import verify_folders
 
     bad = False
-    for folder in packages or sorted(path.parent for path in shipped_models().glob(f"*/{DESCRIPTION}")):
-        try:
-            package = load_package(folder)
-            problems = verify_package(package)
-            good = f"{package.name}: good"
-        except ModelPackageError as error:
-            problems, good = [str(error)], ""
+    for name, problems in verify_folders(packages or ()):
         bad = bad or bool(problems)
-        for line in problems or [good]:
+        for line in problems or [f"{name}: good"]:
             typer.echo(readable(line), err=bool(problems))
     raise typer.Exit(1 if bad else 0)
 

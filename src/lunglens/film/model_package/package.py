@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -200,6 +200,19 @@ def verify_package(package: ModelPackage[Any]) -> list[str]:
             problems.append(str(error))
     # A graph that is not the one that was exported is not run.
     return problems or _golden_problems(package)
+
+
+def verify_folders(folders: Sequence[Path] = ()) -> Iterator[tuple[str, list[str]]]:
+    """Re-check packages by their folders; without any, those that ship.
+
+    Yields the name of each (of its folder where it cannot be loaded), and what is wrong with it (empty: all good).
+    """
+    for folder in folders or sorted(path.parent for path in shipped_models().glob(f"*/{DESCRIPTION}")):
+        try:
+            package = load_package(folder)
+            yield package.name, verify_package(package)
+        except ModelPackageError as error:
+            yield folder.name, [str(error)]
 
 
 def _sum_of_parameters(description: Mapping[str, Any]) -> str:
