@@ -920,7 +920,19 @@ def write_cures() -> None:
         run = read(sweep[0], "run")
     head = "study | training | its own films, not trained on | other collections | inside one of them, the Radiography Database"
     about = f"AUROC, 95 % intervals by patient; fold 0 of three, seed {run['seed']}, {run['date'][:10]} (`lunglens sweep cures`); of three classes the mean over those there are."
-    explain("cures", "\n".join([table(head, rows), "", about]))
+    explain("cures", "\n".join([table(head, rows), "", about, "", *_audited_cures(sweep)]))
+
+
+def _audited_cures(sweep: list[dict[str, Any]]) -> list[str]:
+    """The audit's tests that ask the trained network, a row a cure."""
+    audit, rows = results("cures/audit"), []
+    for swept in sweep:
+        tests = audit["runs"][swept["folder"]]
+        values = [interval({"n": tests[test]["number"], "n_95_ci": tests[test]["interval"]}, "n") for test in tests]
+        rows.append([swept["study"], swept["label"], *values])
+    head = "study | training | T7: source told by the features, AUROC | T9: against pneumonia inside one collection, AUROC | T10: decisions flipped by the worst edit | T11: heat in the lungs against their share"
+    about = f"Tests T7, T9, T10 and T11 of `lunglens audit` on the same runs, seed {audit['seed']}, {audit['date']} (`tools/audit_cures.py`); T1 to T6, T8 and T12's trainings ask the study and not the cure. T7 among films of pneumonia (166, of which 23 of ten patients are covid-chestxray-dataset's); T9: 137 films against 23."
+    return [table(head, rows), "", about]
 
 
 def write_studies() -> None:

@@ -2,8 +2,10 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from rich.console import Console
@@ -15,6 +17,7 @@ from lunglens.study.config import load_config
 from lunglens.study.config.training import ClassifierConfig
 from lunglens.study.folder import load_study
 from lunglens.train.audit import retrain as retraining
+from lunglens.train.audit.models import read_audited
 from lunglens.train.audit.retrain import retrain
 from lunglens.train.crossval import classifier as crossval
 from tests.support.planted import planted_study
@@ -87,6 +90,17 @@ def test_twelve_tests_with_a_verdict_a_page_and_an_exit_code(audited: Path) -> N
     before = {path: path.stat().st_mtime_ns for path in audited.rglob("result.json")}
     assert audit(audited).exit_code == 0
     assert {path: path.stat().st_mtime_ns for path in audited.rglob("result.json")} == before
+
+
+def test_of_a_run_of_one_fold_its_own_films_are_read(audited: Path, tmp_path: Path) -> None:
+    for file in ("films.csv", "run.json", "metrics.json"):
+        shutil.copy(audited / "run" / file, tmp_path)
+    about = json.loads((tmp_path / "run.json").read_text())
+    (tmp_path / "run.json").write_text(json.dumps(about | {"folds": ["0"]}))
+    found = read_audited(tmp_path, load_study(audited / "study")).table
+    films = pd.read_csv(tmp_path / "films.csv", dtype=str)
+    assert list(found["image_id"]) == list(films.loc[films["fold"] == "0", "image_id"]) != list(films["image_id"])
+    assert list(films.loc[found["row"], "image_id"]) == list(found["image_id"])
 
 
 def test_a_run_on_another_study_is_refused(audited: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lunglens.errors import DataError
-from lunglens.evaluate.predictions import EXTERNAL, UNUSED, groups_of
+from lunglens.evaluate.predictions import groups_of
 from lunglens.evaluate.run_record import ClassifierRun, read_classifier_run
 from lunglens.study.config.training import ClassifierConfig
 from lunglens.study.folder import Study
@@ -70,8 +70,8 @@ def read_audited(folder: Path, study: Study) -> AuditedRun:
         raise DataError(f"{folder}: is a run on another study than {study.folder}")
     table = pd.read_csv(folder / FILMS, dtype=str, keep_default_na=False)
     table["row"] = np.arange(len(table))
-    inside = table[~table["fold"].isin([EXTERNAL, UNUSED])].reset_index(drop=True)
-    return AuditedRun(folder, about, ClassifierConfig.of_run(about.config), inside)
+    tested = table[table["fold"].isin(about.folds)].reset_index(drop=True)
+    return AuditedRun(folder, about, ClassifierConfig.of_run(about.config), tested)
 
 
 def first_class(model: Model, views: Views, rows: Sequence[int]) -> NDArray[np.float64]:

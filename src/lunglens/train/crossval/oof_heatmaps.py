@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from lunglens.errors import DataError
-from lunglens.evaluate.predictions import EXTERNAL, UNUSED
+from lunglens.evaluate.predictions import EXTERNAL
 from lunglens.evaluate.run_record import read_classifier_run
 from lunglens.film.heatmap import heat_of_activation, heat_of_evidence
 from lunglens.film.parameters import View
@@ -58,9 +58,9 @@ def read_heat_run(folder: Path) -> HeatRun:
         raise DataError(f"{folder}: is no cross-validation: its films were trained on")
     table = pd.read_csv(folder / FILMS, dtype=str, keep_default_na=False)
     table["row"] = np.arange(len(table))
-    inside = table[~table["fold"].isin([EXTERNAL, UNUSED])].reset_index(drop=True)
+    tested = table[table["fold"].isin(about.folds)].reset_index(drop=True)
     config = ClassifierConfig.of_run(about.config)
-    return HeatRun(folder, about.classes, about.study.fingerprint, config, inside)
+    return HeatRun(folder, about.classes, about.study.fingerprint, config, tested)
 
 
 def heat_maps(run: HeatRun, region_of: Mapping[str, Mask], *, of_opacity: bool = False) -> Iterator[tuple[str, Floats]]:
