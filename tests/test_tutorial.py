@@ -70,6 +70,7 @@ def commands() -> list[list[str]]:
 def follow_tutorial(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
     """All its commands in `root`, where `films/<class>/` lie; what it serves is tried by `in_the_reading_room`."""
     monkeypatch.chdir(root)
+    monkeypatch.setattr("lunglens.cli.train.runner", lambda *_: run_here)  # folds have processes in the tests of jobs
     lines = commands()
     verbs = ["curate", "folds", "crossval", "report", "export", "verify", "analyze", "predict", "serve"]
     assert [verb for _, verb, *_ in lines] == verbs
@@ -157,8 +158,6 @@ def test_montgomery_as_folders_of_two_classes_does_too(
         pictures = sorted((real_data / "montgomery" / "CXR_png").glob(f"*_{number}.*"))
         for path in pictures[:8]:
             save_png(read_radiograph(path).pixels, tmp_path / "films" / name / f"{path.stem}.png")
-    # The folds had processes of their own in the test before.
-    monkeypatch.setattr("lunglens.cli.train.runner", lambda *_: run_here)
     follow_tutorial(monkeypatch, tmp_path)
     found = json.loads(Path("answers/MCUCXR_0108_1.json").read_text())
     assert found["status"] == "analyzed"
