@@ -7,16 +7,20 @@ import pandas as pd
 import pytest
 
 from lunglens.evaluate.classification import metrics_of
-from lunglens.evaluate.figures import scores
 from lunglens.evaluate.figures.style import STYLE
 from lunglens.evaluate.run_record import ClassifierMetrics
 from tests.support.predictions import TWO, predictions
 
 
+@pytest.fixture
+def all_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as everywhere but in tests: an interval is held against something."""
+    monkeypatch.setattr("lunglens.evaluate.intervals.REPEATS", 1000)
+
+
 @pytest.fixture(scope="module")
-def few_draws_in_the_house_style() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch, mpl.rc_context(STYLE):
-        patch.setattr(scores, "REPEATS", 60)
+def house_style() -> Iterator[None]:
+    with mpl.rc_context(STYLE):
         yield
 
 

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from lunglens.evaluate import guess
 from lunglens.evaluate.audit import tables
 from lunglens.evaluate.audit.alike import subgroups
 from lunglens.evaluate.audit.counterfactual import counterfactual_test
@@ -27,11 +26,6 @@ from tests.support.planted import planted_study
 
 CLASSES = ("covid", "other")
 QUIET = Console(quiet=True)
-
-
-@pytest.fixture(autouse=True)
-def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guess, "REPEATS", 100)
 
 
 def found_on(folder: Path, shortcut: str, share: float) -> dict[str, AuditTest]:

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lunglens.evaluate import guess
 from lunglens.evaluate.confounding import (
     CONSTANT,
     FILE_FEATURES,
@@ -18,12 +17,6 @@ from lunglens.evaluate.confounding import (
     source_by_class,
 )
 from lunglens.study.report.worth import feature_name, worth_of
-
-
-@pytest.fixture(autouse=True)
-def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tenth of the bootstrap: the intervals get rougher, the tests faster."""
-    monkeypatch.setattr(guess, "REPEATS", 50)
 
 
 def images(n: int = 120, seed: int = 0, **columns: object) -> pd.DataFrame:

@@ -24,7 +24,7 @@ from tests.support.predictions import TWO, predictions
 THREE = ("covid", "pneumonia", "normal")
 
 
-pytestmark = pytest.mark.usefixtures("few_draws_in_the_house_style")
+pytestmark = pytest.mark.usefixtures("house_style")
 
 
 # Learning curves

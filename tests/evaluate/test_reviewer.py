@@ -18,6 +18,7 @@ def scored(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return positive, np.clip(generator.normal(0.4 + 0.25 * positive, 0.2), 0, 1)
 
 
+@pytest.mark.usefixtures("all_draws")
 def test_delong_and_the_bootstrap_agree() -> None:
     positive, score = scored(400)
     names = [f"film-{index}" for index in range(400)]

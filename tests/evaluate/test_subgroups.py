@@ -24,6 +24,7 @@ def test_each_level_is_measured_as_if_alone() -> None:
     assert second["specificity"] is second["auroc"] is None
 
 
+@pytest.mark.usefixtures("all_draws")
 def test_a_gap_is_told_from_chance_however_many_levels_are_tried() -> None:
     generator = np.random.default_rng(0)
     rows = pd.concat([films("a", "covid", "0", list(generator.uniform(0.2, 0.8, 200)))], ignore_index=True)

@@ -1,8 +1,6 @@
 """The table of a sweep, from made-up runs: what is measured where, against whom, and every file of it."""
 
 import json
-from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +11,6 @@ from lunglens.evaluate import classification
 from lunglens.evaluate.compare import holm
 from lunglens.evaluate.figures.systems import write_systems
 from lunglens.evaluate.figures.systems.grids import grids_of, printed_words
-from lunglens.evaluate.intervals import bootstrap_draws
 from lunglens.evaluate.systems.films import one_against
 from lunglens.evaluate.systems.numbers import Row, Systems, systems_of
 from lunglens.evaluate.systems.record import Origin, Printed, Swept, SweptRun
@@ -54,13 +51,6 @@ def swept(study: str, system: str, shown: str = "film") -> SweptRun:
 def finished(folder: Path, table: pd.DataFrame, classes: tuple[str, ...]) -> None:
     write_run(folder, table, draws=480, train_seconds=90.0)
     (folder / "metrics.json").write_text(json.dumps(classification.metrics_of(table, classes).to_json()))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def few_draws() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(classification, "bootstrap_draws", partial(bootstrap_draws, repeats=20))
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import base64
 import io
 import json
 import re
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ import pytest
 from PIL import Image
 
 from lunglens.errors import DataError
-from lunglens.evaluate import guess
 from lunglens.study.report import write_study_report
 from lunglens.study.report.figures import short
 from lunglens.study.report.tables import read_tables
@@ -55,14 +53,6 @@ class Page(HTMLParser):
 
     def row(self, start: str) -> list[str]:
         return next(row for row in self.rows if row and row[0].startswith(start))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def few_draws() -> Iterator[None]:
-    """A tenth of the bootstrap: the intervals get rougher, the tests faster."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(guess, "REPEATS", 50)
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from lunglens.cli.main import app
-from lunglens.evaluate import guess
 from lunglens.evaluate.audit.retrained import FILM, RIM, hidden_test
 from lunglens.study.config import load_config
 from lunglens.study.config.training import ClassifierConfig
@@ -42,7 +41,6 @@ def small() -> object:
         patch.setattr(retraining, "_SIDE", 64)
         patch.setattr(retraining, "_FILM_SIDE", 64)
         patch.setattr(retraining, "_STEPS", 80)
-        patch.setattr(guess, "REPEATS", 100)
         patch.setattr(crossval, "write_figures", lambda _: None)  # drawn in the tests of one run
         torch.set_num_threads(1)
         yield

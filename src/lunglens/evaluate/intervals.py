@@ -13,7 +13,7 @@ def bootstrap(
     measure: Callable[[NDArray[np.int64]], float],
     groups: NDArray[Any],
     seed: int = 0,
-    repeats: int = REPEATS,
+    repeats: int | None = None,
     digits: int = 4,
 ) -> list[float] | None:
     """95 % percentile interval of `measure` over whole groups drawn with replacement.
@@ -21,6 +21,8 @@ def bootstrap(
     Args:
         measure: row numbers -> value; NaN where it is not defined for a draw (such draws are left out).
         groups: (N,) the group of each row.
+        seed: of the draws.
+        repeats: draws; 1,000 if not given.
         digits: decimals of the interval.
 
     Returns:
@@ -33,13 +35,13 @@ def bootstrap_draws(
     measures: Callable[[NDArray[np.int64]], Sequence[float] | NDArray[np.float64]],
     groups: NDArray[Any],
     seed: int = 0,
-    repeats: int = REPEATS,
+    repeats: int | None = None,
 ) -> NDArray[np.float64]:
     """Several measures of the same draws of whole groups: (repeats, measures); the draws are those of `bootstrap`."""
     generator = np.random.default_rng(seed)
     _, codes = np.unique(groups, return_inverse=True)
     members = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
-    drawn = (generator.integers(0, len(members), len(members)) for _ in range(repeats))
+    drawn = (generator.integers(0, len(members), len(members)) for _ in range(repeats or REPEATS))
     return np.array([measures(np.concatenate([members[index] for index in draw])) for draw in drawn], np.float64)
 
 
