@@ -4,6 +4,7 @@ import errno
 import importlib
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -133,3 +134,49 @@ def test_help_imports_nothing_that_takes_time() -> None:
     assert "'typer'" in done.stdout
     for module in ("rich", "pydantic", "numpy", "PIL", "pydicom", "onnxruntime"):
         assert f"'{module}'" not in done.stdout
+
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference.md"
+
+
+def test_the_exit_codes_of_the_reference_are_those_of_the_program(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A run for each code of the table, and none that gives another."""
+    film, copied = tmp_path / "film.png", tmp_path / "cpu.toml"
+    film.write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    runs = [
+        ("--version", "0"),
+        (f"config copy cpu {copied}", "0"),
+        (f"config copy cpu {copied}", "1"),  # it is there by now
+        (f"verify {tmp_path}", "1"),
+        (f"analyze {film} --out {tmp_path / 'out'}", "1"),
+        ("analyse film.png", "2"),
+        ("analyze film.png --outt out", "2"),
+        ("config show none", "2"),
+        (f"analyze {tmp_path / 'nothing'} --out {tmp_path}", "2"),
+        ("serve", "2"),
+        ("sources", "130"),
+    ]
+    monkeypatch.setitem(sys.modules, "uvicorn", None)  # as if the extra were not installed
+    monkeypatch.delitem(sys.modules, "lunglens.serve.run", raising=False)
+    monkeypatch.setattr("lunglens.study.sources.SOURCES", _Interrupting())
+    _, _, table = REFERENCE.read_text().partition("\n| code |")
+    codes = re.findall(r"^\| (\d+) \|", table.partition("\n\n")[0], re.MULTILINE)
+    assert [(line, exit_code(monkeypatch, line)) for line, _ in runs] == runs
+    assert {code for _, code in runs} == set(codes)
+
+
+class _Interrupting(dict[str, object]):
+    def values(self) -> Any:
+        signal.raise_signal(signal.SIGINT)
+
+
+def exit_code(monkeypatch: pytest.MonkeyPatch, line: str) -> str:
+    """What the program, run in this process, ends with."""
+    with monkeypatch.context() as changed:
+        changed.setattr(sys, "argv", ["lunglens", *line.split()])
+        changed.setattr(os, "environ", dict(os.environ))
+        with pytest.raises(SystemExit) as stopped:
+            main_module.main()
+    return str(stopped.value.code or 0)
