@@ -1,4 +1,4 @@
-"""README and docs/: every link and anchor leads somewhere, and every command line is one that the program takes."""
+"""README, docs/ and what a forge reads: links lead somewhere, command lines and make targets are there."""
 
 import ast
 import contextlib
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from typer.main import get_command
 
 import lunglens
@@ -116,3 +117,40 @@ def test_the_notebook_says_what_its_cells_give() -> None:
 
 def test_the_citation_is_of_this_version() -> None:
     assert f"\nversion: {lunglens.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+
+
+def targets(text: str) -> set[str]:
+    """The make targets that a text calls."""
+    return {target for line in re.findall(r"\bmake((?: [a-z]+)+)", text) for target in line.split()}
+
+
+def test_the_forge_calls_make_targets_that_are_there() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    (there,) = re.findall(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)
+    workflows = [yaml.safe_load(path.read_text()) for path in (ROOT / ".github" / "workflows").glob("*.yml")]
+    jobs = [job for workflow in workflows for job in workflow["jobs"].values()]
+    lines = [step["run"] for job in jobs for step in job["steps"] if "run" in step]
+    called = {target for line in lines for target in targets(line)}
+    assert {"test", "lint", "docs", "dist"} <= called <= set(there.split())
+    assert not targets("and make tee") <= set(there.split())
+    assert all(job["timeout-minutes"] for job in jobs)
+    (pythons,) = [job["strategy"]["matrix"]["python"] for job in jobs if "strategy" in job]
+    assert f"Python {pythons[0]}" in makefile
+
+
+def test_hooks_are_what_lint_runs() -> None:
+    _, _, recipe = (ROOT / "Makefile").read_text().partition("\nlint: ")
+    programs = re.findall(r"^\t\$\(TEST_VENV\)/(.+)$", recipe.partition("\n\n")[0], re.MULTILINE)
+    (local,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    entries = [hook["entry"].removeprefix(".venv/") for hook in local["hooks"]]
+    assert entries == [re.sub(r" (--check )?\.$", "", program) for program in programs]
+
+
+def test_forms_ask_something_and_every_question_has_its_id() -> None:
+    forms = [yaml.safe_load(path.read_text()) for path in (ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml")]
+    assert len(forms) == 3
+    for form in forms:
+        questions = [part for part in form["body"] if part["type"] != "markdown"]
+        assert len({question["id"] for question in questions}) == len(questions) > 0
+        assert form["name"]
+        assert form["description"]
