@@ -10,10 +10,11 @@ DEMO_VENV := .venv-demo
 DOCS_VENV := .venv-docs
 CONSTRAINTS_VENV := .venv-constraints
 DIST_VENV := .venv-dist
+SBOM_VENV := .venv-sbom
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test coverage lint docs dist figures paper clean constraints
+.PHONY: help demo test coverage lint docs dist sbom figures paper clean constraints
 
 help:
 	@echo "make demo         install what analysis needs and analyse an example radiograph into $(DEMO_OUT)/"
@@ -23,6 +24,7 @@ help:
 	@echo "make lint         ruff, mypy and import-linter"
 	@echo "make docs         build the documentation site into site/, which needs no network to be read"
 	@echo "make dist         build wheel and source archive into dist/ and check what they say of themselves"
+	@echo "make sbom         write what the base install consists of into dist/lunglens.cdx.json (CycloneDX)"
 	@echo "make figures      draw the figures of results/ from its numbers"
 	@echo "make paper        the same, and write every table of README, docs and cards from those numbers"
 	@echo "make constraints  resolve constraints/*.txt again (UV_FLAGS=--upgrade takes newer versions)"
@@ -55,7 +57,7 @@ $(DOCS_VENV)/.stamp: pyproject.toml constraints/base.txt
 	$(call environment,$(DOCS_VENV),$$pip install -q -c constraints/base.txt -e '.[docs]')
 
 $(DIST_VENV)/.stamp: pyproject.toml
-	$(call environment,$(DIST_VENV),$$pip install -q 'build>=1.3' 'twine>=6.2')
+	$(call environment,$(DIST_VENV),$$pip install -q 'build>=1.3' 'cyclonedx-bom>=7.2' 'twine>=6.2')
 
 $(CONSTRAINTS_VENV)/.stamp: pyproject.toml
 	$(call environment,$(CONSTRAINTS_VENV),$$pip install -q 'uv>=0.9')
@@ -86,6 +88,17 @@ dist: $(DIST_VENV)/.stamp
 	$(DIST_VENV)/bin/python -m build
 	$(DIST_VENV)/bin/twine check --strict dist/*
 
+# An environment without pip, so that all there is comes with LungLens; the version, which the build reads from the
+# source, is written out for a tool that does not build.
+sbom: $(DIST_VENV)/.stamp
+	$(PYTHON) -m venv --clear --without-pip $(SBOM_VENV)
+	$(DIST_VENV)/bin/python -m pip --disable-pip-version-check --python $(SBOM_VENV) install -q -c constraints/base.txt .
+	version=$$($(SBOM_VENV)/bin/lunglens --version | cut -d " " -f 2); \
+		sed "s/^dynamic = .*/version = \"$$version\"/" pyproject.toml >$(SBOM_VENV)/pyproject.toml
+	mkdir -p dist
+	$(DIST_VENV)/bin/cyclonedx-py environment --pyproject $(SBOM_VENV)/pyproject.toml --mc-type library --short-PURLs \
+		--output-reproducible -o dist/lunglens.cdx.json $(SBOM_VENV)
+
 figures: $(TEST_VENV)/.stamp
 	$(TEST_VENV)/bin/python tools/draw_figures.py
 
@@ -103,6 +116,6 @@ constraints: $(CONSTRAINTS_VENV)/.stamp
 	$(COMPILE) -c constraints/dev.txt -o constraints/base.txt
 
 clean:
-	rm -rf $(TEST_VENV) $(DEMO_VENV) $(DOCS_VENV) $(CONSTRAINTS_VENV) $(DIST_VENV) $(DEMO_OUT) dist site .site-pages .cache .coverage \
+	rm -rf $(TEST_VENV) $(DEMO_VENV) $(DOCS_VENV) $(CONSTRAINTS_VENV) $(DIST_VENV) $(SBOM_VENV) $(DEMO_OUT) dist site .site-pages .cache .coverage \
 		.pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -type d -name __pycache__ -prune -exec rm -rf {} +
