@@ -58,10 +58,8 @@ def as_markdown(notebook: dict[str, Any]) -> str:
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             text = "".join(output.get("text", data.get("text/plain", "")))
-            if "image/png" in data:
-                parts.append(
-                    f"![What the cell above shows](data:image/png;base64,{''.join(data['image/png']).strip()})"
-                )
+            if "image/jpeg" in data:
+                parts.append(f"![{text}](data:image/jpeg;base64,{''.join(data['image/jpeg']).strip()})")
             elif text:
                 parts.append(f"```text\n{text.rstrip()}\n```")
     return "\n\n".join(parts) + "\n"

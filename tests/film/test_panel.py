@@ -1,9 +1,11 @@
 """The panel: what it says, where it draws, and that nothing runs off it."""
 
+import io
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from lunglens.film.finding import NOTICE, Analyzed, Refused
 from lunglens.film.picture import colours
@@ -246,3 +248,11 @@ def test_mask_image_is_the_mask() -> None:
     image = mask_image(mask)
     assert (image.mode, image.size) == ("L", (90, 70))
     assert (np.asarray(image) == mask * 255).all()
+
+
+@pytest.mark.parametrize("finding", [analyzed(1200, 300), refused()], ids=["analyzed", "refused"])
+def test_a_notebook_shows_the_panel_and_a_shell_one_line(finding: Analyzed | Refused) -> None:
+    shown = np.asarray(Image.open(io.BytesIO(finding._repr_jpeg_())), np.float32)
+    assert np.abs(shown - drawn(finding, "Film")).mean() < 1
+    assert repr(finding).startswith(type(finding).__name__ + "(")
+    assert len(repr(finding)) < 200

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from io import BytesIO
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -58,7 +59,7 @@ class Opacity:
         return self.probability >= self.threshold
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Finding:
     """What is said of every film.
 
@@ -120,11 +121,20 @@ class Finding:
         """Everything but the pixels, ready for JSON (`FindingRecord`; docs/reference.md describes it)."""
         return self.record().to_dict()
 
+    def _repr_jpeg_(self) -> bytes:
+        """The panel, which a notebook shows and keeps; as PNG it would be twice as large."""
+        from lunglens.film.picture.panel import draw_panel  # it draws findings, so it imports them
+
+        assert isinstance(self, Analyzed | Refused)  # noqa: S101 - there are no others
+        file = BytesIO()
+        draw_panel(self, "Film").save(file, "JPEG", quality=80, subsampling=0)
+        return file.getvalue()
+
     def _answer_record(self) -> dict[str, Any]:
         raise NotImplementedError
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Analyzed(Finding):
     """The answer for a film that the gate accepted.
 
@@ -166,6 +176,10 @@ class Analyzed(Finding):
     heat_full: float | None = None
     withheld: tuple[str, ...] = ()
     distance: float | None = None
+
+    def __repr__(self) -> str:
+        rounded = {name: round(value, 3) for name, value in self.probabilities.items()}
+        return f"Analyzed(decision={self.decision!r}, probabilities={rounded}, warnings={self.warnings})"
 
     @property
     def probabilities(self) -> dict[str, float]:
@@ -251,7 +265,7 @@ class Analyzed(Finding):
         return found if self.distance is None else found | {"distance": _rounded(self.distance)}
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Refused(Finding):
     """A film that the gate refused: why, in words and as a machine word (gate/judge.py). It has no answer."""
 
@@ -259,6 +273,9 @@ class Refused(Finding):
 
     reason: str
     reason_code: str
+
+    def __repr__(self) -> str:
+        return f"Refused(reason={self.reason!r}, warnings={self.warnings})"
 
     def _answer_record(self) -> dict[str, Any]:
         nothing = dict.fromkeys(("probabilities", "threshold", "decision", "heat_share_in_lungs"))
