@@ -63,10 +63,7 @@ $(CONSTRAINTS_VENV)/.stamp: pyproject.toml
 	$(call environment,$(CONSTRAINTS_VENV),$$pip install -q 'uv>=0.9')
 
 demo: $(DEMO_VENV)/.stamp
-	@set -e; image=$$($(DEMO_VENV)/bin/python -c \
-		"import data_store, pathlib; print(pathlib.Path(data_store.__file__).parent / 'data' / 'RG1_UNCR.dcm')"); \
-	$(DEMO_VENV)/bin/lunglens analyze "$$image" --out "$(DEMO_OUT)"
-	@echo "The results are in $(abspath $(DEMO_OUT))"
+	@$(DEMO_VENV)/bin/lunglens demo --out "$(DEMO_OUT)"
 
 coverage: COVERAGE_FLAGS := --cov=lunglens --cov-report=term
 

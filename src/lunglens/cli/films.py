@@ -84,7 +84,7 @@ def analyze(  # noqa: PLR0913, PLR0917 - an option each
         import typst  # noqa: F401
     films = _films_of(paths, list_skipped, shard)
     writer = AnalysisWriter(dicom, report, paper, identify, language, not numbers_only)
-    _run(films, out, writer, (lungs, classifier, prevalence), retry_failed, jobs, layout)
+    run_analysis(films, out, writer, (lungs, classifier, prevalence), retry_failed, jobs, layout)
 
 
 @app.command()
@@ -102,7 +102,7 @@ def segment(  # noqa: PLR0913, PLR0917 - an option each
     from lunglens.film.batch import LungsWriter
 
     films = _films_of(paths, list_skipped, shard)
-    _run(films, out, LungsWriter(), (lungs, None, PREVALENCE), retry_failed, jobs, layout)
+    run_analysis(films, out, LungsWriter(), (lungs, None, PREVALENCE), retry_failed, jobs, layout)
 
 
 @app.command()
@@ -244,7 +244,7 @@ def _part_of(shard: str | None) -> slice:
     return slice(number - 1, None, parts)
 
 
-def _run(
+def run_analysis(
     found: tuple[list[Path], str],
     out: Path,
     write: "Writer",

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from lunglens.cli.config import app as config_app
+from lunglens.cli.demo import app as demo_app
 from lunglens.cli.evaluate import app as evaluate_app
 from lunglens.cli.films import app as films_app
 from lunglens.cli.options import Verbs
@@ -62,6 +63,7 @@ app = typer.Typer(
 )
 _PANELS = (
     ("Read films", films_app),
+    ("Read films", demo_app),
     ("Serve", serve_app),
     ("Studies", study_app),
     ("Train", systems_app),
