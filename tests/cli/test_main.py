@@ -2,6 +2,7 @@
 
 import errno
 import importlib
+import json
 import os
 import re
 import signal
@@ -134,6 +135,23 @@ def test_help_imports_nothing_that_takes_time() -> None:
     assert "'typer'" in done.stdout
     for module in ("rich", "pydantic", "numpy", "PIL", "pydicom", "onnxruntime"):
         assert f"'{module}'" not in done.stdout
+
+
+def test_lists_are_told_as_json_too(tmp_path: Path) -> None:
+    """Of the others doctor, folds, systems and watch are asked for it where they are tested."""
+    by_key = {"config list": "name", "sources": "name", f"verify {tmp_path} {shipped_models() / 'lungs'}": "package"}
+    for line, key in by_key.items():
+        told, listed = (CliRunner().invoke(app, [*line.split(), *more]) for more in ((), ("--json",)))
+        assert told.exit_code == listed.exit_code
+        found = json.loads(listed.stdout)
+        assert len(found) >= 2
+        assert not [row for row in found if row[key] not in told.output]
+    asked = {line.partition(" /")[0] for line in by_key} | {"doctor", "folds", "systems", "watch"}
+    assert {" ".join(verb) for verb, command in VERBS.items() if "--json" in _options(command)} == asked
+
+
+def _options(command: Any) -> set[str]:
+    return {name for parameter in command.params for name in parameter.opts}
 
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference.md"

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from lunglens.cli.main import app
 from lunglens.errors import DataError
 from lunglens.film.drift import Drift, read_numbers
 from lunglens.film.model_package.record import Reference
@@ -69,6 +71,8 @@ def test_tables_of_films_are_watched(tmp_path: Path) -> None:
     assert "distance: no films; 0 films" in done.stdout
     written = json.loads((tmp_path / "watch.json").read_text())
     assert (written["p_covid"]["drifted"], written["p_covid"]["n"], written["distance"]["n"]) == (True, 60, 0)
+    said = CliRunner().invoke(app, ["watch", str(table), "--classifier", str(package), "--json"])
+    assert (said.exit_code, json.loads(said.stdout)) == (1, written)
 
 
 def test_a_table_of_something_else_is_said(tmp_path: Path) -> None:

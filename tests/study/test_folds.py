@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from lunglens.cli.main import app
 from lunglens.errors import DataError
 from lunglens.study.folder import load_study
 from lunglens.study.folds import (
@@ -21,7 +23,6 @@ from lunglens.study.folds import (
     parts_of,
     read_folds,
     training_rows,
-    write_folds,
 )
 from tests.support.study_folder import study_folder
 
@@ -153,9 +154,10 @@ def test_of_two_patients_of_a_class_one_validates_and_of_one_none_does() -> None
 
 def test_folds_of_another_study_are_refused_and_each_of_them_is_counted(tmp_path: Path) -> None:
     made = load_study(study_folder(tmp_path / "study", 6, both=True))
-    write_folds(made, FoldSettings(folds=2))
+    said = CliRunner().invoke(app, ["folds", str(made.folder), "--folds", "2", "--json"])
     table = read_folds(made)
     counts = fold_counts(table)
+    assert json.loads(said.stdout)["folds"] == counts.to_dict("index")
     assert counts[["covid", "other"]].to_numpy().sum() == len(table)
     assert counts["groups"].sum() == table["group_id"].nunique()
     assert fold_counts(table[(table["class"] == "covid") | (table["fold"] == "0")]).loc["1", "other"] == 0

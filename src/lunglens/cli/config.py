@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lunglens.cli.options import Verbs
+from lunglens.cli.options import AsJson, Verbs, answer
 from lunglens.text import readable
 
 app = typer.Typer(help="Configurations: those that ship, and every key there is.", no_args_is_help=True, cls=Verbs)
@@ -15,24 +15,29 @@ Name = Annotated[str, typer.Argument(help="A configuration that `lunglens config
 
 
 @app.command("list")
-def list_() -> None:
+def list_(as_json: AsJson = False) -> None:
     """List the configurations that ship, with what each is for; those of earlier systems under a heading."""
     from lunglens.study.config import shipped_configs
     from lunglens.study.config.tree import SYSTEMS
 
-    files = shipped_configs()
-    general = {name: path for name, path in files.items() if path.parent != SYSTEMS}
-    _say(general)
-    typer.echo("\nThe twelve earlier systems of the paper's table 1 (`lunglens systems` says more):")
-    _say({name: path for name, path in files.items() if name not in general})
+    found: list[dict[str, str | bool]] = [
+        {"name": name, "is_earlier_system": path.parent == SYSTEMS, "purpose": _purpose(path)}
+        for name, path in shipped_configs().items()
+    ]
+    general, systems = (_lines([row for row in found if row["is_earlier_system"] == kind]) for kind in (False, True))
+    heading = "The twelve earlier systems of the paper's table 1 (`lunglens systems` says more):"
+    answer([*general, "", heading, *systems], found, as_json)
 
 
-def _say(files: dict[str, Path]) -> None:
-    """A line a configuration: its name, and the first line of its file."""
-    width = max(map(len, files)) + 2
-    for name, path in files.items():
-        first, *_ = path.read_text(encoding="utf-8").splitlines()
-        typer.echo(f"{name + ':':{width}}{first.removeprefix('# ')}")
+def _purpose(config: Path) -> str:
+    """The first line of its file."""
+    first, *_ = config.read_text(encoding="utf-8").splitlines()
+    return first.removeprefix("# ")
+
+
+def _lines(configs: list[dict[str, str | bool]]) -> list[str]:
+    width = max(len(str(row["name"])) for row in configs) + 2
+    return [f"{row['name']}:".ljust(width) + str(row["purpose"]) for row in configs]
 
 
 @app.command()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
-from lunglens.cli.options import Classifier, Films, Lungs, Out, progress
+from lunglens.cli.options import AsJson, Classifier, Films, Lungs, Out, answer, progress
 from lunglens.film.about import PREVALENCE
 from lunglens.film.language import ENGLISH, languages
 from lunglens.text import readable
@@ -150,6 +150,7 @@ def watch(
     ],
     classifier: Classifier = None,
     out: Annotated[Path | None, typer.Option("--out", help="Also as JSON into this file.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Are the films of late like those that the classifier was judged on? Exit code 1: no."""
     from dataclasses import asdict
@@ -166,44 +167,44 @@ def watch(
     for table in tables:
         for numbers in read_numbers(table):
             drift.add(numbers)
-    found = drift.state()
+    found, lines = drift.state(), []
     for name, one in found.items():
         verdict = "drifted" if one.is_there else "no drift" if one.n else "no films"
         gain = f"10^{one.log10_gain:.1f}"
-        typer.echo(f"{name}: {verdict}; {one.n} films, stability index {one.index:.3f}, gain of a bet on it {gain}")
+        lines.append(f"{name}: {verdict}; {one.n} films, stability index {one.index:.3f}, gain of a bet on it {gain}")
+    content = {name: asdict(one) | {"drifted": one.is_there} for name, one in found.items()}
+    answer(lines, content, as_json)
     if out is not None:
-        write_json(out, {name: asdict(one) | {"drifted": one.is_there} for name, one in found.items()})
+        write_json(out, content)
     raise typer.Exit(1 if any(one.is_there for one in found.values()) else 0)
 
 
 @app.command()
 def verify(
     packages: Annotated[list[Path] | None, typer.Argument(help="Packages; without any, those that ship.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Re-check model packages: checksums and golden case. Exit code 0: all are good, 1: not all."""
     from lunglens.film.model_package.package import verify_folders
 
-    bad = False
+    found = []
     for name, problems in verify_folders(packages or ()):
-        bad = bad or bool(problems)
-        for line in problems or [f"{name}: good"]:
+        found.append({"package": name, "good": not problems, "problems": problems})
+        for line in [] if as_json else problems or [f"{name}: good"]:
             typer.echo(readable(line), err=bool(problems))
-    raise typer.Exit(1 if bad else 0)
+    answer((), found, as_json)
+    raise typer.Exit(0 if all(each["good"] for each in found) else 1)
 
 
 @app.command()
-def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="The same as JSON, an object a check.")] = False,
-) -> None:
+def doctor(as_json: AsJson = False) -> None:
     """Is all there that an analysis needs? Versions, models, decoders, cores, folders. Exit code 0: yes, 1: no."""
-    import json
     from dataclasses import asdict
 
     from lunglens.cli.doctor import examine, lines_of
 
     found = examine()
-    lines = [json.dumps([asdict(check) for check in found], indent=2)] if as_json else map(readable, lines_of(found))
-    typer.echo("\n".join(lines))
+    answer(map(readable, lines_of(found)), [asdict(check) for check in found], as_json)
     raise typer.Exit(0 if all(check.good for check in found) else 1)
 
 

@@ -1,6 +1,7 @@
-"""What several verbs share: arguments and options, the console that they speak to, a bar."""
+"""What several verbs share: arguments and options, the console that they speak to, a bar, an answer as JSON."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,6 +32,7 @@ Classifier = Annotated[
     Path | None,
     typer.Option("--classifier", help="Classifier package, or the name of another that ships, such as hrnet."),
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="The same as JSON.")]
 Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Folds at a time on this machine.")]
 Ray = Annotated[str | None, typer.Option("--ray", help="Address of a Ray cluster to run the folds on ('auto').")]
 Gpus = Annotated[float, typer.Option("--gpus-per-job", min=0, help="On Ray: GPUs a fold; a fraction shares one.")]
@@ -47,6 +49,12 @@ class Verbs(TyperGroup):
             below = [command for command, over in zip(commands, headings, strict=True) if over == heading]
             with formatter.section(heading):
                 formatter.write_dl([(str(command.name), command.get_short_help_str(200)) for command in below])
+
+
+def answer(lines: Iterable[str], content: Any, as_json: bool) -> None:
+    """Say what a verb has found: in lines, or the same content as JSON, in ASCII whatever the terminal can show."""
+    for line in [json.dumps(content, indent=1)] if as_json else lines:
+        typer.echo(line)
 
 
 def console() -> "Console":

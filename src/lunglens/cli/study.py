@@ -5,24 +5,32 @@ from typing import Annotated, Literal
 
 import typer
 
-from lunglens.cli.options import Changes, Data, Lungs, Seed, Study, console
+from lunglens.cli.options import AsJson, Changes, Data, Lungs, Seed, Study, answer, console
 from lunglens.text import readable
 
 app = typer.Typer()
 
 
 @app.command()
-def sources(name: Annotated[str | None, typer.Argument(help="One data set; all if not given.")] = None) -> None:
+def sources(
+    name: Annotated[str | None, typer.Argument(help="One data set; all if not given.")] = None, as_json: AsJson = False
+) -> None:
     """List the public data sets that can be read: licence, size, where to get them, what each is known to hide."""
+    from dataclasses import asdict
+
     from lunglens.study.sources import SOURCES
 
     if name is not None and name not in SOURCES:
         raise typer.BadParameter(f"{name} is not one of {', '.join(SOURCES)}")
-    for source in [SOURCES[name]] if name else SOURCES.values():
-        typer.echo(f"{source.name}: {source.title}")
-        words = {"licence": source.licence, "size": source.size, "get": f"{source.access} ({source.url})"}
-        words |= {"cite": source.citation, "hides": source.hides}
-        typer.echo("".join(f"  {key + ':':9}{text}\n" for key, text in words.items()))
+    found = [asdict(source) for source in ([SOURCES[name]] if name else SOURCES.values())]
+    lines = []
+    for source in found:
+        del source["read"]
+        lines.append(f"{source['name']}: {source['title']}")
+        words = {key: source[key] for key in ("licence", "size")} | {"get": f"{source['access']} ({source['url']})"}
+        words |= {"cite": source["citation"], "hides": source["hides"]}
+        lines.append("".join(f"  {key + ':':9}{text}\n" for key, text in words.items()))
+    answer(lines, found, as_json)
 
 
 @app.command()
@@ -117,6 +125,7 @@ def folds(
         Literal["refuse", "leave-out", "one-film-one-patient"], typer.Option(help="Films whose patient is unknown.")
     ] = "refuse",
     seed: int = 0,
+    as_json: AsJson = False,
 ) -> None:
     """Divide a study into folds, never a patient on both sides, and say what a split by image would leak."""
     from lunglens.study.folder import load_study
@@ -126,12 +135,13 @@ def folds(
         by=by, folds=number, external=tuple(external or ()), missing_patient=missing_patient, seed=seed
     )
     counts, leaks = write_folds(load_study(study), settings)
-    typer.echo(counts.to_string())
-    typer.echo(
+    sentence = (
         f"Split by image instead, {leaks.leaking} of {leaks.patients} patients with several films would be on both "
         f"sides, and {leaks.tested_films_with_patient_in_training} of {leaks.films} films be tested by a model that "
         "has seen their patient."
     )
+    content = {"folds": counts.to_dict("index"), "split_by_image": leaks.model_dump()}
+    answer([counts.to_string(), sentence], content, as_json)
 
 
 @app.command()

@@ -1,28 +1,30 @@
 """The command line's verb that lists the earlier systems."""
 
-import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
+
+from lunglens.cli.options import AsJson, answer
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 app = typer.Typer()
 
-Json = Annotated[bool, typer.Option("--json", help="Everything that is known of each, as JSON.")]
-
 
 @app.command()
-def systems(as_json: Json = False) -> None:
-    """List the twelve earlier systems of the paper's table 1, for `crossval classifier --system PRESET`."""
+def systems(as_json: AsJson = False) -> None:
+    """List the twelve earlier systems of the paper's table 1, for `crossval classifier --system PRESET`.
+
+    --json says everything that is known of each.
+    """
     import sys
 
     from rich.console import Console
 
     found = _presets()
     if as_json:
-        typer.echo(json.dumps(found, ensure_ascii=False, indent=1))
+        answer((), found, as_json)
     else:
         Console(width=None if sys.stdout.isatty() else 160).print(_table(found))
 
