@@ -77,6 +77,12 @@ def measures(table: pd.DataFrame, classes: Sequence[str], seed: int | None = Non
     `<name>_95_ci` from a bootstrap of whole groups; a film without group counts as a group of its own. The
     interval of a share that is 0 or 1 has no width: a bootstrap cannot draw what it has not seen. `undefined` says why
     a measure or an interval is None.
+
+    >>> table = pd.DataFrame({"class": ["tb", "tb", "normal"], "p_tb": [0.9, 0.4, 0.3], "p_normal": [0.1, 0.6, 0.7]})
+    >>> table["image_id"] = table["group_id"] = ["a", "b", "c"]
+    >>> found = measures(table, ["tb", "normal"])
+    >>> found.confusion, found.value("sensitivity"), found.value("auroc")
+    ([[1, 1], [0, 1]], 0.5, 1.0)
     """
     truth, scores = codes_and_scores(table, classes)
     confusion = confusion_matrix(truth, calls(scores), len(classes))

@@ -27,6 +27,10 @@ def bootstrap(
 
     Returns:
         [low, high], or None if the measure was defined for fewer than half of the draws.
+
+    >>> is_right, patients = np.array([1, 1, 0, 1, 1, 0, 1, 1]), np.array(list("aabbcdef"))
+    >>> bootstrap(lambda rows: is_right[rows].mean(), patients, repeats=1000)
+    [0.4286, 1.0]
     """
     return interval(bootstrap_draws(lambda rows: [measure(rows)], groups, seed, repeats)[:, 0], digits)
 

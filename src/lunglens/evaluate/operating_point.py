@@ -20,6 +20,11 @@ def chosen_threshold(predictions: pd.DataFrame, classes: Sequence[str]) -> float
 
     Raises:
         DataError: the films are of one class.
+
+    >>> classes = ["tb", "normal", "normal"]
+    >>> table = pd.DataFrame({"class": classes, "source": "clinic", "p_tb": [0.8, 0.6, 0.1]})
+    >>> chosen_threshold(table, ["tb", "normal"])
+    0.7
     """
     if missing := set(classes) - set(predictions["class"]):
         raise DataError(f"no film of class {', '.join(sorted(missing))} to choose a threshold on")
@@ -38,6 +43,12 @@ def operating_points(
         classes: the two; the first is positive.
         threshold: of its probability.
         seed: of the bootstrap.
+
+    >>> table = pd.DataFrame({"class": ["tb", "normal"] * 20, "p_tb": [0.8, 0.2] * 20})
+    >>> table["image_id"] = table["group_id"] = [f"patient {number}" for number in range(40)]
+    >>> row, = operating_points({"of the clinic": table}, ["tb", "normal"], 0.5)
+    >>> row["sensitivity"], row["n_positive"]
+    (1.0, 20)
     """
     rows = []
     for films, table in tables.items():

@@ -45,6 +45,11 @@ def agreement(predicted: Mask, truth: Mask, spacing_mm: Spacing | None = None) -
 
     Raises:
         ValueError: the masks differ in shape.
+
+    >>> truth = np.pad(np.ones((4, 4), bool), 2)
+    >>> found = agreement(np.roll(truth, 1, axis=1), truth, (0.5, 0.5))
+    >>> found.dice, found.hd95_px, found.assd_mm
+    (0.75, 1.0, 0.25)
     """
     if predicted.shape != truth.shape:
         raise ValueError(f"masks of {predicted.shape} and {truth.shape} cannot be compared; resize one of them")

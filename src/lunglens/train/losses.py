@@ -23,5 +23,9 @@ def soft_dice(probabilities: Tensor, targets: Tensor) -> Tensor:
 
 
 def soft_dice_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """1 - D, averaged over the batch; `logits` (N, 1, H, W) go through a sigmoid first."""
+    """1 - D, averaged over the batch; `logits` (N, 1, H, W) go through a sigmoid first.
+
+    >>> soft_dice_loss(torch.full((1, 1, 2, 2), 100.0), torch.ones(1, 1, 2, 2))
+    tensor(0.)
+    """
     return 1 - soft_dice(logits.float().sigmoid(), targets).mean()

@@ -154,6 +154,10 @@ class Classifier(Network):
     by_region: average the places of the lung region alone; its mask is then a second channel of the images.
     stride: see `create_trunk`.
     tells_opacity: whether there is a second answer.
+
+    >>> network = Classifier("test_resnet", head=(16,), outputs=3)
+    >>> network(torch.zeros(2, 1, 64, 64)).shape  # logits of three classes
+    torch.Size([2, 3])
     """
 
     def __init__(  # noqa: PLR0913 - a setting each
