@@ -83,6 +83,12 @@ def node(  # noqa: PLR0913, PLR0917 - an option each
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535)] = 11112,
     allow: Annotated[list[str] | None, typer.Option(help="A calling title that may store; all if not given.")] = None,
+    commitment: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="AE@HOST:PORT of a --send-to that is asked for storage commitment; results are kept until then."
+        ),
+    ] = None,
     answer_refused: Annotated[
         bool, typer.Option(help="Send a report that says so of films that are no chest films, or unreadable.")
     ] = True,
@@ -114,7 +120,16 @@ def node(  # noqa: PLR0913, PLR0917 - an option each
     tls = None if tls_cert is None or tls_key is None else Tls(tls_cert, tls_key, tls_ca, send_tls)
     peers, allowed = tuple(map(Peer.parse, send_to)), tuple(allow or ())
     settings = NodeSettings(
-        ae, peers, host, port, tls, allowed, answer_refused=answer_refused, lungs=lungs, classifier=classifier
+        ae,
+        peers,
+        host,
+        port,
+        tls,
+        allowed,
+        tuple(commitment or ()),
+        answer_refused=answer_refused,
+        lungs=lungs,
+        classifier=classifier,
     )
     settings.check()
     model = settings.models().classifier

@@ -17,7 +17,8 @@ class Facts:
 
     receiver: who is to get the results, "AE@HOST:PORT"; "" before they are there. files: name -> SHA-256 of each
     result. again: the results were damaged once, and the film was analysed anew; delivered: what the receiver had taken
-    before.
+    before. transactions: UIDs of the requests for storage commitment that a report may still be on. failures: reports
+    that it has not committed to all.
     """
 
     sender: str = "-"
@@ -28,6 +29,8 @@ class Facts:
     files: dict[str, str] = field(default_factory=dict)
     delivered: list[str] = field(default_factory=list)
     again: bool = False
+    transactions: list[str] = field(default_factory=list)
+    failures: int = 0
 
     @classmethod
     def read(cls, folder: Path) -> "Facts":

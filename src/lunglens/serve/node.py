@@ -1,7 +1,8 @@
 """`lunglens node`: a DICOM node that takes films by C-STORE, analyses them, and sends the results on (PS3.4 annex B).
 
-Three things run side by side and know each other only by the spool: the receiver of films, one analyst, and a sender
-for each who gets the results, so that one who is away keeps no other waiting. A fourth looks after them, and keeps
+These run side by side and know each other only by the spool: the receiver of films, one analyst, and a sender
+for each who gets the results, so that one who is away keeps no other waiting; and one that asks, for each who is to
+commit to keep them. Another looks after them, and keeps
 `status.json` in the spool: whether the node is ready, and what waits. It is a file and no port: nothing more to guard,
 it can be read when the node is dead or hangs, and then its time says so.
 """
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Protocol
 
 from lunglens.film.drift import Drift
+from lunglens.serve.commitment import Asker
 from lunglens.serve.facts import Facts
 from lunglens.serve.logs import plain
 from lunglens.serve.receiver import Receiver
@@ -27,6 +29,7 @@ from lunglens.serve.sender import Sender
 from lunglens.serve.settings import NodeSettings
 from lunglens.serve.spool import Spool
 from lunglens.serve.task import Answer, Task
+from lunglens.serve.uncommitted import Uncommitted
 
 log = logging.getLogger("lunglens.node")
 
@@ -61,15 +64,19 @@ class Node:
         """process: analyses the films; nobody else uses it. drift: of its classifier."""
         self.settings, self.spool, self.process, self._drift = settings, spool, process, drift or Drift({})
         self._stopping, self._films, self._results = (threading.Event() for _ in range(3))
-        self._receiver = Receiver(settings, spool, self._films.set)
+        self._uncommitted = Uncommitted(settings, spool)
+        self._receiver = Receiver(settings, spool, self._uncommitted, self._films.set)
         peers = {str(peer): peer for peer in settings.peers}
         self._senders = {name: Sender(settings, peer, spool, self._stopping) for name, peer in peers.items()}
+        asked = {name: peers[name] for name in settings.commitment}
+        askers = {name: Asker(settings, peer, self._uncommitted, self._stopping) for name, peer in asked.items()}
         self._tries: Counter[str] = Counter()
         self._outcomes: Counter[str] = Counter()
         self._restarts = 0
         self._last_film: str | None = None
         self._parts: dict[str, Callable[[], None]] = {"receiver": self._receiver.serve, "analyst": self._analyse}
         self._parts |= {f"sender to {name}": partial(self._deliver, name) for name in self._senders}
+        self._parts |= {f"asker of {name}": partial(self._ask, asker) for name, asker in askers.items()}
         self._threads: dict[str, threading.Thread] = {}
         self._watch = threading.Thread(target=self._look_after, name="lunglens-watch", daemon=True)
 
@@ -92,6 +99,7 @@ class Node:
     def start(self) -> None:
         """Listen, and take up what an earlier, killed node has left."""
         self._receiver.prepare()
+        self._uncommitted.prepare()
         self.spool.without_receiver(self._senders)
         for name in self._parts:
             self._begin_part(name)
@@ -222,12 +230,23 @@ class Node:
             self._stopping.wait(pause)
             pause = min(2 * pause, longest)
 
+    def _ask(self, asker: Asker) -> None:
+        pause, longest = self.settings.retry_s
+        while not self._stopping.wait(pause):
+            try:
+                asked = asker.ask()
+            except Exception as error:  # an association can end in many ways; the results are still there
+                log.error("asking for storage commitment broke off: %s", type(error).__name__)
+                asked = False
+            pause = self.settings.retry_s[0] if asked else min(2 * pause, longest)
+
     def _write_status(self) -> None:
         status = {
             "time": _now(),
             "ready": self.is_ready,
             "waiting": self.spool.count(),
             "undelivered": self.spool.count_undelivered(),
+            "uncommitted": len(self.spool.stored()),
             "quarantined": self.spool.quarantined(),
             "films": dict(self._outcomes),
             "drift": {name: asdict(found) for name, found in self._drift.state().items()},

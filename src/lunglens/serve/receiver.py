@@ -1,4 +1,7 @@
-"""The node's ear: films by C-STORE (PS3.4 annex B), written to disk as they come, and who was turned away."""
+"""The node's ear: films by C-STORE (PS3.4 annex B), written to disk as they come, and who was turned away.
+
+Receivers of results that are asked for storage commitment may report here, too (PS3.4 annex J).
+"""
 
 import logging
 import socket
@@ -26,14 +29,17 @@ from pynetdicom import AE, evt
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     ComputedRadiographyImageStorage,
     DigitalXRayImageStorageForPresentation,
+    StorageCommitmentPushModel,
     Verification,
 )
 from pynetdicom.transport import ThreadedAssociationServer
 
+from lunglens.serve.commitment import heard
 from lunglens.serve.facts import Facts, hashed
 from lunglens.serve.logs import plain
 from lunglens.serve.settings import NodeSettings
 from lunglens.serve.spool import Spool
+from lunglens.serve.uncommitted import Uncommitted
 
 log = logging.getLogger("lunglens.node")
 
@@ -69,9 +75,11 @@ class _Server(ThreadedAssociationServer):
 class Receiver:
     """Takes films into the spool; `serve` runs until `stop`."""
 
-    def __init__(self, settings: NodeSettings, spool: Spool, arrived: Callable[[], None]) -> None:
+    def __init__(
+        self, settings: NodeSettings, spool: Spool, uncommitted: Uncommitted, arrived: Callable[[], None]
+    ) -> None:
         """arrived: called when a film is on disk."""
-        self.settings, self.spool, self._arrived = settings, spool, arrived
+        self.settings, self.spool, self.uncommitted, self._arrived = settings, spool, uncommitted, arrived
         self._coming: WeakKeyDictionary[Any, int] = WeakKeyDictionary()  # association -> bytes of its unfinished film
         self._broken_off: WeakSet[Any] = WeakSet()
         self._tempdir = tempfile.tempdir
@@ -79,12 +87,17 @@ class Receiver:
         entity.add_supported_context(Verification)
         for kind in _TAKEN:
             entity.add_supported_context(kind, _SYNTAXES)
+        # The sender of a report asks to be SCP (PS3.4 J.3.3); nobody may be SCU, and ask us.
+        entity.add_supported_context(StorageCommitmentPushModel, scu_role=False, scp_role=True)
         entity.require_called_aet = True
-        entity.require_calling_aet = list(settings.allowed)
+        asked = [peer.aet for peer in settings.peers if str(peer) in settings.commitment]
+        entity.require_calling_aet = [*settings.allowed, *asked] if settings.allowed else []
         entity.maximum_associations = _MOST_ASSOCIATIONS
         entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = settings.timeout_s
         handlers: list[Any] = [
+            (evt.EVT_REQUESTED, self._requested),
             (evt.EVT_C_STORE, self._store),
+            (evt.EVT_N_EVENT_REPORT, self._reported),
             (evt.EVT_CONN_OPEN, self._opened),
             (evt.EVT_DATA_RECV, self._came),
             (evt.EVT_DIMSE_RECV, self._complete),
@@ -117,6 +130,18 @@ class Receiver:
         """Take no more films."""
         self._server.shutdown()
         tempfile.tempdir = self._tempdir
+
+    def _requested(self, event: Any) -> None:
+        """Offer reports to those alone who are asked for them, and storage to those alone who may store."""
+        title = event.assoc.requestor.primitive.calling_ae_title
+        kinds = {Verification}
+        kinds |= {StorageCommitmentPushModel} if self.settings.asked(title) else set()
+        kinds |= set(_TAKEN) if not self.settings.allowed or title in self.settings.allowed else set()
+        acceptor = event.assoc.acceptor
+        acceptor.supported_contexts = [one for one in acceptor.supported_contexts if one.abstract_syntax in kinds]
+
+    def _reported(self, event: Any) -> tuple[int, None]:
+        return heard(event, self.settings.asked(event.assoc.requestor.ae_title), self.uncommitted)
 
     def _store(self, event: Any) -> int:
         """The film is on disk, for good, before the sender hears of success."""

@@ -2,7 +2,6 @@
 
 import io
 import logging
-import ssl
 import threading
 from collections import Counter
 from pathlib import Path
@@ -45,21 +44,17 @@ class Sender:
 
     def __init__(self, settings: NodeSettings, peer: Peer, spool: Spool, stopping: threading.Event) -> None:
         self.settings, self.peer, self.spool, self._stopping = settings, peer, spool, stopping
-        tls = settings.tls
-        self._tls = None if tls is None or not tls.sends else (tls.context(ssl.Purpose.SERVER_AUTH), peer.host)
+        self._tls = settings.tls_to(peer)
         self._spoilt: Counter[Path] = Counter()
         self.sent = 0
 
     def send(self, files: list[Path]) -> bool:
         """One association for all that waits; False where it must be tried again later."""
-        settings = self.settings
-        entity = AE(ae_title=settings.aet)
+        entity = AE(ae_title=self.settings.aet)
         for kind in SENT:
             entity.add_requested_context(kind, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
         entity.add_requested_context(SecondaryCaptureImageStorage, JPEGBaseline8Bit)  # a receiver takes one a context
-        entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = settings.timeout_s
-        entity.connection_timeout = settings.timeout_s
-        association = entity.associate(self.peer.host, self.peer.port, ae_title=self.peer.aet, tls_args=self._tls)
+        association = associate(entity, self.settings, self.peer, self._tls)
         if not association.is_established:
             return False
         try:
@@ -93,7 +88,7 @@ class Sender:
             return self._failed(file)
         if status in (SUCCESS, DUPLICATE) or 0xB000 <= status <= 0xBFFF:  # taken, perhaps with a warning, or there
             who = Facts.read(file.parent)
-            self.spool.delivered(file)
+            self.spool.delivered(file, is_kept=who.receiver in self.settings.commitment)
             self.sent += 1
             log.info("%s: delivered, %s", name, who)
         else:
@@ -128,6 +123,13 @@ class Sender:
             self.spool.put_aside(file, f"the receiver has broken off on it {_MOST_SENDS} times")
             del self._spoilt[file]
         return False
+
+
+def associate(entity: AE, settings: NodeSettings, peer: Peer, tls: Any, **options: Any) -> Any:
+    """An association with a receiver, established or not; tls: as `NodeSettings.tls_to` gives it."""
+    entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = settings.timeout_s
+    entity.connection_timeout = settings.timeout_s
+    return entity.associate(peer.host, peer.port, ae_title=peer.aet, tls_args=tls, **options)
 
 
 def _as_taken(dataset: Dataset, association: Any) -> Dataset:

@@ -167,10 +167,12 @@ class NodeSettings(WorkerSettings):
     """How the node runs.
 
     aet, host, port: its own title and where it listens (port 0: any free one). peers: who gets the results, each all
-    that it is to have. tls: None: connections are not encrypted. allowed: calling titles that may store;
-    empty: all. most_waiting: films in the spool from which on new ones are turned away. least_free_bytes: of the
-    spool's disk; with less, films are turned away. answer_refused: whether a film that is not analysed is answered,
-    too. retry_s: first and longest pause between tries to deliver. timeout_s: of the network.
+    that it is to have. tls: None: connections are not encrypted. allowed: calling titles that may store; empty: all.
+    commitment: receivers ("AE@HOST:PORT") that are asked for storage commitment. most_waiting: films in the spool from
+    which on new ones are turned away. least_free_bytes: of the spool's disk; with less, films are turned away.
+    answer_refused: whether a film that is not analysed is answered, too. retry_s: first and longest pause between tries
+    to deliver. commitment_s: how long a report is waited for on the association of its request, and after how long
+    without one it is asked again. timeout_s: of the network.
     """
 
     aet: str
@@ -179,22 +181,41 @@ class NodeSettings(WorkerSettings):
     port: int = 11112
     tls: Tls | None = None
     allowed: tuple[str, ...] = ()
+    commitment: tuple[str, ...] = ()
     most_waiting: int = 1000
     most_film_bytes: int = field(default=512 * MIB, kw_only=True)
     least_free_bytes: int = 512 * MIB
     answer_refused: bool = True
     retry_s: tuple[float, float] = (1.0, 60.0)
+    commitment_s: tuple[float, float] = (2.0, 3600.0)
     timeout_s: float = 30.0
 
     def check(self) -> None:
-        """Raise ConfigurationError where a receiver is named twice, or a film could come whose results nobody gets."""
+        """Raise ConfigurationError where receivers contradict each other, or nobody would get a film's results."""
         if len({(str(peer), peer.calling) for peer in self.peers}) < len(self.peers):
             raise ConfigurationError("--send-to: a receiver is given twice")
+        for name in self.commitment:
+            if name not in {str(peer) for peer in self.peers}:
+                raise ConfigurationError(f"--commitment {name}: no receiver; give AE@HOST:PORT of a --send-to")
         known = {peer.calling for peer in self.peers}
         if None not in known and not (self.allowed and set(self.allowed) <= known):
             raise ConfigurationError(
                 "--send-to: every receiver is for one calling title; give one for all others, or --allow those titles"
             )
+
+    def tls_to(self, peer: Peer) -> tuple[ssl.SSLContext, str] | None:
+        """With what a receiver is spoken to; None: it is not encrypted.
+
+        Raises:
+            ConfigurationError: a file of the certificate or key is missing, or holds something else.
+        """
+        if self.tls is None or not self.tls.sends:
+            return None
+        return self.tls.context(ssl.Purpose.SERVER_AUTH), peer.host
+
+    def asked(self, title: str) -> list[str]:
+        """Receivers of this title that are asked for storage commitment."""
+        return [str(peer) for peer in self.peers if peer.aet == title and str(peer) in self.commitment]
 
     def receivers(self, sender: str) -> list[Peer]:
         """Of the results of films from this calling title."""

@@ -3,6 +3,8 @@
     SPOOL/receiving/         what is just coming, or just going: emptied at each start
     SPOOL/incoming/<id>/     a film that nobody has analysed: `film`, and `film.json` (who has sent it, hashed numbers)
     SPOOL/outgoing/<id>/     the same folder once its results lie in it: *.dcm, each deleted when it is delivered
+    SPOOL/uncommitted/<id>/  the same folder, for a receiver that is asked for storage commitment, once it has them all:
+                             each result a *.stored until it is committed (`uncommitted.py`)
     SPOOL/quarantine/<id>/   films that cannot be analysed, results that cannot be sent, and what is none of ours
 
 A film's folder goes from one place to the next by one renaming. An id is random and says nothing of the patient; the
@@ -30,6 +32,7 @@ log = logging.getLogger("lunglens.node")
 _ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _OLD_FILM = re.compile(r"([0-9a-f]{32})\.\d+\.dcm", re.ASCII)  # as version 0.1.0 has left it in incoming
 
+_STORED = ".stored"  # the receiver has it, and has not committed to keep it
 _STRAY = "it is none of the node's files"
 
 
@@ -42,10 +45,10 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        names = ("receiving", "incoming", "outgoing", "quarantine")
-        self.receiving, self.incoming, self.outgoing, self.quarantine = (folder / name for name in names)
+        names = ("receiving", "incoming", "outgoing", "uncommitted", "quarantine")
+        self.receiving, self.incoming, self.outgoing, self.uncommitted, self.quarantine = map(folder.joinpath, names)
         self._left: set[bytes] = set()
-        for path in (folder, self.receiving, self.incoming, self.outgoing, self.quarantine):
+        for path in (folder, *map(folder.joinpath, names)):
             path.mkdir(parents=True, exist_ok=True)
             path.chmod(0o700)
         self.sweep(0)
@@ -142,17 +145,17 @@ class Spool:
             for path in sorted(self._seen(folder)):
                 if path.suffix == ".dcm" and _is_file(path) and (not listed or path.name in listed):
                     results.append(path)
-                elif path.name not in (FILM, FACTS):
+                elif path.name not in (FILM, FACTS) and path.suffix != _STORED:
                     self.put_aside(path, _STRAY)
-            if not _results(folder):  # killed between the last file and its folder
+            if not self.to_send(folder):  # killed between the last file and its folder
                 with suppress(OSError):
-                    self.forget(folder)
+                    self._all_sent(folder)
             files += results
         return files
 
     def count_undelivered(self) -> int:
         """How many files are to be sent, while others may be sending them."""
-        return sum(len(_results(folder)) for folder in _entries(self.outgoing))
+        return sum(len(self.to_send(folder)) for folder in _entries(self.outgoing))
 
     def without_receiver(self, receivers: Collection[str]) -> None:
         """Put into quarantine what is for none of these."""
@@ -177,19 +180,49 @@ class Spool:
         if not _is_file(folder / FILM) or facts.again:
             return False
         facts.again = True
-        facts.delivered = [name for name in facts.files if name != result.name and not (folder / name).exists()]
+        there = {path.with_suffix(".dcm").name for path in (*self.to_send(folder), *self.kept(folder))}
+        facts.delivered = [name for name in facts.files if name not in there]
         facts.write(folder)
         _move(folder, self.incoming / folder.name)  # `begin` deletes what else lies in it
         return True
 
-    def delivered(self, file: Path) -> None:
-        """Forget a file that the receiver has taken, and with the last one its film."""
+    def delivered(self, file: Path, is_kept: bool = False) -> None:
+        """Forget a file that the receiver has taken, or keep it until it is committed to; the last moves its film."""
         try:
-            file.unlink()
-            if not _results(file.parent):
-                self.forget(file.parent)
+            if is_kept:
+                file.rename(file.with_suffix(_STORED))
+            else:
+                file.unlink()
+            if not self.to_send(file.parent):
+                self._all_sent(file.parent)
         except OSError as error:
-            self._leave(file, f"a delivered result cannot be deleted: {error.strerror}")
+            self._leave(file, f"a delivered result cannot be moved or deleted: {error.strerror}")
+
+    def _all_sent(self, folder: Path) -> None:
+        if self.kept(folder):
+            _move(folder, self.uncommitted / folder.name)
+        else:
+            self.forget(folder)
+
+    def stored(self) -> list[Path]:
+        """Folders whose results the receiver has, the oldest film's first."""
+        return _by_age(path for path in _entries(self.uncommitted) if is_id(path.name) and _is_folder(path))
+
+    def to_send(self, folder: Path) -> list[Path]:
+        """Results in a folder that the receiver has not taken."""
+        return [path for path in _entries(folder) if path.suffix == ".dcm"]
+
+    def kept(self, folder: Path) -> list[Path]:
+        """Results in a folder that the receiver has taken and not committed to."""
+        return sorted(path for path in _entries(folder) if path.suffix == _STORED and _is_file(path))
+
+    def unkeep(self, file: Path) -> Path:
+        """Have a stored result sent again, with its folder; its new name."""
+        return file.rename(file.with_suffix(".dcm"))
+
+    def send_again(self, folder: Path) -> None:
+        """Put a folder back among those with something to send."""
+        _move(folder, self.outgoing / folder.name)
 
     def forget(self, folder: Path) -> None:
         """Delete a film's folder; a kill leaves no half of it."""
@@ -258,10 +291,6 @@ def _entries(folder: Path) -> list[Path]:
         return list(folder.iterdir())
     except OSError:
         return []
-
-
-def _results(folder: Path) -> list[Path]:
-    return [path for path in _entries(folder) if path.suffix == ".dcm"]
 
 
 def _is_file(path: Path) -> bool:
