@@ -26,13 +26,20 @@ from tests.support.dicom_files import encoded
 class Archive:
     """A receiver that keeps what it is sent; `answers` are statuses that it gives first."""
 
-    def __init__(self, port: int = 0, answers: tuple[int, ...] = (), tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        port: int = 0,
+        answers: tuple[int, ...] = (),
+        tls: ssl.SSLContext | None = None,
+        more: dict[str, tuple[Any, Any]] | None = None,
+    ) -> None:
+        """more: SOP classes that it knows besides, each with an event's handler."""
         self.kept: list[pydicom.Dataset] = []
         self.answers = list(answers)
         entity = AE(ae_title="ARCHIVE")
-        for kind in SENT:
+        for kind in (*SENT, *(more or ())):
             entity.add_supported_context(kind)
-        handlers = [(evt.EVT_C_STORE, self._store)]
+        handlers: list[Any] = [(evt.EVT_C_STORE, self._store), *(more or {}).values()]
         self.server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers, ssl_context=tls)
         self.port = int(self.server.socket.getsockname()[1])
 
@@ -139,14 +146,14 @@ def put(spool: Spool, film: pydicom.Dataset | bytes) -> str:
     return spool.receive(path, Facts())
 
 
-def put_results(spool: Spool, results: dict[str, bytes], film: bytes = b"film") -> Path:
+def put_results(spool: Spool, results: dict[str, bytes], film: bytes = b"film", receiver: str = "") -> Path:
     """As if a film had been analysed; its folder."""
     from lunglens.serve.facts import Facts
 
     name = put(spool, film)
     for file, content in results.items():
         (spool.incoming / name / file).write_bytes(content)
-    spool.answer(spool.incoming / name, Facts())
+    spool.answer(spool.incoming / name, Facts(), [receiver])
     return spool.outgoing / name
 
 

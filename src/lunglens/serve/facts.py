@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -36,7 +37,7 @@ class Facts:
     def read(cls, folder: Path) -> "Facts":
         """Of a film's folder; nothing is known where its file is missing or damaged."""
         try:
-            return TypeAdapter(cls).validate_json((folder / FACTS).read_bytes(), strict=True)
+            return _adapter().validate_json((folder / FACTS).read_bytes(), strict=True)
         except (OSError, ValidationError):
             return cls()
 
@@ -47,6 +48,11 @@ class Facts:
     def __str__(self) -> str:
         """For the log."""
         return f"instance {self.instance}, study {self.study}, from {self.sender} at {self.address}"
+
+
+@cache
+def _adapter() -> TypeAdapter[Facts]:
+    return TypeAdapter(Facts)
 
 
 def hashed(uid: object) -> str:
