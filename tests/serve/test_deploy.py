@@ -18,6 +18,7 @@ from typer.main import get_command
 from lunglens.cli.main import app
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.dicom import DICOM_FILES
+from lunglens.serve.settings import Peer
 from tests.support.node_parts import associate, node, small_film
 from tests.support.waiting import free_port, wait_until
 
@@ -51,12 +52,15 @@ def test_orthanc_sends_films_on_and_results_come_back_once(rg_folder: Path, anal
 
     try:
         wait_until(is_up)
-        with node(tmp_path / "spool", dicom, analyzer, port=ours) as running:
+        there = Peer("ORTHANC", "127.0.0.1", dicom)
+        asked: dict[str, Any] = {"peers": (there,), "commitment": (str(there),), "commitment_s": (0.1, 3600.0)}
+        with node(tmp_path / "spool", dicom, analyzer, port=ours, **asked) as running:
             association = associate(dicom, ComputedRadiographyImageStorage, called="ORTHANC")
             assert association.send_c_store(film).Status == 0
             association.release()
             wait_until(lambda: len(ask("/instances")) == 1 + len(DICOM_FILES))
-            wait_until(lambda: not any((tmp_path / "spool" / "outgoing").iterdir()))
+            places = running.spool.outgoing, running.spool.uncommitted
+            wait_until(lambda: not any(any(place.iterdir()) for place in places))  # Orthanc has committed to all
             assert running.spool.count() == 0  # no result was taken for a film
         assert len(ask("/studies")) == 1
         kinds = [ask(f"/series/{series}")["MainDicomTags"]["Modality"] for series in ask("/series")]

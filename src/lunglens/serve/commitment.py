@@ -69,12 +69,12 @@ class Asker:
                 )
                 status = reply.get("Status")
             if status == _SUCCESS:
+                log.info("%s: %s is asked to commit to it", folder.name, self.peer)
                 here.wait(association, self.settings.commitment_s[0], self._stopping)
         finally:
             if association.is_established:
                 association.release()
         if status == _SUCCESS:
-            log.info("%s: %s is asked to commit to it", folder.name, self.peer)
             return True
         said = "not reached, or it knows no storage commitment" if status is None else f"refused (0x{status:04X})"
         log.warning("%s: %s cannot be asked to commit to it: %s", folder.name, self.peer, said)
