@@ -7,6 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StorageCommitmentPushModel,
@@ -19,6 +20,7 @@ from lunglens.serve.uncommitted import Uncommitted
 
 log = logging.getLogger("lunglens.node")
 _SUCCESS, _PROCESSING_FAILURE, _NO_SUCH_INSTANCE, _NO_SUCH_EVENT, _INVALID_ARGUMENT = 0, 0x0110, 0x0112, 0x0113, 0x0115
+SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
 _REQUEST = 1  # the action type of PS3.4 J.3.2
 
 
@@ -32,10 +34,10 @@ def heard(event: Any, receivers: Collection[str], uncommitted: Uncommitted) -> t
     try:
         is_ours = uncommitted.report(receivers, request.EventTypeID, event.event_information)
     except Exception as error:  # no data set, one without UIDs, a full disk
-        log.error("a report of storage commitment cannot be worked on: %s", type(error).__name__)
+        log.error("a report of %s cannot be worked on: %s", " or ".join(receivers), type(error).__name__)
         return _PROCESSING_FAILURE, None
     if not is_ours:
-        log.warning("a report of storage commitment was refused: it is not on what its sender was asked for")
+        log.warning("a report of %s was refused: it is not on what was asked for", " or ".join(receivers))
     return (_SUCCESS if is_ours else _INVALID_ARGUMENT), None
 
 
@@ -59,7 +61,7 @@ class Asker:
             return True
         here = _Here(str(self.peer), self.uncommitted)
         entity = AE(ae_title=self.settings.aet)
-        entity.add_requested_context(StorageCommitmentPushModel)
+        entity.add_requested_context(StorageCommitmentPushModel, SYNTAXES)
         association = associate(entity, self.settings, self.peer, self._tls, evt_handlers=here.handlers)
         status = None
         try:
@@ -91,8 +93,9 @@ class _Here:
         self.handlers: list[Any] = [(evt.EVT_N_EVENT_REPORT, self._hear), (evt.EVT_PDU_SENT, self._sent)]
 
     def _hear(self, event: Any) -> tuple[int, None]:
-        self._is_heard = True
-        return heard(event, [self._receiver], self._uncommitted)
+        answer = heard(event, [self._receiver], self._uncommitted)
+        self._is_heard = True  # what is sent next is the answer
+        return answer
 
     def _sent(self, _: Any) -> None:
         if self._is_heard:

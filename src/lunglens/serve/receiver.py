@@ -34,7 +34,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 from pynetdicom.transport import ThreadedAssociationServer
 
-from lunglens.serve.commitment import heard
+from lunglens.serve.commitment import SYNTAXES, heard
 from lunglens.serve.facts import Facts, hashed
 from lunglens.serve.logs import plain
 from lunglens.serve.settings import NodeSettings
@@ -88,7 +88,7 @@ class Receiver:
         for kind in _TAKEN:
             entity.add_supported_context(kind, _SYNTAXES)
         # The sender of a report asks to be SCP (PS3.4 J.3.3); nobody may be SCU, and ask us.
-        entity.add_supported_context(StorageCommitmentPushModel, scu_role=False, scp_role=True)
+        entity.add_supported_context(StorageCommitmentPushModel, SYNTAXES, scu_role=False, scp_role=True)
         entity.require_called_aet = True
         asked = [peer.aet for peer in settings.peers if str(peer) in settings.commitment]
         entity.require_calling_aet = [*settings.allowed, *asked] if settings.allowed else []

@@ -51,7 +51,7 @@ class Uncommitted:
             return [folder for folder in folders if Facts.read(folder).receiver == receiver]
 
     def request(self, folder: Path) -> Dataset | None:
-        """What is to be asked (PS3.4 J.3.2.1.1), by a transaction that is on disk.
+        """What is to be asked (PS3.4 J.3.2), by a transaction that is on disk.
 
         None: there is nothing to ask, it goes back to the sender.
 
@@ -80,7 +80,7 @@ class Uncommitted:
                 self._next[folder.name] = time.monotonic() + self.settings.retry_s[1]
 
     def report(self, receivers: Collection[str], kind: int, said: Dataset) -> bool:
-        """What one of these receivers reports (PS3.4 J.3.3.1); False where it does not fit what it was asked.
+        """What one of these receivers reports (PS3.4 J.3.3); False where it does not fit what it was asked.
 
         kind: 1 all are committed, 2 failures exist. said: the event information.
 
