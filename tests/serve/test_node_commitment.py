@@ -1,8 +1,10 @@
 """The DICOM node asks a receiver for storage commitment (PS3.4 annex J): what it keeps, and whom it believes."""
 
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from typer.testing import CliRunner
 from lunglens.cli.main import app
 from lunglens.errors import ConfigurationError
 from lunglens.film.analyzer import Analyzer
+from lunglens.serve.commitment import Asker
 from lunglens.serve.facts import Facts
 from lunglens.serve.node import Node
 from lunglens.serve.settings import NodeSettings, Peer
@@ -28,8 +31,8 @@ from tests.support.committing import (
     tell_anew,
     tell_here,
 )
-from tests.support.node_parts import associate, node, put_results
-from tests.support.waiting import wait_until
+from tests.support.node_parts import archive, associate, node, put_results
+from tests.support.waiting import free_port, wait_until
 
 ALL = ["1.2.3.1", "1.2.3.2", "1.2.3.3"]
 HERE, NEVER_AGAIN = 0.1, 3600.0  # seconds
@@ -243,12 +246,37 @@ def test_what_is_never_committed_goes_into_quarantine_after_eight_times(tmp_path
     assert keeper.committed == {"1.2.3.1", "1.2.3.3"}
 
 
-def stored(spool: Spool) -> Path:
-    put_results(spool, small_results(), receiver=NAME)
+def stored(spool: Spool, receiver: str = NAME) -> Path:
+    put_results(spool, small_results(), receiver=receiver)
     for file in spool.undelivered():
         spool.delivered(file, is_kept=True)
     [folder] = spool.stored()
     return folder
+
+
+def test_a_report_on_what_was_stored_before_does_not_count_for_what_was_stored_again(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    folder, uncommitted = stored(spool), Uncommitted(AT_ONCE, spool)
+    asked = uncommitted.request(folder)
+    assert asked is not None
+    assert uncommitted.report([NAME], 2, report_on(asked, ALL))
+    assert uncommitted.request(folder) is None
+    for file in spool.undelivered():
+        spool.delivered(file, is_kept=True)
+    assert uncommitted.request(folder) is not None
+    assert not uncommitted.report([NAME], 1, report_on(asked))
+
+
+def test_a_transaction_that_nobody_has_heard_of_is_not_kept(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    with archive() as knows_none:
+        for port in (knows_none.port, free_port()):
+            peer = Peer("ARCHIVE", "127.0.0.1", port)
+            settings = replace(AT_ONCE, peers=(peer,), commitment=(str(peer),))
+            folder, uncommitted = stored(spool, str(peer)), Uncommitted(settings, spool)
+            assert not Asker(settings, peer, uncommitted, threading.Event()).ask()
+            assert Facts.read(folder).transactions == []
+            spool.forget(folder)
 
 
 def test_a_stored_result_that_the_disk_has_spoilt_is_made_anew_and_the_committed_ones_are_not(tmp_path: Path) -> None:

@@ -56,30 +56,31 @@ class Asker:
         return True
 
     def _ask_one(self, folder: Path) -> bool:
-        request = self.uncommitted.request(folder)
-        if request is None:
-            return True
         here = _Here(str(self.peer), self.uncommitted)
         entity = AE(ae_title=self.settings.aet)
         entity.add_requested_context(StorageCommitmentPushModel, SYNTAXES)
         association = associate(entity, self.settings, self.peer, self._tls, evt_handlers=here.handlers)
-        status = None
+        if not association.is_established:
+            log.warning("%s is not there, or knows no storage commitment: asked again later", self.peer)
+            return False
         try:
-            if association.is_established:
-                reply, _ = association.send_n_action(
-                    request, _REQUEST, StorageCommitmentPushModel, StorageCommitmentPushModelInstance
-                )
-                status = reply.get("Status")
+            # Now and not before: a transaction that nobody has heard of would push out one that a report may come on.
+            request = self.uncommitted.request(folder)
+            if request is None:
+                return True
+            reply, _ = association.send_n_action(
+                request, _REQUEST, StorageCommitmentPushModel, StorageCommitmentPushModelInstance
+            )
+            status = reply.get("Status")
             if status == _SUCCESS:
                 log.info("%s: %s is asked to commit to it", folder.name, self.peer)
                 here.wait(association, self.settings.commitment_s[0], self._stopping)
+                return True
         finally:
             if association.is_established:
                 association.release()
-        if status == _SUCCESS:
-            return True
-        said = "not reached, or it knows no storage commitment" if status is None else f"refused (0x{status:04X})"
-        log.warning("%s: %s cannot be asked to commit to it: %s", folder.name, self.peer, said)
+        said = "no answer" if status is None else f"0x{status:04X}"
+        log.warning("%s: %s does not take the request for commitment (%s)", folder.name, self.peer, said)
         self.uncommitted.refused(folder)
         return False
 
