@@ -36,6 +36,10 @@ class ModelPackageError(LungLensError):
     """A model package is missing, incomplete, damaged or of another format version."""
 
 
+class DeviceError(LungLensError):
+    """A device that networks should run on is not installed, not there, or cannot run this network."""
+
+
 class DataError(LungLensError):
     """A data set on disk is missing or not in its published layout."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from lunglens.film.batch.predict import predict
+from lunglens.film.batch.predict import Models, predict
 from lunglens.film.batch.summary import SummaryRow
 from lunglens.jobs import Job, JobResult, films, run_jobs
 from lunglens.jobs.films import FilmsFailedError, answer_by_jobs
@@ -26,7 +26,7 @@ def test_jobs_answer_as_one_process_does_and_only_what_failed_is_done_again(
     folder = many(chest_png, tmp_path / "films", 2)
     (folder / "f01b.png").write_bytes(chest_png.read_bytes()[:5000])
     there = sorted(folder.iterdir())
-    packages = (None, classifier_package(tmp_path / "package", TUBERCULOSIS, [0.3]))
+    models = Models(None, classifier_package(tmp_path / "package", TUBERCULOSIS, [0.3]))
     runs: list[int] = []
 
     def first_alone(jobs: Sequence[Job]) -> Outcomes:
@@ -39,13 +39,13 @@ def test_jobs_answer_as_one_process_does_and_only_what_failed_is_done_again(
         return run_jobs(jobs, 2, CONSOLE)
 
     rows: list[SummaryRow] = []
-    elsewhere = partial(answer_by_jobs, folder=tmp_path / "jobs", packages=packages)
+    elsewhere = partial(answer_by_jobs, folder=tmp_path / "jobs", models=models)
     with pytest.raises(FilmsFailedError, match="1 of 2 jobs failed, such as films 3 to 3: the machine is gone"):
-        predict(there, tmp_path / "p.csv", packages, 1, rows.append, partial(elsewhere, run=first_alone))
+        predict(there, tmp_path / "p.csv", models, 1, rows.append, partial(elsewhere, run=first_alone))
     assert len(rows) == 2
     assert not (tmp_path / "p.csv").exists()
-    table = predict(there, tmp_path / "p.csv", packages, 1, rows.append, partial(elsewhere, run=all_of_them))
+    table = predict(there, tmp_path / "p.csv", models, 1, rows.append, partial(elsewhere, run=all_of_them))
     assert runs == [2, 1]
     assert [row.status for row in table] == ["analyzed", "analyzed", "failed"]
-    predict(there, tmp_path / "alone.csv", packages, 1, lambda _: None)
+    predict(there, tmp_path / "alone.csv", models, 1, lambda _: None)
     assert (tmp_path / "p.csv").read_bytes() == (tmp_path / "alone.csv").read_bytes()

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 
-_EXTRAS = {"serve": "fastapi", "train": "torch", "cluster": "ray"}
+_EXTRAS = {"serve": "fastapi", "train": "torch", "cluster": "ray", "openvino": "openvino"}
 _FREE_BYTES = 1 << 30
 _AGAIN = "install LungLens again (pip install --force-reinstall)"
 
@@ -103,15 +103,14 @@ def _decoder(kind: str, decoder: str) -> Check:
 
 
 def _machine() -> list[Check]:
-    import onnxruntime
-
     from lunglens.film.batch.processes import cores
+    from lunglens.film.model_package.session import devices
 
     threads = os.environ.get("OMP_NUM_THREADS", "not set: as many as cores")
     return [
         Check("cores", True, f"{cores()} that this program may use"),
         Check("OMP_NUM_THREADS", True, threads),
-        Check("onnxruntime on", True, ", ".join(onnxruntime.get_available_providers())),
+        Check("devices", True, ", ".join(devices())),
     ]
 
 

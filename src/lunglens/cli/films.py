@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
-from lunglens.cli.options import AsJson, Classifier, Films, Lungs, Out, answer, progress
+from lunglens.cli.options import AsJson, Classifier, Device, Films, Lungs, Out, answer, progress
 from lunglens.film.about import PREVALENCE
 from lunglens.film.language import ENGLISH, languages
 from lunglens.text import readable
 
 if TYPE_CHECKING:
     from lunglens.film.batch import SummaryRow, Writer
-    from lunglens.film.batch.predict import Elsewhere, Packages
+    from lunglens.film.batch.predict import Elsewhere, Models
 
 app = typer.Typer()
 
@@ -49,6 +49,7 @@ def analyze(  # noqa: PLR0913, PLR0917 - an option each
     out: Out,
     lungs: Lungs = None,
     classifier: Classifier = None,
+    device: Device = "cpu",
     dicom: Annotated[
         bool, typer.Option("--dicom", help="Of DICOM films also SEG, SR, outlines and pictures (extra 'serve').")
     ] = False,
@@ -84,7 +85,7 @@ def analyze(  # noqa: PLR0913, PLR0917 - an option each
         import typst  # noqa: F401
     films = _films_of(paths, list_skipped, shard)
     writer = AnalysisWriter(dicom, report, paper, identify, language, not numbers_only)
-    run_analysis(films, out, writer, (lungs, classifier, prevalence), retry_failed, jobs, layout)
+    run_analysis(films, out, writer, (lungs, classifier, prevalence, device), retry_failed, jobs, layout)
 
 
 @app.command()
@@ -92,6 +93,7 @@ def segment(  # noqa: PLR0913, PLR0917 - an option each
     paths: Films,
     out: Out,
     lungs: Lungs = None,
+    device: Device = "cpu",
     layout: Layout = "flat",
     jobs: Jobs = None,
     shard: Shard = None,
@@ -102,17 +104,18 @@ def segment(  # noqa: PLR0913, PLR0917 - an option each
     from lunglens.film.batch import LungsWriter
 
     films = _films_of(paths, list_skipped, shard)
-    run_analysis(films, out, LungsWriter(), (lungs, None, PREVALENCE), retry_failed, jobs, layout)
+    run_analysis(films, out, LungsWriter(), (lungs, None, PREVALENCE, device), retry_failed, jobs, layout)
 
 
 @app.command()
-def predict(
+def predict(  # noqa: PLR0913, PLR0917 - an option each
     package: Annotated[Path, typer.Argument(metavar="PACKAGE", help="Classifier package.")],
     paths: Films,
     out: Annotated[Path, typer.Option("--out", help="FILE.csv or FILE.parquet (extra 'train'); run again to go on.")],
     jobs: Jobs = None,
     shard: Shard = None,
     lungs: Lungs = None,
+    device: Device = "cpu",
     ray: Annotated[
         str | None, typer.Option("--ray", help="Address of a Ray cluster that shares them ('auto'; extra 'cluster').")
     ] = None,
@@ -121,18 +124,20 @@ def predict(
 
     Exit code 0: all answered, 1: some refused or failed, 2: wrong use.
     """
+    from lunglens.film.batch.predict import Models
     from lunglens.film.batch.predict import predict as predict_films
 
     if ray is not None and jobs is not None:
         raise typer.BadParameter("--jobs is of this machine; leave it out with --ray")
     films, passed_over = _films_of(paths, False, shard)
-    elsewhere = None if ray is None else _on_ray(ray, out, (lungs, package))
+    models = Models(lungs, package, device)
+    elsewhere = None if ray is None else _on_ray(ray, out, models)
     with _bar(len(films)) if ray is None else nullcontext(lambda _: None) as on_done:
-        rows = predict_films(films, out, (lungs, package), jobs, on_done, elsewhere)
+        rows = predict_films(films, out, models, jobs, on_done, elsewhere)
     _end([row.status for row in rows], out, passed_over)
 
 
-def _on_ray(address: str, out: Path, packages: "Packages") -> "Elsewhere":
+def _on_ray(address: str, out: Path, models: "Models") -> "Elsewhere":
     from functools import partial
 
     from lunglens.cli.options import console
@@ -140,7 +145,7 @@ def _on_ray(address: str, out: Path, packages: "Packages") -> "Elsewhere":
     from lunglens.jobs.films import answer_by_jobs
 
     run = partial(run_jobs_on_ray, address=address, gpus_per_job=0, console=console())
-    return partial(answer_by_jobs, folder=out.with_name(f".{out.name}.jobs"), packages=packages, run=run)
+    return partial(answer_by_jobs, folder=out.with_name(f".{out.name}.jobs"), models=models, run=run)
 
 
 @app.command()
@@ -182,13 +187,14 @@ def watch(
 @app.command()
 def verify(
     packages: Annotated[list[Path] | None, typer.Argument(help="Packages; without any, those that ship.")] = None,
+    device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
     """Re-check model packages: checksums and golden case. Exit code 0: all are good, 1: not all."""
     from lunglens.film.model_package.package import verify_folders
 
     found = []
-    for name, problems in verify_folders(packages or ()):
+    for name, problems in verify_folders(packages or (), device):
         found.append({"package": name, "good": not problems, "problems": problems})
         for line in [] if as_json else problems or [f"{name}: good"]:
             typer.echo(readable(line), err=bool(problems))
@@ -249,7 +255,7 @@ def run_analysis(
     found: tuple[list[Path], str],
     out: Path,
     write: "Writer",
-    models: tuple[Path | None, Path | None, float],
+    models: tuple[Path | None, Path | None, float, Device],
     retry_failed: bool,
     jobs: int | None,
     layout: Layout,

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
@@ -33,6 +33,10 @@ Classifier = Annotated[
     typer.Option("--classifier", help="Classifier package, or the name of another that ships, such as hrnet."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="The same as JSON.")]
+Device = Annotated[
+    Literal["cpu", "openvino", "cuda"],
+    typer.Option("--device", help="Where networks run: openvino (extra 'openvino'), cuda (needs onnxruntime-gpu)."),
+]
 Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Folds at a time on this machine.")]
 Ray = Annotated[str | None, typer.Option("--ray", help="Address of a Ray cluster to run the folds on ('auto').")]
 Gpus = Annotated[float, typer.Option("--gpus-per-job", min=0, help="On Ray: GPUs a fold; a fraction shares one.")]

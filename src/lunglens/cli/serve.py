@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lunglens.cli.options import Classifier, Lungs
+from lunglens.cli.options import Classifier, Device, Lungs
 
 app = typer.Typer()
 
@@ -39,6 +39,7 @@ def serve(  # noqa: PLR0913, PLR0917 - an option each
     ] = None,
     lungs: Lungs = None,
     classifier: Classifier = None,
+    device: Device = "cpu",
 ) -> None:
     """Web page and API on this machine (extra 'serve'): nothing is sent anywhere, uploads are deleted after a while."""
     import os
@@ -64,6 +65,7 @@ def serve(  # noqa: PLR0913, PLR0917 - an option each
         webhook=webhook,
         lungs=lungs,
         classifier=classifier,
+        device=device,
     )
     only_our_log()
     run(settings)
@@ -100,6 +102,7 @@ def node(  # noqa: PLR0913, PLR0917 - an option each
     send_tls: Annotated[bool, typer.Option("--send-tls", help="Send results by TLS, too.")] = False,
     lungs: Lungs = None,
     classifier: Classifier = None,
+    device: Device = "cpu",
 ) -> None:
     """Take CR and DX films by C-STORE, analyse them, send SEG, SR, outlines and pictures on (extra 'serve')."""
     import signal
@@ -130,6 +133,7 @@ def node(  # noqa: PLR0913, PLR0917 - an option each
         answer_refused=answer_refused,
         lungs=lungs,
         classifier=classifier,
+        device=device,
     )
     settings.check()
     model = settings.models().classifier

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from lunglens.errors import LungLensError
-from lunglens.film.batch.predict import Packages, begin
+from lunglens.film.batch.predict import Models, begin
 from lunglens.film.batch.processes import work_off
 from lunglens.film.batch.summary import SummaryRow
+from lunglens.film.model_package.session import Device
 from lunglens.jobs.job import Job, JobResult
 
 PER_JOB = 200  # films: half a minute of one core
@@ -21,22 +22,22 @@ class FilmsFailedError(LungLensError):
 
 
 def answer_by_jobs(
-    left: dict[str, Path], folder: Path, packages: Packages, run: Callable[[Sequence[Job]], list[JobResult]]
+    left: dict[str, Path], folder: Path, models: Models, run: Callable[[Sequence[Job]], list[JobResult]]
 ) -> Iterator[tuple[str, SummaryRow | None]]:
     """What became of each film, by its key; None of one that ends the process which reads it.
 
     Args:
         left: the films by key.
         folder: of the jobs; those that have ended are not run again.
-        packages: of lungs and classifier; found under the same paths wherever jobs run, as the films are.
+        models: found under the same paths wherever jobs run, as the films are.
         run: runs jobs and says what became of them.
 
     Raises:
         FilmsFailedError: some jobs failed; their logs say why.
     """
     films = [(key, str(film.resolve())) for key, film in left.items()]
-    models = [None if package is None else str(package.resolve()) for package in packages]
-    more = {"models": models, "where": str(folder.resolve().parent)}
+    packages = [None if package is None else str(package.resolve()) for package in (models.lungs, models.classifier)]
+    more = {"packages": packages, "device": models.device, "where": str(folder.resolve().parent)}
     failed = []
     parts = [films[first : first + PER_JOB] for first in range(0, len(films), PER_JOB)]
     for outcome in run([_job(number, part, folder, more) for number, part in enumerate(parts)]):
@@ -59,9 +60,11 @@ def _job(number: int, part: list[tuple[str, str]], folder: Path, more: dict[str,
     return Job(words, folder / name, f"{__name__}:answer", {"films": part, **more})
 
 
-def answer(_folder: Path, films: list[tuple[str, str]], models: list[str | None], where: str) -> list[Any]:
+def answer(
+    _folder: Path, films: list[tuple[str, str]], packages: list[str | None], device: Device, where: str
+) -> list[Any]:
     """One job: key and row of each film, by a process that a film may end. where: for the log of errors."""
-    lungs, classifier = (None if model is None else Path(model) for model in models)
+    lungs, classifier = (None if package is None else Path(package) for package in packages)
     left = {key: Path(film) for key, film in films}
-    found = work_off(left, partial(begin, (lungs, classifier), Path(where)), 1)
+    found = work_off(left, partial(begin, Models(lungs, classifier, device), Path(where)), 1)
     return [(key, row and asdict(row)) for key, row in found]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lunglens.errors import ConfigurationError
 from lunglens.film.analyzer import Analyzer
+from lunglens.film.model_package.session import Device
 from lunglens.film.radiograph import Limits
 from lunglens.serve.webhook import Webhook
 
@@ -21,12 +22,13 @@ _PEER = re.compile(rf"((?P<calling>{_TITLE})=)?(?P<aet>{_TITLE})@(?P<host>[^\s:@
 class WorkerSettings:
     """With what an analysing process analyses, and what a film may cost it.
 
-    lungs, classifier: model packages; None: those that ship. most_film_bytes, most_pixels: of a film. film_s: time for
-    a film. worker_memory_bytes: of the process.
+    lungs, classifier: model packages; None: those that ship. device: where their graphs run. most_film_bytes,
+    most_pixels: of a film. film_s: time for a film. worker_memory_bytes: of the process.
     """
 
     lungs: Path | None = None
     classifier: Path | None = None
+    device: Device = "cpu"
     most_film_bytes: int = 128 * MIB
     most_pixels: int = 64_000_000
     film_s: float = 60
@@ -42,14 +44,19 @@ class WorkerSettings:
         return WorkerSettings(**{one.name: getattr(self, one.name) for one in fields(WorkerSettings)})
 
     def models(self) -> Analyzer:
-        """The models, not yet loaded to run; those that do not ship are tried once, to say now what is wrong with them.
+        """The models, not yet loaded to run; what comes not with LungLens is tried once, to say now what is wrong.
 
         Raises:
+            DeviceError: the device cannot be had.
             ModelPackageError: one is missing, damaged, of another kind, or does not run.
         """
-        if self.lungs is not None or self.classifier is not None:
-            Analyzer.load(self.lungs, self.classifier).prepare()
-        return Analyzer.load(self.lungs, self.classifier)
+        if self.lungs is not None or self.classifier is not None or self.device != "cpu":
+            self.load().prepare()
+        return self.load()
+
+    def load(self) -> Analyzer:
+        """The models; errors as `Analyzer.load`."""
+        return Analyzer.load(self.lungs, self.classifier, device=self.device)
 
 
 @dataclass(frozen=True)

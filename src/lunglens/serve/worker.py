@@ -23,7 +23,7 @@ def work(connection: Connection, settings: WorkerSettings, cores: list[int]) -> 
     only_our_log()
     _stand_apart()
     prepare()
-    analyzer = Analyzer.load(settings.lungs, settings.classifier)
+    analyzer = settings.load()
     if cores:  # a network computes with as many threads as the process has cores when it is loaded
         usable = os.sched_getaffinity(0)
         os.sched_setaffinity(0, cores)

@@ -18,6 +18,7 @@ from lunglens.film.batch.processes import KILLER, work_off
 from lunglens.film.batch.summary import SUMMARY, SummaryRow, summary_csv
 from lunglens.film.batch.write import Writer
 from lunglens.film.failure import failure_of, note_error
+from lunglens.film.model_package.session import Device
 from lunglens.text import readable
 
 _LOCK = ".lunglens.lock"
@@ -115,13 +116,13 @@ def _worker(analyzer: Analyzer, writer: Writer, jobs: int) -> _Work:
     """What works tasks off, here or in processes."""
     if jobs == 1:
         return lambda left: ((key, _do(task, analyzer, writer)) for key, task in left.items())
-    packages = analyzer.lungs.folder, analyzer.classifier.folder
-    return lambda left: work_off(left, partial(_begin, packages, analyzer.prevalence, writer), jobs)
+    models = analyzer.lungs.folder, analyzer.classifier.folder, analyzer.prevalence, analyzer.lungs.device
+    return lambda left: work_off(left, partial(_begin, models, writer), jobs)
 
 
-def _begin(packages: tuple[Path, Path], prevalence: float, writer: Writer) -> Callable[[_Task], SummaryRow]:
+def _begin(models: tuple[Path, Path, float, Device], writer: Writer) -> Callable[[_Task], SummaryRow]:
     """In a process of its own."""
-    return partial(_do, analyzer=Analyzer.load(*packages, prevalence), writer=writer)
+    return partial(_do, analyzer=Analyzer.load(*models), writer=writer)
 
 
 def _place(out: Path, name: str, layout: Layout) -> Path:

@@ -5,21 +5,18 @@ The checksums show damage and mix-ups, not who made a package: whoever can chang
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Generic, Literal, overload
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lunglens.errors import ModelPackageError
 from lunglens.files import write_json
-from lunglens.film.model_package.onnx_file import has_external_data
 from lunglens.film.model_package.record import (
     DESCRIPTION,
     GRAPH,
@@ -32,12 +29,10 @@ from lunglens.film.model_package.record import (
     Task,
     read_record,
 )
+from lunglens.film.model_package.session import AGAIN, Array, Device, Run, open_session
 
 _GOLDEN_TOLERANCE = 1e-3
-_INPUT = "images"
 _MOST_BYTES = {DESCRIPTION: 64 * 1024**2, GRAPH: 2 * 1024**3}  # protobuf's own limit is 2 GiB
-_AGAIN = "export or install the package again"
-Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -46,10 +41,16 @@ class ModelPackage(Generic[P]):
 
     folder: where `package.json`, `model.onnx` and `README.md` (the card) lie.
     record: what `package.json` says, as format 2; keys it does not know are kept.
+    device: where its graph is run.
     """
 
     folder: Path
     record: Record[P]
+    device: Device = "cpu"
+
+    def on(self, device: Device) -> "ModelPackage[P]":
+        """The same package, run there."""
+        return replace(self, device=device)
 
     @property
     def name(self) -> str:
@@ -93,15 +94,16 @@ class ModelPackage(Generic[P]):
         return part[1].strip() if part else ""
 
     @cached_property
-    def _session(self) -> Any:
+    def _session(self) -> Run:
         # The bytes that were hashed are the bytes that are run: the file is not opened a second time.
         graph = _verified(self.folder, GRAPH, self.record.checksums[GRAPH])
-        return _session_of(graph, self)
+        return open_session(graph, self.folder / GRAPH, self.record, self.device)
 
     def prepare(self) -> None:
         """Load the graph now, so that what is wrong with it is said once, and not of each film.
 
         Raises:
+            DeviceError: its device cannot be had.
             ModelPackageError: the graph has changed since it was exported, or cannot be run.
         """
         _ = self._session
@@ -110,17 +112,17 @@ class ModelPackage(Generic[P]):
         """Run the graph on (N, channels, S, S) float32 images in 0..1; output name -> array.
 
         Raises:
+            DeviceError: its device cannot be had.
             ModelPackageError: the graph has changed since it was exported, cannot be run, or gives no numbers.
         """
         session = self._session
-        names = [output.name for output in session.get_outputs()]
         try:
-            found = dict(zip(names, session.run(names, {_INPUT: images}), strict=True))
+            found = session(images)
         except Exception as error:  # onnxruntime's errors have no base of their own
-            raise ModelPackageError(f"{self.folder / GRAPH}: fails on images of {images.shape}; {_AGAIN}") from error
+            raise ModelPackageError(f"{self.folder / GRAPH}: fails on images of {images.shape}; {AGAIN}") from error
         bad = [name for name, array in found.items() if len(array) != len(images) or not np.isfinite(array).all()]
         if bad:
-            raise ModelPackageError(f"{self.folder / GRAPH}: gives no numbers as {', '.join(bad)}; {_AGAIN}")
+            raise ModelPackageError(f"{self.folder / GRAPH}: gives no numbers as {', '.join(bad)}; {AGAIN}")
         return found
 
 
@@ -164,7 +166,7 @@ def load_package(folder: str | Path, task: Task | None = None) -> ModelPackage[A
     if task == "lungs" and record.parameters.gate is None:
         raise ModelPackageError(f"{folder}: its gate is not fitted; do that first: lunglens train gate")
     if record.parameters_sha256 not in (None, _sum_of_parameters(description)):
-        raise ModelPackageError(f"{folder}: its parameters do not have the checksum in {DESCRIPTION}; {_AGAIN}")
+        raise ModelPackageError(f"{folder}: its parameters do not have the checksum in {DESCRIPTION}; {AGAIN}")
     for name, expected in record.checksums.items():
         _verified(folder, name, expected)
     return ModelPackage(folder, record)
@@ -202,14 +204,14 @@ def verify_package(package: ModelPackage[Any]) -> list[str]:
     return problems or _golden_problems(package)
 
 
-def verify_folders(folders: Sequence[Path] = ()) -> Iterator[tuple[str, list[str]]]:
-    """Re-check packages by their folders; without any, those that ship.
+def verify_folders(folders: Sequence[Path] = (), device: Device = "cpu") -> Iterator[tuple[str, list[str]]]:
+    """Re-check packages by their folders; without any, those that ship. device: where their golden cases are run.
 
     Yields the name of each (of its folder where it cannot be loaded), and what is wrong with it (empty: all good).
     """
     for folder in folders or sorted(path.parent for path in shipped_models().glob(f"*/{DESCRIPTION}")):
         try:
-            package = load_package(folder)
+            package = load_package(folder).on(device)
             yield package.name, verify_package(package)
         except ModelPackageError as error:
             yield folder.name, [str(error)]
@@ -224,18 +226,18 @@ def _read(folder: Path, name: str) -> bytes:
     path = folder / name
     try:
         if not path.is_file():
-            raise ModelPackageError(f"{folder}: {name} is missing; {_AGAIN}")
+            raise ModelPackageError(f"{folder}: {name} is missing; {AGAIN}")
         if path.resolve().parent != folder.resolve():
-            raise ModelPackageError(f"{path}: is a link to outside the package; {_AGAIN}")
+            raise ModelPackageError(f"{path}: is a link to outside the package; {AGAIN}")
         most = _MOST_BYTES.get(name, _MOST_BYTES[GRAPH])
         with path.open("rb") as stream:
             # No more than it is long: what is asked for is set aside at once, and counts where memory is limited.
             size = path.stat().st_size
             data = stream.read(size + 1) if size <= most else b""
     except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: links in a circle; ValueError: a NUL
-        raise ModelPackageError(f"{path}: cannot be read; check its permissions, or {_AGAIN}") from error
+        raise ModelPackageError(f"{path}: cannot be read; check its permissions, or {AGAIN}") from error
     if not 0 < len(data) <= most:
-        raise ModelPackageError(f"{path}: is empty or too large; {_AGAIN}")
+        raise ModelPackageError(f"{path}: is empty or too large; {AGAIN}")
     return data
 
 
@@ -243,74 +245,8 @@ def _verified(folder: Path, name: str, expected: str) -> bytes:
     """The bytes of a file that has its checksum."""
     data = _read(folder, name)
     if hashlib.sha256(data).hexdigest() != expected:
-        raise ModelPackageError(f"{folder / name}: does not have the checksum in {DESCRIPTION}; {_AGAIN}")
+        raise ModelPackageError(f"{folder / name}: does not have the checksum in {DESCRIPTION}; {AGAIN}")
     return data
-
-
-def _session_of(graph: bytes, package: ModelPackage[Any]) -> Any:
-    path = package.folder / GRAPH
-    # onnxruntime would look for such files in the working folder, and its refusals change with its version.
-    try:
-        outside = has_external_data(graph)
-    except ValueError as error:
-        raise ModelPackageError(f"{path}: is no ONNX graph; {_AGAIN}") from error
-    if outside:
-        raise ModelPackageError(f"{path}: keeps weights in other files; export it in one piece")
-    # From 1.29 on it reports to its makers, on Linux too, unless told not to before it is loaded.
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    import onnxruntime
-
-    onnxruntime.disable_telemetry_events()  # where somebody else has loaded it before
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what fails is said by our own errors
-    # One film at a time: the arena would only hold on to memory.
-    options.enable_cpu_mem_arena = False
-    if threads := os.environ.get("OMP_NUM_THREADS", "").strip():
-        options.intra_op_num_threads = int(threads) if threads.isdecimal() else 0
-    # Waiting threads sleep: spinning ones stand still together where other work holds a core.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        session = onnxruntime.InferenceSession(graph, sess_options=options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors have no base of their own
-        raise ModelPackageError(
-            f"{path}: this onnxruntime ({onnxruntime.__version__}) cannot load it; {_AGAIN}, or update onnxruntime"
-        ) from error
-    if problems := _misfits(session, package):
-        raise ModelPackageError(f"{path}: {'; '.join(problems)}; {_AGAIN}")
-    return session
-
-
-def _misfits(session: Any, package: ModelPackage[Any]) -> list[str]:
-    """What of the graph's inputs and outputs is not as the description needs it (free sizes are not numbers)."""
-    inputs, shape = session.get_inputs(), [package.parameters.channels, package.input_size, package.input_size]
-    problems = []
-    if [(one.name, one.type) for one in inputs] != [(_INPUT, "tensor(float)")]:
-        problems.append(f"its input must be {_INPUT}, in float32, and nothing else")
-    elif [n for n in inputs[0].shape[1:] if isinstance(n, int)] != shape:
-        problems.append(f"its input is not (N, {', '.join(map(str, shape))}) as {DESCRIPTION} says")
-    shapes = {one.name: one.shape for one in session.get_outputs() if one.type == "tensor(float)"}
-    record = package.record
-    for name, count in (record.outputs | record.optional_outputs).items():
-        if name not in shapes and name in record.optional_outputs:
-            continue
-        if len(shapes.get(name, ())) != count:
-            problems.append(f"a graph for {record.task} needs an output {name} of {count} dimensions")
-    return problems or _other_number(shapes, package)
-
-
-def _other_number(shapes: dict[str, list[Any]], package: ModelPackage[Any]) -> list[str]:
-    """Whether a graph gives another number of probabilities than the description names classes or masks."""
-    parameters = package.parameters
-    if isinstance(parameters, LungsParameters):
-        named, what = len(parameters.masks), "masks"
-    elif isinstance(parameters, ClassifierParameters) and not parameters.answer.is_binary:
-        named, what = len(parameters.answer.classes), "classes"
-    else:
-        return []
-    given = shapes["probability"][1]
-    if not isinstance(given, int) or given == named:
-        return []
-    return [f"it gives {given} probabilities, and {DESCRIPTION} names {named} {what}"]
 
 
 def golden_input(size: int, channels: int = 1) -> Array:
