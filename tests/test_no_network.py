@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 
+from lunglens.film.model_package.session import devices
 from tests.support.serving import server
 
 strace = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
@@ -34,23 +35,18 @@ def test_the_pattern_knows_a_foreign_address_from_our_own(tmp_path: Path) -> Non
 
 
 @strace
-def test_an_analysis_opens_no_connection(rg_folder: Path, tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "lunglens",
-        "analyze",
-        str(rg_folder / "RG1_UNCR.dcm"),
-        "--out",
-        str(tmp_path / "o"),
-    ]
+@pytest.mark.parametrize("device", ["cpu", "openvino"])
+def test_an_analysis_opens_no_connection(device: str, rg_folder: Path, tmp_path: Path) -> None:
+    if device not in devices():
+        pytest.skip(f"{device} is not installed")
+    film, out = rg_folder / "RG1_UNCR.dcm", tmp_path / "o"
+    command = [sys.executable, "-m", "lunglens", "analyze", str(film), "--out", str(out), "--device", device]
     environment = {name: value for name, value in os.environ.items() if name not in ("CI", "ORT_DISABLE_TELEMETRY")}
     scratch = tmp_path / "tmp"
     scratch.mkdir()
+    environment |= {"TMPDIR": str(scratch), "HOME": str(scratch)}
     traced = [*TRACE, str(tmp_path / "trace"), *command]
-    done = subprocess.run(
-        traced, env=environment | {"TMPDIR": str(scratch)}, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(traced, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert not connections(tmp_path / "trace")
     assert not list(scratch.iterdir())  # the session file of a reporter

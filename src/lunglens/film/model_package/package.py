@@ -17,6 +17,7 @@ import numpy as np
 
 from lunglens.errors import ModelPackageError
 from lunglens.files import write_json
+from lunglens.film.model_package.on_openvino import Array, Run
 from lunglens.film.model_package.record import (
     DESCRIPTION,
     GRAPH,
@@ -29,7 +30,7 @@ from lunglens.film.model_package.record import (
     Task,
     read_record,
 )
-from lunglens.film.model_package.session import AGAIN, Array, Device, Run, open_session
+from lunglens.film.model_package.session import AGAIN, Device, open_session
 
 _GOLDEN_TOLERANCE = 1e-3
 _MOST_BYTES = {DESCRIPTION: 64 * 1024**2, GRAPH: 2 * 1024**3}  # protobuf's own limit is 2 GiB

@@ -1,21 +1,16 @@
 """A package's graph, held against its description and made ready to run: the one place that knows of devices."""
 
 import os
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from lunglens.errors import DeviceError, ModelPackageError
+from lunglens.film.model_package.on_openvino import Run, openvino_session
 from lunglens.film.model_package.onnx_file import has_external_data
 from lunglens.film.model_package.record import DESCRIPTION, ClassifierParameters, LungsParameters, Record
 
 AGAIN = "export or install the package again"
-Array = NDArray[np.float32]
-Run = Callable[[Array], dict[str, Array]]  # (N, channels, S, S) images -> the graph's outputs by name
 Device = Literal["cpu", "openvino", "cuda"]
 
 _INPUT = "images"
@@ -49,7 +44,7 @@ def open_session(graph: bytes, path: Path, record: Record[Any], device: Device) 
         raise ModelPackageError(f"{path}: {'; '.join(problems)}; {AGAIN}")
     names = [output.name for output in session.get_outputs()]
     if device == "openvino":
-        return _openvino(graph, path, names)
+        return openvino_session(graph, path, names, _threads())
     return lambda images: dict(zip(names, session.run(names, {_INPUT: images}), strict=True))
 
 
@@ -88,31 +83,6 @@ def _session_of(graph: bytes, path: Path, device: Device) -> Any:
     if device == "cuda" and _CUDA not in session.get_providers():  # it would go on without a word, on the processor
         raise DeviceError("cuda: does not start; it needs a GPU, and the CUDA and cuDNN that onnxruntime-gpu asks for")
     return session
-
-
-def _openvino(graph: bytes, path: Path, names: list[str]) -> Run:
-    """On the processor, in full precision. names: of the outputs; its own change where outputs are one tensor."""
-    try:
-        import openvino
-    except ImportError as error:
-        raise DeviceError("openvino: is not installed; pip install 'lunglens[openvino]'") from error
-    settings: dict[str, Any] = {
-        "INFERENCE_PRECISION_HINT": "f32",  # else bfloat16 where the processor has it
-        "INFERENCE_NUM_THREADS": _threads(),
-        "NUM_STREAMS": 1,  # one film at a time
-        "ENABLE_CPU_PINNING": False,  # other processes would be pinned to the same cores
-    }
-    try:
-        core = openvino.Core()
-        network = core.compile_model(core.read_model(graph), "CPU", settings)
-    except Exception as error:  # a RuntimeError as a rule
-        raise DeviceError(f"openvino: {openvino.__version__} cannot load {path}; take the device cpu") from error
-
-    def run(images: Array) -> dict[str, Array]:
-        found = network.infer_new_request({0: images})  # a new one: threads may share the package
-        return {name: found[at] for at, name in enumerate(names)}
-
-    return run
 
 
 def _threads() -> int:
