@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx2 as httpx
 import numpy as np
 import pytest
 
@@ -13,12 +14,14 @@ from lunglens.film.analyzer import Analyzer
 from lunglens.film.batch import AnalysisWriter, SummaryRow, run_batch
 from lunglens.film.batch.predict import Models, predict
 from lunglens.film.finding import Analyzed
+from lunglens.film.model_package import on_openvino
 from lunglens.film.model_package.package import load_package, verify_package
 from lunglens.film.model_package.session import Device, devices
 from lunglens.film.radiograph import read_radiograph
 from lunglens.jobs import Job, JobResult, films
 from lunglens.serve.settings import ServeSettings
 from tests.support.command import run_cli
+from tests.support.serving import analysed, server
 
 SHIPPED = ("classifier", "hrnet", "lungs", "orientation", "severity")
 ELSEWHERE: tuple[Device, ...] = ("openvino", "cuda")
@@ -28,6 +31,7 @@ ELSEWHERE: tuple[Device, ...] = ("openvino", "cuda")
 def none_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where neither OpenVINO nor a GPU is; onnxruntime-gpu itself is said to be there."""
     monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.setattr(on_openvino, "_core", on_openvino._core.__wrapped__)
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CUDAExecutionProvider"])
     monkeypatch.setattr("onnxruntime.InferenceSession", without_gpu(sys.modules["onnxruntime"].InferenceSession))
 
@@ -96,7 +100,7 @@ def test_a_graph_that_openvino_cannot_take_is_the_device_s_fault(monkeypatch: py
 
     load_package("orientation").on("openvino").prepare()  # imports it, without what it would report
     monkeypatch.setattr("openvino.Core.compile_model", refuse)
-    with pytest.raises(DeviceError, match=r"openvino: .* cannot load .*model\.onnx; take the device cpu"):
+    with pytest.raises(DeviceError, match=r"^openvino: cannot load .*model\.onnx; take the device cpu"):
         load_package("orientation").on("openvino").prepare()
 
 
@@ -130,3 +134,16 @@ def test_the_command_line_says_what_is_missing(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("lunglens: cuda: ")
     assert "onnxruntime-gpu" in done.stderr
+
+
+def test_a_server_on_openvino_answers_and_ends_in_good_order(chest_png: Path, tmp_path: Path) -> None:
+    if "openvino" not in devices():
+        pytest.skip("openvino is not installed")
+    with server(tmp_path, device="openvino") as running:
+        with httpx.Client(base_url=running.url, timeout=90) as client:
+            answer = analysed(client, ("film.png", chest_png.read_bytes())).json()["analyses"][0]
+        assert running.stop() == 0
+    here = Analyzer.load().analyze(read_radiograph(chest_png))
+    assert isinstance(here, Analyzed)
+    found = answer["result"]["probabilities"]
+    assert found == pytest.approx(here.answer.probabilities, abs=1e-3)

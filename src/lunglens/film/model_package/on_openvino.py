@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def openvino_session(graph: bytes, path: Path, names: list[str], threads: int) -
     Raises:
         DeviceError: OpenVINO is not installed, or does not take the graph.
     """
-    openvino = _openvino()
+    core = _core()
     settings: dict[str, Any] = {
         "INFERENCE_PRECISION_HINT": "f32",  # else bfloat16 where the processor has it
         "INFERENCE_NUM_THREADS": threads,
@@ -36,10 +37,9 @@ def openvino_session(graph: bytes, path: Path, names: list[str], threads: int) -
         "ENABLE_CPU_PINNING": False,  # processes beside each other would be pinned to the same cores
     }
     try:
-        core = openvino.Core()
         network = core.compile_model(core.read_model(graph), "CPU", settings)
     except Exception as error:  # a RuntimeError as a rule
-        raise DeviceError(f"openvino: {openvino.__version__} cannot load {path}; take the device cpu") from error
+        raise DeviceError(f"openvino: cannot load {path}; take the device cpu") from error
 
     def run(images: Array) -> dict[str, Array]:
         found = network.infer_new_request({0: images})  # a new one: threads may share the package
@@ -48,8 +48,9 @@ def openvino_session(graph: bytes, path: Path, names: list[str], threads: int) -
     return run
 
 
-def _openvino() -> Any:
-    """The module, without its converter: that reports to its makers, and writes into the home folder, when imported."""
+@cache  # one for as long as the process lives: without any its libraries are unloaded, and the server ends in a crash
+def _core() -> Any:
+    """OpenVINO without its converter: that reports to its makers, and writes into the home folder, when imported."""
     hidden = sys.modules.setdefault(_CONVERTER, None) is None  # type: ignore[arg-type]
     try:
         import openvino
@@ -58,4 +59,4 @@ def _openvino() -> Any:
     finally:
         if hidden:  # others may need it
             del sys.modules[_CONVERTER]
-    return openvino
+    return openvino.Core()
