@@ -3,8 +3,8 @@
     python benchmarks/devices.py FILM --out results/devices.json [--device openvino] [--repeats 41]
 
 Each network gets what it gets of this film; single runs of both devices alternate. With 1 and 2 threads: medians in ms,
-the gain (time of cpu : time of the device, pair by pair; median and quartiles), seconds to load, the greatest difference
-of any output. Then the same of the whole analysis.
+the gain (time of cpu : time of the device, pair by pair; median and quartiles), seconds to load (cpu, device), the
+greatest difference of any output. Then the same of the whole analysis.
 """
 
 import argparse
@@ -102,14 +102,9 @@ def compared(cpu: Callable[[], object], device: Callable[[], object], repeats: i
         order = ((0, cpu), (1, device))[:: 1 if number % 2 else -1]
         for column, run in order:
             pairs[number, column] = seconds(run)
-    low, gain, high = np.quantile(pairs[:, 0] / pairs[:, 1], (0.25, 0.5, 0.75))
-    medians = np.round(1000 * np.median(pairs, axis=0), 1).tolist()
-    return {
-        "cpu_ms": medians[0],
-        "device_ms": medians[1],
-        "gain": round(gain, 2),
-        "quartiles": [round(low, 2), round(high, 2)],
-    }
+    low, gain, high = np.quantile(pairs[:, 0] / pairs[:, 1], (0.25, 0.5, 0.75)).round(2).tolist()
+    cpu_ms, device_ms = np.round(1000 * np.median(pairs, axis=0), 1).tolist()
+    return {"cpu_ms": cpu_ms, "device_ms": device_ms, "gain": gain, "quartiles": [low, high]}
 
 
 def seconds(function: Callable[[], object]) -> float:
