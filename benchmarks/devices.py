@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 
 from lunglens.cli.options import Device
 from lunglens.files import write_json
@@ -49,9 +50,9 @@ def main() -> None:
         "film": arguments.film.name,
         "processor": processor(),
         "cores": len(os.sched_getaffinity(0)),
-        "onnxruntime": version("onnxruntime"),
+        "onnxruntime": onnxruntime.__version__,
         "device": device,
-        device: version(device) if device == "openvino" else version("onnxruntime-gpu"),
+        "openvino": version("openvino") if device == "openvino" else None,
         "repeats": repeats,
     }
     write_json(arguments.out, about | found)

@@ -2,12 +2,14 @@
 
 import json
 import tempfile
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from lunglens.cli import doctor
 from lunglens.cli.main import app
 from lunglens.errors import DecoderDiedError
 
@@ -19,6 +21,20 @@ def test_all_is_there_and_said_as_json_too() -> None:
     assert all(check["good"] for check in found.values())
     assert {"numpy", "JPEG-LS by pyjpegls", "current folder"} <= set(found)
     assert sum(name.startswith("model ") for name in found) == 5
+
+
+def test_onnxruntime_for_gpus_is_no_fault_and_no_onnxruntime_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = {"onnxruntime-gpu": "1.31.1"}
+
+    def version(name: str) -> str:
+        if name not in there:
+            raise PackageNotFoundError(name)
+        return there[name]
+
+    monkeypatch.setattr(doctor, "version", version)
+    assert doctor._version("onnxruntime") == doctor.Check("onnxruntime-gpu", True, "1.31.1")
+    there.clear()
+    assert not doctor._version("onnxruntime").good
 
 
 def test_a_folder_that_is_not_there_is_a_fault_with_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

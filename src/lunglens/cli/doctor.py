@@ -5,6 +5,7 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -50,10 +51,10 @@ def _versions() -> list[Check]:
 
 
 def _version(package: str) -> Check:
-    try:
-        return Check(package, True, version(package))
-    except PackageNotFoundError:
-        return Check(package, False, "not installed", _AGAIN)
+    for name in (package, f"{package}-gpu"):  # onnxruntime-gpu stands in onnxruntime's place
+        with suppress(PackageNotFoundError):
+            return Check(name, True, version(name))
+    return Check(package, False, "not installed", _AGAIN)
 
 
 def _extras() -> list[Check]:

@@ -18,6 +18,7 @@ from rich.progress import track
 from lunglens.errors import DataError, OutputError
 from lunglens.files import only_one, read_record, save_csv, write_json, write_record, writing
 from lunglens.film.model_package.package import ModelPackage
+from lunglens.film.model_package.session import runtime
 from lunglens.study.config.study import StudyConfig, without_sources
 from lunglens.study.criteria import BY_METADATA, Context, Judge, Verdict, assign_classes, exclusions_of, misspelt
 from lunglens.study.criteria_of_pixels import by_apart, by_copies, by_lungs
@@ -203,7 +204,8 @@ def _finish(flow: Flow, begun: Begun, context: Context) -> StudyRecord:
         without=begun.without,
         apart_from=begun.apart_from,
         seed=config.seed,
-        versions={name: version(name) for name in ("lunglens", "numpy", "onnxruntime", "pillow", "scipy")},
+        versions={name: version(name) for name in ("lunglens", "numpy", "pillow", "scipy")}
+        | {"onnxruntime": runtime().__version__},
     )
     write_record(folder / "study.json", study)
     return study

@@ -22,7 +22,7 @@ def devices() -> list[Device]:
     found: list[Device] = ["cpu"]
     if find_spec("openvino") is not None:
         found.append("openvino")
-    return [*found, "cuda"] if _CUDA in _onnxruntime().get_available_providers() else found
+    return [*found, "cuda"] if _CUDA in runtime().get_available_providers() else found
 
 
 def open_session(graph: bytes, path: Path, record: Record[Any], device: Device) -> Run:
@@ -48,7 +48,8 @@ def open_session(graph: bytes, path: Path, record: Record[Any], device: Device) 
     return lambda images: dict(zip(names, session.run(names, {_INPUT: images}), strict=True))
 
 
-def _onnxruntime() -> Any:
+def runtime() -> Any:
+    """The module onnxruntime, of whichever package it comes, kept from reporting."""
     # From 1.29 on it reports to its makers, on Linux too, unless told not to before it is loaded.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
@@ -59,7 +60,7 @@ def _onnxruntime() -> Any:
 
 def _session_of(graph: bytes, path: Path, device: Device) -> Any:
     """Of onnxruntime: to run, or where OpenVINO runs it, to be asked what the graph is."""
-    onnxruntime = _onnxruntime()
+    onnxruntime = runtime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what fails is said by our own errors
     # One film at a time: the arena would only hold on to memory.
