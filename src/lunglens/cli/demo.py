@@ -26,7 +26,7 @@ def demo(
     typer.echo(f"{film.name}: multiple pulmonary masses, not COVID-19")
     try:
         writer = AnalysisWriter(dicom=all_of_it, report=all_of_it)
-        run_analysis(([film], ""), out, writer, (None, None, PREVALENCE), retry_failed=False, jobs=1, layout="flat")
+        run_analysis(([film], ""), out, writer, (None, None, PREVALENCE, "cpu"), False, jobs=1, layout="flat")
     except typer.Exit as end:
         if show and end.exit_code == 0:
             typer.launch(str(out / f"{film.stem}.{'report.html' if all_of_it else 'panel.png'}"))
