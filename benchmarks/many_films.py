@@ -81,9 +81,7 @@ def run(folder: Path, films: int, jobs: int) -> dict[str, Any]:
         "journal_bytes_a_film": round(journal.stat().st_size / films, 1),
         "journal_lines": journal.read_bytes().count(b"\n"),
         "table_bytes_a_film": round(table.stat().st_size / films, 1),
-        "memory_mb": {
-            f"{10 * part}%": {n: round(kb / 1024) for n, kb in found.items()} for part, found in memory.items()
-        },
+        "memory_mb": {f"{10 * part}%": most for part, most in memory.items()},
     }
 
 
