@@ -114,7 +114,7 @@ def only_one(lock: Path, place: Path, what: str) -> Iterator[None]:
 
 
 class Journal:
-    """A file that gains a line an entry and is on the disk after each; one that a kill has cut short spoils no other.
+    """A file that gains a line an entry, which outlives this process; one that a kill has cut short spoils no other.
 
     entries: the lines that an earlier process has left, for the caller to parse and to pass over where it cannot.
     """
@@ -130,8 +130,12 @@ class Journal:
         self._is_torn = bool(content) and not content.endswith(b"\n")
         self.entries = content.splitlines()
 
-    def append(self, *entries: Any) -> None:
+    def append(self, *entries: Any, sync: bool = True) -> None:
         """Add entries, as JSON.
+
+        Args:
+            entries: a line each.
+            sync: wait until they are on the disk, and would outlive a loss of power too.
 
         Raises:
             OSError: it cannot be written.
@@ -141,8 +145,9 @@ class Journal:
         text = "".join(json.dumps(entry) + "\n" for entry in entries)
         with self._path.open("ab") as stream:
             stream.write((b"\n" if self._is_torn else b"") + text.encode())
-            stream.flush()
-            os.fsync(stream.fileno())
+            if sync:
+                stream.flush()
+                os.fsync(stream.fileno())
         self._is_torn = False
 
 

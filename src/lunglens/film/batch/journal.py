@@ -68,8 +68,8 @@ class Journal:
         self.names.update(new)
 
     def done(self, key: str, outcome: SummaryRow) -> None:
-        """Note a film's outcome."""
-        self._file.append({"done": key, "outcome": asdict(outcome)})
+        """Note a film's outcome; a loss of power may undo the last ones, which are then done again."""
+        self._file.append({"done": key, "outcome": asdict(outcome)}, sync=False)
         self.outcomes[key] = outcome
 
 
