@@ -7,11 +7,14 @@ import io
 import json
 import re
 import shlex
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from PIL import Image
@@ -117,6 +120,25 @@ def test_the_notebook_says_what_its_cells_give() -> None:
             assert number.sub("#", given) == number.sub("#", kept)
             numbers = [[float(each) for each in number.findall(text)] for text in (given, kept)]
             assert numbers[0] == pytest.approx(numbers[1], abs=0.011)
+
+
+def test_the_recipe_for_spark_answers_films_and_says_what_is_none(
+    rg_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (recipe,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "how-to.md").read_text(), re.DOTALL)
+    spark = MagicMock()  # Spark itself is not installed for tests
+    monkeypatch.setitem(sys.modules, "pyspark.sql", spark)
+    space: dict[str, Any] = {}
+    exec(recipe, space)  # noqa: S102
+    read = spark.SparkSession.builder.config.return_value.getOrCreate.return_value.read
+    films = read.format.return_value.option.return_value.load.return_value
+    answers, row = films.select.return_value.mapInPandas.call_args.args
+    content = [(rg_folder / "RG1_UNCR.dcm").read_bytes(), b"no film"]
+    (found,) = answers(iter([pd.DataFrame({"path": ["a", "b"], "content": content})]))
+    assert [column.split()[0] for column in row.split(", ")] == list(found.columns)
+    assert list(found["status"]) == ["analyzed", "failed"]
+    assert 0 <= found["p_covid"][0] <= 1
+    assert "no DICOM" in found["reason"][1]
 
 
 def test_the_citation_is_of_this_version() -> None:
