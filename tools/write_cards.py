@@ -842,6 +842,39 @@ def write_load() -> None:
     fill(ROOT / "docs" / "reference.md", "load", "\n".join(lines))
 
 
+def write_speed() -> None:
+    """Step by step before and after, other packages' networks, cores and machines."""
+    steps, peers, growth = results("steps"), results("peers"), results("growth")
+    before, after = (steps["trees"][f"tree {number}"] for number in (0, 1))
+    ratio = steps["to the first"]["tree 1"]
+    rows = [[name, _spread(before[name]), _spread(after[name]), f"{ratio[name]:.2f}"] for name in after]
+    jobs = "; ".join(
+        f"{name.removesuffix(', films/s')}: {value}" for name, value in steps["jobs"].items() if "films/s" in name
+    )
+    about = f"Medians and range of {steps['rounds']} rounds that alternate, {steps['cores']} cores, {steps['date']} (`benchmarks/steps.py`; before: f982727). `analyze` of {steps['jobs']['films']} films, films a second: {jobs}."
+    explain("steps", "\n".join([table("what | before | now | ratio", rows), "", about]))
+    rows = []
+    for name, found in peers["measured"].items():
+        of = (("first_answer_s", "{:.1f} s"), ("film_ms", "{:.0f} ms"), ("peak_mb", "{:.0f} MB"))
+        rows.append([name, f"{found['installed_mb']:,} MB", *(_beside(found, *each) for each in of)])
+    about = f"{', '.join(peers['films'])}; {peers['rounds']} rounds that alternate, each in a fresh process, {peers['cores']} cores, {peers['date']} (`benchmarks/peers.py`). In brackets how often ours, median and range of the rounds. {peers['packages']}."
+    head = "what | installed | from the start to the first answer | a film after it | most memory"
+    explain("peers", "\n".join([table(head, rows), "", about]))
+    rows = [[way, rate, growth["as_many_cores_would"].get(way, "")] for way, rate in growth["films_a_second"].items()]
+    about = f"{growth['films']} copies of {growth['film']}, {growth['date']} (`benchmarks/growth.py`)."
+    explain("growth", "\n".join([table("`predict` | films a second | if cores were all that counts", rows), "", about]))
+
+
+def _spread(found: dict[str, float]) -> str:
+    return f"{found['median']:.4g} ({found['least']:.4g} to {found['most']:.4g})"
+
+
+def _beside(found: dict[str, Any], name: str, form: str) -> str:
+    median, least, most = found[f"{name}_to_ours"]
+    value = form.format(found[name])
+    return value if least == most == 1 else f"{value} ({median:.1f}: {least:.1f} to {most:.1f})"
+
+
 def write_ablation() -> None:
     rows = results("ablation")
     columns = list(next(iter(rows.values())))
@@ -972,6 +1005,7 @@ if __name__ == "__main__":
     write_heat()
     write_lung_folds()
     write_load()
+    write_speed()
     write_duplicates()
     write_studies()
     write_ablation()
