@@ -107,10 +107,11 @@ paper: figures
 COMPILE = $(CONSTRAINTS_VENV)/bin/uv pip compile -q --python-version 3.11 --no-annotate --no-emit-index-url \
 	--custom-compile-command "make constraints" $(UV_FLAGS) pyproject.toml
 
-# dev first: base then takes the same versions.
+# dev first: the others then take the same versions.
 constraints: $(CONSTRAINTS_VENV)/.stamp
 	$(COMPILE) --extra dev -c constraints/tested.txt -o constraints/dev.txt
 	$(COMPILE) -c constraints/dev.txt -o constraints/base.txt
+	$(COMPILE) --extra serve --generate-hashes -c constraints/dev.txt -o constraints/serve.txt
 
 clean:
 	rm -rf $(TEST_VENV) $(DEMO_VENV) $(DOCS_VENV) $(CONSTRAINTS_VENV) $(DIST_VENV) $(SBOM_VENV) $(DEMO_OUT) dist site .site-pages .cache .coverage \

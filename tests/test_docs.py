@@ -164,6 +164,16 @@ def test_the_forge_calls_make_targets_that_are_there() -> None:
     assert f"Python {pythons[0]}" in makefile
 
 
+def test_constraints_agree_and_those_of_a_server_have_hashes() -> None:
+    pinned = {name: (ROOT / "constraints" / f"{name}.txt").read_text() for name in ("dev", "base", "serve")}
+    versions = {name: set(re.findall(r"^[a-z0-9-]+==\S+", text, re.MULTILINE)) for name, text in pinned.items()}
+    assert versions["base"] < versions["serve"] < versions["dev"]
+    blocks = re.split(r"^(?=\S+==)", pinned["serve"], flags=re.MULTILINE)[1:]
+    assert len(blocks) == len(versions["serve"])
+    assert all("--hash=sha256:" in block for block in blocks)
+    assert "://" not in "".join(pinned.values())
+
+
 def test_hooks_are_what_lint_runs() -> None:
     _, _, recipe = (ROOT / "Makefile").read_text().partition("\nlint: ")
     programs = re.findall(r"^\t\$\(TEST_VENV\)/(.+)$", recipe.partition("\n\n")[0], re.MULTILINE)
