@@ -847,12 +847,21 @@ def write_speed() -> None:
     steps, peers, growth = results("steps"), results("peers"), results("growth")
     before, after = (steps["trees"][f"tree {number}"] for number in (0, 1))
     ratio = steps["to the first"]["tree 1"]
-    rows = [[name, _spread(before[name]), _spread(after[name]), f"{ratio[name]:.2f}"] for name in after]
+    films = list(dict.fromkeys(name.partition(": ")[0] for name in after if ": " in name))
+    parts = list(dict.fromkeys(name.partition(": ")[2] for name in after if ": " in name))
+
+    def change(name: str) -> str:
+        return f"{before[name]['median']:.3g} → {after[name]['median']:.3g} ({ratio[name]:.2f})"
+
+    cells = ([part, *(change(f"{film}: {part}") for film in films)] for part in parts)
+    by_film = table(" | ".join(["step", *films]), cells)
+    others = (name for name in after if ": " not in name)
+    rows = [[name, _spread(before[name]), _spread(after[name]), f"{ratio[name]:.2f}"] for name in others]
     jobs = "; ".join(
         f"{name.removesuffix(', films/s')}: {value}" for name, value in steps["jobs"].items() if "films/s" in name
     )
-    about = f"Medians and range of {steps['rounds']} rounds that alternate, {steps['cores']} cores, {steps['date']} (`benchmarks/steps.py`; before: f982727). `analyze` of {steps['jobs']['films']} films, films a second: {jobs}."
-    explain("steps", "\n".join([table("what | before | now | ratio", rows), "", about]))
+    about = f"Medians, and range, of {steps['rounds']} rounds that alternate, before → now (ratio), {steps['cores']} cores, {steps['date']} (`benchmarks/steps.py`; before: f982727). `analyze` of {steps['jobs']['films']} films, films a second: {jobs}."
+    explain("steps", "\n".join([by_film, "", table("program | before | now | ratio", rows), "", about]))
     rows = []
     for name, found in peers["measured"].items():
         of = (("first_answer_s", "{:.1f} s"), ("film_ms", "{:.0f} ms"), ("peak_mb", "{:.0f} MB"))
