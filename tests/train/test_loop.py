@@ -171,3 +171,11 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     other.net = nn.Sequential(nn.Linear(3, 9))
     with pytest.raises(DataError, match="another network's weights"):
         load_kept(other, tmp_path, SETTINGS)
+
+
+def test_without_films_to_validate_on_it_is_said_before_the_training(tmp_path: Path) -> None:
+    data = TensorDataset(torch.randn(8, 3), torch.randn(8, 1))
+    settings = SETTINGS.model_copy(update={"keep": "best"})
+    with pytest.raises(DataError, match="no film is left to choose the best epoch by"):
+        fit(Tiny(settings), DataLoader(data, batch_size=4), TensorDataset(torch.randn(0, 3)), tmp_path, settings)
+    assert not list(tmp_path.iterdir())

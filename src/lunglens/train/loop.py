@@ -125,12 +125,16 @@ def fit(
     """Train `module` in `folder`, going on from `last.ckpt` there if a run was killed, and load the weights to keep.
 
     Raises:
-        DataError: there are fewer films than a batch, or the checkpoint to go on from is none.
+        DataError: there are fewer films than a batch, none to validate on, or the checkpoint to go on from is none.
 
     Writes `checkpoints/`, and `log/start-<n>/metrics.csv`: rows of the epochs that the nth start has trained.
     """
     if len(train) == 0:
         raise DataError(f"{folder}: fewer films to train on than a batch of {settings.batch_size}: lower batch_size")
+    if settings.keep == "best" and len(validation) == 0:  # type: ignore[arg-type]
+        raise DataError(
+            f"{folder}: no film is left to choose the best epoch by; it takes more patients, or fewer folds"
+        )
     keep_grouped_in_float32(module)
     trainer = _trainer(folder, settings)
     resume = folder / "checkpoints" / "last.ckpt"
