@@ -171,6 +171,20 @@ def test_the_page_loads_nothing_from_outside_and_runs_nothing(text: str) -> None
     assert "url(" not in text and "@import" not in text
 
 
+def test_every_section_is_in_the_contents(text: str) -> None:
+    contents = re.findall(r'<a href="#([^"]+)"', text.partition("<nav")[2].partition("</nav>")[0])
+    assert contents == re.findall(r'<section id="([^"]+)"', text)
+
+
+@pytest.mark.usefixtures("text")  # which has written the page
+@pytest.mark.parametrize("width_px", [1280, 390])
+def test_the_page_is_as_wide_as_the_screen(browser: Any, study: Path, width_px: int) -> None:
+    page = browser.new_page(viewport={"width": width_px, "height": 800})
+    page.goto((study / "report" / "data.html").as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") == width_px
+    page.close()
+
+
 def test_figures_load_nothing_from_outside_either(text: str) -> None:
     drawings = re.findall(r"data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)", text)
     assert len(drawings) == 5

@@ -1,13 +1,16 @@
 """Upstream data sets in their published layouts, made up in a temporary folder."""
 
 import csv
+import tomllib
 from collections.abc import Iterable, Sequence
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lunglens.errors import DataError
+from lunglens.study import sources
 from lunglens.study.config.training import Split
 from lunglens.study.manifest import Row, manifest, split_by_group
 from lunglens.study.sources import SOURCES, read_sources
@@ -304,6 +307,11 @@ def test_named_sources_come_without_the_index(tmp_path: Path) -> None:
     index(tmp_path, line)
     assert [row.source for row in read_sources(tmp_path, ("montgomery",))] == ["montgomery"]
     assert [row.source for row in read_sources(tmp_path)] == ["montgomery", "extra"]
+
+
+def test_the_catalogue_is_of_the_sets_that_can_be_read() -> None:
+    catalogue = tomllib.loads(files(sources).joinpath("catalogue.toml").read_text(encoding="utf-8"))
+    assert catalogue.keys() == SOURCES.keys()
 
 
 @pytest.mark.parametrize("names", [("montgomery", "shenzhen"), ("chexpert",), None, ()])

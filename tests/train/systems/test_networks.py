@@ -15,7 +15,7 @@ from lunglens.errors import ConfigurationError
 from lunglens.film.parameters import View
 from lunglens.study.config.training import ClassifierConfig
 from lunglens.train.networks.network import Network
-from lunglens.train.systems import network_of
+from lunglens.train.systems import NETWORKS, network_of
 from lunglens.train.systems.anomaly import AnomalyConfidence, deviation_loss
 from lunglens.train.systems.covid_caps import Capsules, CovidCaps, margin_loss
 from lunglens.train.systems.mapped import Mapped
@@ -99,6 +99,10 @@ def test_alexnet_is_torchvisions_and_a_trunk_like_others() -> None:
     assert not net.has_heat
 
 
+def test_every_network_of_its_own_is_tried_here() -> None:
+    assert SMALL.keys() == NETWORKS.keys() - {"trunk"}
+
+
 @pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("outputs", [1, 3])
 def test_every_network_learns_and_answers_at_any_size(name: str, outputs: int) -> None:
@@ -164,9 +168,14 @@ class _Answers(nn.Module):
         return [part for part in self.net.answer(images) if part is not None]
 
 
-def test_capsules_answer_the_same_in_onnx_with_any_number_of_films() -> None:
+@pytest.mark.parametrize(
+    ("name", "outputs", "settings"), [("covid-caps", 3, {"options": {"adds_routing": True}}), ("maghdid-cnn", 1, {})]
+)
+def test_a_network_answers_the_same_in_onnx_with_any_number_of_films(
+    name: str, outputs: int, settings: dict[str, Any]
+) -> None:
     torch.manual_seed(0)
-    graph, images = _Answers(network("covid-caps", 3, options={"adds_routing": True})).eval(), torch.rand(3, 1, 64, 64)
+    graph, images = _Answers(network(name, outputs, **settings)).eval(), torch.rand(3, 1, 64, 64)
     with torch.inference_mode():
         found = graph(images)
     program = torch.onnx.export(
