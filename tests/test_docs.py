@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shlex
+import shutil
 import sys
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,7 @@ import pytest
 import yaml
 from PIL import Image
 from typer.main import get_command
+from typer.testing import CliRunner
 
 import lunglens
 from lunglens.cli.main import app
@@ -28,6 +30,28 @@ CARDS = (ROOT / "src" / "lunglens" / "models").glob("*/README.md")
 PAGES = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *CARDS})
 FENCED = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(<?([^)\s>]+)>?(?: \"[^\"]*\")?\)")
+
+# Command lines that run until they are stopped or for long, and the tests that run such (on made-up films, in small).
+ELSEWHERE = {
+    "serve": "serve/test_app.py",
+    "node": "serve/test_node.py",
+    "curate": "study/test_build.py",
+    "folds": "study/test_folds.py",
+    "report|explain|compare runs": "study/test_results.py",
+    "crossval|export|.* my-model": "test_tutorial.py",
+    "audit": "train/test_audit.py",
+    "sweep": "train/test_sweep.py",
+    "train|evaluate": "train/test_lungs_and_gate.py",
+    ".* --ray": "jobs/test_ray.py",
+}
+STANDS_FOR = {
+    "FILES...": "film.dcm",
+    "/films": "film.dcm",
+    "PACKAGE": str(ROOT / "src" / "lunglens" / "models" / "classifier"),
+    "$SLURM_ARRAY_TASK_ID": "1",
+    "/20": "/1",
+    " --open": "",
+}
 
 
 @cache
@@ -79,6 +103,22 @@ def test_every_command_line_is_one_that_the_program_takes() -> None:
     lines = [line for page in PAGES for line in command_lines(page.read_text())]
     assert len(lines) > 60
     assert not [told for line in lines if (told := fault(line))]
+
+
+def test_every_command_of_the_docs_is_run_here_or_elsewhere(
+    rg_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here those that answer in seconds, with the example film for what stands for a user's own."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(rg_folder / "RG1_UNCR.dcm", "film.dcm")
+    lines = {line.partition("#")[0].strip(): None for page in PAGES for line in command_lines(page.read_text())}
+    here = [line for line in lines if not any(re.match(f"lunglens ({each})", line) for each in ELSEWHERE)]
+    assert len(here) > 12
+    for line in here:
+        meant = re.sub("|".join(map(re.escape, STANDS_FOR)), lambda said: STANDS_FOR[said[0]], line)
+        done = CliRunner().invoke(app, shlex.split(meant)[1:])
+        assert done.exit_code == 0, (line, done.output)
+    assert all((ROOT / "tests" / test).is_file() for test in ELSEWHERE.values())
 
 
 def test_a_wrong_link_verb_or_option_would_be_told(tmp_path: Path) -> None:
