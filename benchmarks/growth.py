@@ -49,7 +49,8 @@ NOTED = 20_000  # films that cost only the main process
 ALONE = """
 import sys, time
 from pathlib import Path
-from lunglens.film.batch.predict import Models, predict
+from lunglens.film.batch.models import Models
+from lunglens.film.batch.predict import predict
 from lunglens.film.batch.summary import SummaryRow
 def at_once(left):
     for key, film in left.items():
@@ -57,7 +58,7 @@ def at_once(left):
 folder, films = Path(sys.argv[1]), [Path(f"/films/{number:08d}.dcm") for number in range(int(sys.argv[2]))]
 folder.mkdir()
 start = time.perf_counter()
-predict(films, folder / "alone.csv", Models(None, None), 1, lambda row: None, at_once)
+predict(films, folder / "alone.csv", Models().load(), 1, lambda row: None, at_once)
 print(time.perf_counter() - start)
 """
 

@@ -12,7 +12,8 @@ import pytest
 from lunglens.errors import DeviceError
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.batch import AnalysisWriter, SummaryRow, run_batch
-from lunglens.film.batch.predict import Models, predict
+from lunglens.film.batch.models import Models
+from lunglens.film.batch.predict import predict
 from lunglens.film.finding import Analyzed
 from lunglens.film.model_package import on_openvino
 from lunglens.film.model_package.package import load_package, verify_package
@@ -115,14 +116,14 @@ def test_the_device_reaches_whatever_answers_films(
     def jobs(work: Sequence[Job]) -> list[JobResult]:
         return [JobResult(job, "done", 1, films.answer(job.folder, **job.arguments)) for job in work]
 
-    for module in ("film.batch.run", "film.batch.predict", "jobs.films"):
+    for module in ("film.batch.models", "jobs.films"):
         monkeypatch.setattr(f"lunglens.{module}.work_off", here)
     monkeypatch.setattr(Analyzer, "prepare", lambda _: None)
-    models, rows = Models(None, None, "cuda"), list[SummaryRow]()
+    models, rows = Models(device="cuda"), list[SummaryRow]()
     run_batch([chest_png], tmp_path / "o", models.load(), AnalysisWriter(), rows.append, jobs=2)
-    predict([chest_png], tmp_path / "p.csv", models, 2, rows.append)
+    predict([chest_png], tmp_path / "p.csv", models.load(), 2, rows.append)
     by_jobs = lambda left: films.answer_by_jobs(left, tmp_path / "jobs", models, jobs)  # noqa: E731
-    predict([chest_png], tmp_path / "q.csv", models, None, rows.append, by_jobs)
+    predict([chest_png], tmp_path / "q.csv", models.load(), None, rows.append, by_jobs)
     assert [(row.status, row.reason and row.reason[:5]) for row in rows] == 3 * [("failed", "cuda:")]
     assert ServeSettings(device="cuda").of_worker().load().lungs.device == "cuda"
 

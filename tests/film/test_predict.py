@@ -17,7 +17,8 @@ from filelock import FileLock
 from lunglens.errors import ConfigurationError, ModelPackageError, OutputError
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.batch import SummaryRow
-from lunglens.film.batch.predict import Models, begin, predict
+from lunglens.film.batch.models import Models, begin
+from lunglens.film.batch.predict import predict, predict_film
 from lunglens.film.batch.processes import KILLER, work_off
 from lunglens.film.model_package.package import shipped_models
 from lunglens.film.radiograph import read_radiograph
@@ -91,7 +92,7 @@ def test_wrong_use_is_said_before_a_film_is_read(package: Path, chest_png: Path,
             (package, "locked.csv", OutputError, "another prediction is at work here"),
         ):
             with pytest.raises(kind, match=reason):
-                predict([chest_png], tmp_path / name, Models(None, classifier), 1, lambda _: None)
+                predict([chest_png], tmp_path / name, Models(None, classifier).load(), 1, lambda _: None)
     for arguments, code, reason in (
         ((package, tmp_path / "nowhere", "--out", tmp_path / "p.csv"), 2, "not found"),
         ((package, chest_png, "--out", tmp_path / "mine.csv"), 1, "was not written by lunglens predict"),
@@ -104,7 +105,7 @@ def test_wrong_use_is_said_before_a_film_is_read(package: Path, chest_png: Path,
 @pytest.mark.slow
 def test_killed_at_random_moments_it_goes_on(package: Path, chest_png: Path, tmp_path: Path) -> None:
     films, whole, out = many(chest_png, tmp_path / "films", 12), tmp_path / "whole.csv", tmp_path / "p.csv"
-    predict(sorted(films.iterdir()), whole, Models(None, package), 2, lambda _: None)
+    predict(sorted(films.iterdir()), whole, Models(None, package).load(), 2, lambda _: None)
     journal, generator = out.with_name(".p.csv.journal.jsonl"), random.Random(int.from_bytes(os.urandom(4)))  # noqa: S311
     command = [sys.executable, "-m", "lunglens", "predict", package, films, "--out", out, "--jobs", "2"]
     for _ in range(2):
@@ -146,14 +147,14 @@ def test_a_film_that_ends_its_process_fails_alone(
     )
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
     rows: list[SummaryRow] = []
-    table = predict(sorted(films.iterdir()), tmp_path / "p.csv", Models(None, package), 2, rows.append)
+    table = predict(sorted(films.iterdir()), tmp_path / "p.csv", Models(None, package).load(), 2, rows.append)
     assert [row.status for row in table] == ["analyzed", "failed", "analyzed", "analyzed"]
     assert table[1].reason == KILLER
     assert len(rows) == 4
 
 
 def test_a_model_that_does_not_load_is_no_film_s_fault(package: Path, chest_png: Path, tmp_path: Path) -> None:
-    gone = partial(begin, Models(None, tmp_path / "gone"), tmp_path)
+    gone = partial(begin, partial(predict_film, folder=tmp_path), Models(None, tmp_path / "gone"))
     left = {str(number): chest_png for number in range(3)}
     with pytest.raises(ModelPackageError, match="gone"):
         list(work_off(left, gone, 2))

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from lunglens.film.batch.predict import Models, predict
+from lunglens.film.batch.models import Models
+from lunglens.film.batch.predict import predict
 from lunglens.film.batch.summary import SummaryRow
 from lunglens.jobs import Job, JobResult, films, run_jobs
 from lunglens.jobs.films import FilmsFailedError, answer_by_jobs
@@ -41,11 +42,11 @@ def test_jobs_answer_as_one_process_does_and_only_what_failed_is_done_again(
     rows: list[SummaryRow] = []
     elsewhere = partial(answer_by_jobs, folder=tmp_path / "jobs", models=models)
     with pytest.raises(FilmsFailedError, match="1 of 2 jobs failed, such as films 3 to 3: the machine is gone"):
-        predict(there, tmp_path / "p.csv", models, 1, rows.append, partial(elsewhere, run=first_alone))
+        predict(there, tmp_path / "p.csv", models.load(), 1, rows.append, partial(elsewhere, run=first_alone))
     assert len(rows) == 2
     assert not (tmp_path / "p.csv").exists()
-    table = predict(there, tmp_path / "p.csv", models, 1, rows.append, partial(elsewhere, run=all_of_them))
+    table = predict(there, tmp_path / "p.csv", models.load(), 1, rows.append, partial(elsewhere, run=all_of_them))
     assert runs == [2, 1]
     assert [row.status for row in table] == ["analyzed", "analyzed", "failed"]
-    predict(there, tmp_path / "alone.csv", models, 1, lambda _: None)
+    predict(there, tmp_path / "alone.csv", models.load(), 1, lambda _: None)
     assert (tmp_path / "p.csv").read_bytes() == (tmp_path / "alone.csv").read_bytes()

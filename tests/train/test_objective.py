@@ -8,7 +8,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from lunglens.film.parameters import View
 from lunglens.study.config.training import ClassifierConfig
-from lunglens.train.classifier import ClassifierTraining, _sampler
+from lunglens.train.classifier import ClassifierTraining, sampler_of
 from lunglens.train.networks.network import classification_loss
 from lunglens.train.objective import Batch, Objective, distance_correlation, opacity_loss
 
@@ -103,7 +103,7 @@ def test_negatives_with_an_opacity_are_drawn_more_often() -> None:
     table = pd.DataFrame({"source": "s", "class": ["c"] * 10 + ["n"] * 10, "target": [1.0] * 10 + [0.0] * 10})
     table["opacity"] = [1.0] * 10 + [1.0] * 5 + [0.0] * 4 + [np.nan]
     config = ClassifierConfig(balance_power=0.5, hard_negatives=4.0, images_per_epoch=100)
-    weights = _sampler(table, config).weights
+    weights = sampler_of(table, config).weights
     assert weights[10].item() == pytest.approx(4 * weights[16].item())
     assert weights[:10].sum().item() == pytest.approx(weights[10:].sum().item())
     assert weights[16] == weights[19]

@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from lunglens.film.about import PREVALENCE
-
 app = typer.Typer()
 
 
@@ -20,13 +18,14 @@ def demo(
     """Analyse an example radiograph (of pydicom-data): all that analyze writes, report and DICOM with extra 'serve'."""
     from lunglens.cli.films import run_analysis
     from lunglens.film.batch import AnalysisWriter
+    from lunglens.film.batch.models import Models
 
     film = _example()
     all_of_it = all(find_spec(module) for module in ("highdicom", "typst"))
     typer.echo(f"{film.name}: multiple pulmonary masses, not COVID-19")
     try:
         writer = AnalysisWriter(dicom=all_of_it, report=all_of_it)
-        run_analysis(([film], ""), out, writer, (None, None, PREVALENCE, "cpu"), False, jobs=1, layout="flat")
+        run_analysis(([film], ""), out, writer, Models(), False, jobs=1, layout="flat")
     except typer.Exit as end:
         if show and end.exit_code == 0:
             typer.launch(str(out / f"{film.stem}.{'report.html' if all_of_it else 'panel.png'}"))

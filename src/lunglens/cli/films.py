@@ -15,8 +15,9 @@ from lunglens.film.language import ENGLISH, languages
 from lunglens.text import readable
 
 if TYPE_CHECKING:
+    from lunglens.film.analyzer import Analyzer
     from lunglens.film.batch import SummaryRow, Writer
-    from lunglens.film.batch.predict import Elsewhere, Models
+    from lunglens.film.batch.models import Models, Work
 
 app = typer.Typer()
 
@@ -77,6 +78,7 @@ def analyze(  # noqa: PLR0913, PLR0917 - an option each
     Exit code 0: all answered, 1: some refused or failed, 2: wrong use.
     """
     from lunglens.film.batch import AnalysisWriter
+    from lunglens.film.batch.models import Models
 
     if identify and not report:
         raise typer.BadParameter("--identify is of the report; give --report, too")
@@ -85,7 +87,8 @@ def analyze(  # noqa: PLR0913, PLR0917 - an option each
         import typst  # noqa: F401
     films = _films_of(paths, list_skipped, shard)
     writer = AnalysisWriter(dicom, report, paper, identify, language, not numbers_only)
-    run_analysis(films, out, writer, (lungs, classifier, prevalence, device), retry_failed, jobs, layout)
+    models = Models(lungs, classifier, device, prevalence)
+    run_analysis(films, out, writer, models, retry_failed, jobs, layout)
 
 
 @app.command()
@@ -102,9 +105,10 @@ def segment(  # noqa: PLR0913, PLR0917 - an option each
 ) -> None:
     """Write the lung masks of films, and nothing else."""
     from lunglens.film.batch import LungsWriter
+    from lunglens.film.batch.models import Models
 
     films = _films_of(paths, list_skipped, shard)
-    run_analysis(films, out, LungsWriter(), (lungs, None, PREVALENCE, device), retry_failed, jobs, layout)
+    run_analysis(films, out, LungsWriter(), Models(lungs, device=device), retry_failed, jobs, layout)
 
 
 @app.command()
@@ -124,7 +128,7 @@ def predict(  # noqa: PLR0913, PLR0917 - an option each
 
     Exit code 0: all answered, 1: some refused or failed, 2: wrong use.
     """
-    from lunglens.film.batch.predict import Models
+    from lunglens.film.batch.models import Models
     from lunglens.film.batch.predict import predict as predict_films
 
     if ray is not None and jobs is not None:
@@ -133,11 +137,11 @@ def predict(  # noqa: PLR0913, PLR0917 - an option each
     models = Models(lungs, package, device)
     elsewhere = None if ray is None else _on_ray(ray, out, models)
     with _bar(len(films)) if ray is None else nullcontext(lambda _: None) as on_done:
-        rows = predict_films(films, out, models, jobs, on_done, elsewhere)
+        rows = predict_films(films, out, _loaded(models), jobs, on_done, elsewhere)
     _end([row.status for row in rows], out, passed_over)
 
 
-def _on_ray(address: str, out: Path, models: "Models") -> "Elsewhere":
+def _on_ray(address: str, out: Path, models: "Models") -> "Work":
     from functools import partial
 
     from lunglens.cli.options import console
@@ -255,25 +259,31 @@ def run_analysis(
     found: tuple[list[Path], str],
     out: Path,
     write: "Writer",
-    models: tuple[Path | None, Path | None, float, Device],
+    models: "Models",
     retry_failed: bool,
     jobs: int | None,
     layout: Layout,
 ) -> NoReturn:
     """Run a batch over films, say what has become of it, and end the program."""
-    from lunglens.film.analyzer import Analyzer
     from lunglens.film.batch import SUMMARY, run_batch
     from lunglens.film.batch.processes import processes_for
-    from lunglens.film.reading.apart import prepare
 
     films, passed_over = found
-    prepare()
-    analyzer = Analyzer.load(*models)
-    analyzer.prepare()
+    analyzer = _loaded(models)
     with _bar(len(films)) as on_done:
         processes = processes_for(len(films), jobs)
         outcomes = run_batch(films, out, analyzer, write, on_done, retry_failed, jobs=processes, layout=layout)
     _end([outcome.status for outcome in outcomes], out / SUMMARY, passed_over)
+
+
+def _loaded(models: "Models") -> "Analyzer":
+    """They, and the process that decodes beside them, ready: what is wrong with a model is no film's fault."""
+    from lunglens.film.reading.apart import prepare
+
+    prepare()
+    analyzer = models.load()
+    analyzer.prepare()
+    return analyzer
 
 
 @contextmanager

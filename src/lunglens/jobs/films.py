@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from lunglens.errors import LungLensError
-from lunglens.film.batch.predict import Models, begin
+from lunglens.film.batch.models import Models, begin
+from lunglens.film.batch.predict import predict_film
 from lunglens.film.batch.processes import work_off
 from lunglens.film.batch.summary import SummaryRow
 from lunglens.film.model_package.session import Device
@@ -66,5 +67,6 @@ def answer(
     """One job: key and row of each film, by a process that a film may end. where: for the log of errors."""
     lungs, classifier = (None if package is None else Path(package) for package in packages)
     left = {key: Path(film) for key, film in films}
-    found = work_off(left, partial(begin, Models(lungs, classifier, device), Path(where)), 1)
+    do = partial(predict_film, folder=Path(where))
+    found = work_off(left, partial(begin, do, Models(lungs, classifier, device)), 1)
     return [(key, row and asdict(row)) for key, row in found]

@@ -181,7 +181,7 @@ def train_classifier(
     images = ViewImages(views, table)
     training = np.flatnonzero(table["part"] == "train").astype(np.int64)
     batch_size = config.optimization.batch_size
-    sampler = _sampler(table.iloc[training], config)
+    sampler = sampler_of(table.iloc[training], config)
     loader = DataLoader(Subset(images, training.tolist()), batch_size=batch_size, sampler=sampler, drop_last=True)
     validation = Subset(images, np.flatnonzero(table["part"] == "validation").tolist())
     module = ClassifierTraining(config, outputs, _class_weights(table.iloc[training]["target"], config, outputs))
@@ -206,7 +206,7 @@ def load_trained(config: ClassifierConfig, folder: Path, outputs: int = 1) -> Cl
     return module.eval()
 
 
-def _sampler(table: pd.DataFrame, config: ClassifierConfig) -> EpochSampler:
+def sampler_of(table: pd.DataFrame, config: ClassifierConfig) -> EpochSampler:
     """Shuffle, or draw the classes equally often and each source x class in proportion to size ** balance_power.
 
     Films of the second of two classes with an opacity are drawn `hard_negatives` times as often as those without.

@@ -6,39 +6,24 @@ is not done again.
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from lunglens.errors import ConfigurationError, OutputError
 from lunglens.files import only_one, write_atomically, write_bytes, writing
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.batch.journal import Journal
+from lunglens.film.batch.models import Work, worker
 from lunglens.film.batch.names import key_of
-from lunglens.film.batch.processes import KILLER, processes_for, work_off
+from lunglens.film.batch.processes import KILLER, processes_for
 from lunglens.film.batch.summary import SummaryRow, cell
 from lunglens.film.failure import failure_of, note_error
 from lunglens.film.model_package.record import AnswerSettings
-from lunglens.film.model_package.session import Device
 from lunglens.film.radiograph import read_radiograph
 from lunglens.text import readable
-
-Elsewhere = Callable[[dict[str, Path]], Iterator[tuple[str, SummaryRow | None]]]
-
-
-class Models(NamedTuple):
-    """With what films are answered. lungs, classifier: packages; None: the one that ships. device: where they run."""
-
-    lungs: Path | None
-    classifier: Path | None
-    device: Device = "cpu"
-
-    def load(self) -> Analyzer:
-        """Them; errors as `Analyzer.load`."""
-        return Analyzer.load(self.lungs, self.classifier, device=self.device)
-
 
 _NUMBERS = ("gate_score", "distance")
 _AFTER = ("decision", "withheld", "reason", *_NUMBERS)
@@ -47,30 +32,26 @@ _AFTER = ("decision", "withheld", "reason", *_NUMBERS)
 def predict(
     films: Sequence[Path],
     out: Path,
-    models: Models,
+    analyzer: Analyzer,
     jobs: int | None,
     on_done: Callable[[SummaryRow], None],
-    elsewhere: Elsewhere | None = None,
+    elsewhere: Work | None = None,
 ) -> list[SummaryRow]:
     """Write a table with a row for each film, in the films' order; a killed run goes on where it was.
 
     Args:
         films: from `find_films`.
         out: FILE.csv or FILE.parquet; written when all films are done, whole or not at all.
-        models: what answers them.
+        analyzer: the models.
         jobs: processes at a time; None: as many as cores, where films are many.
         on_done: called after each film (also for those found done).
-        elsewhere: answers the films that are left, in place of processes here.
+        elsewhere: answers the films that are left, in place of this machine.
 
     Raises:
         ConfigurationError: `out` has another ending.
         OutputError: it is in use or not ours, or cannot be written.
-        DeviceError: the device cannot be had.
-        ModelPackageError: a package is missing, damaged, of another kind, or does not run.
     """
     write = _writer(out)
-    analyzer = models.load()
-    analyzer.prepare()
     keys = [key_of(film, str(analyzer.fingerprints)) for film in films]
     notes = out.with_name(f".{out.name}.journal.jsonl")
     with only_one(out.with_name(f".{out.name}.lock"), out, "prediction"):
@@ -82,7 +63,7 @@ def predict(
             on_done(journal.outcomes[key])
         film_of = dict(zip(keys, films, strict=True))
         left = {key: film for key, film in film_of.items() if key not in journal.outcomes}
-        here = partial(work_off, begin=partial(begin, models, out.parent), jobs=processes_for(len(left), jobs))
+        here = worker(partial(predict_film, folder=out.parent), analyzer, processes_for(len(left), jobs))
         for key, found in (elsewhere or here)(left):
             path = readable(film_of[key])
             row = replace(found, path=path) if found else SummaryRow(path, "failed", reason=KILLER)
@@ -95,13 +76,8 @@ def predict(
         return rows
 
 
-def begin(models: Models, folder: Path) -> Callable[[Path], SummaryRow]:
-    """In a process of its own: what answers a film. folder: for the log of errors."""
-    return partial(_predict, analyzer=models.load(), folder=folder)
-
-
-def _predict(film: Path, analyzer: Analyzer, folder: Path) -> SummaryRow:
-    """Whatever goes wrong with a film is its own failure."""
+def predict_film(film: Path, *, analyzer: Analyzer, folder: Path) -> SummaryRow:
+    """What the models say of a film; whatever goes wrong with it is its own failure. folder: for the log of errors."""
     try:
         return SummaryRow.of(film, analyzer.analyze(read_radiograph(film)).record())
     except Exception as error:

@@ -13,12 +13,12 @@ from lunglens.errors import OutputError
 from lunglens.files import LEFTOVER, only_one, write_bytes, writing
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.batch.journal import JOURNAL, Journal
+from lunglens.film.batch.models import Work, worker
 from lunglens.film.batch.names import SUFFIXES, identity, key_of, result_names
-from lunglens.film.batch.processes import KILLER, work_off
+from lunglens.film.batch.processes import KILLER
 from lunglens.film.batch.summary import SUMMARY, SummaryRow, summary_csv
 from lunglens.film.batch.write import Writer
 from lunglens.film.failure import failure_of, note_error
-from lunglens.film.model_package.session import Device
 from lunglens.text import readable
 
 _LOCK = ".lunglens.lock"
@@ -78,7 +78,8 @@ def run_batch(  # noqa: PLR0913 - a batch has as many sides
             for film, name in zip(films, names, strict=True)
         }
         rows: dict[str, SummaryRow] = {}
-        for key, row in _rows(tasks, journal, out, retry_failed, _worker(analyzer, writer, jobs)):
+        work = worker(partial(_do, writer=writer), analyzer, jobs)
+        for key, row in _rows(tasks, journal, out, retry_failed, work):
             rows[key] = row
             on_done(row)
         outcomes = [rows[key] for key in tasks]
@@ -88,7 +89,7 @@ def run_batch(  # noqa: PLR0913 - a batch has as many sides
 
 
 def _rows(
-    tasks: dict[str, _Task], journal: Journal, out: Path, retry_failed: bool, work: "_Work"
+    tasks: dict[str, _Task], journal: Journal, out: Path, retry_failed: bool, work: Work
 ) -> Iterator[tuple[str, SummaryRow]]:
     """Key and row of each film, those that were done before first; each noted as soon as its results are on disk."""
     left = {}
@@ -107,22 +108,6 @@ def _rows(
             with writing(out):
                 journal.done(key, row)
         yield key, row
-
-
-_Work = Callable[[dict[str, _Task]], Iterator[tuple[str, SummaryRow | None]]]
-
-
-def _worker(analyzer: Analyzer, writer: Writer, jobs: int) -> _Work:
-    """What works tasks off, here or in processes."""
-    if jobs == 1:
-        return lambda left: ((key, _do(task, analyzer, writer)) for key, task in left.items())
-    models = analyzer.lungs.folder, analyzer.classifier.folder, analyzer.prevalence, analyzer.lungs.device
-    return lambda left: work_off(left, partial(_begin, models, writer), jobs)
-
-
-def _begin(models: tuple[Path, Path, float, Device], writer: Writer) -> Callable[[_Task], SummaryRow]:
-    """In a process of its own."""
-    return partial(_do, analyzer=Analyzer.load(*models), writer=writer)
 
 
 def _place(out: Path, name: str, layout: Layout) -> Path:

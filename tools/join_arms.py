@@ -1,0 +1,134 @@
+"""Several arms that answer together, as a run that `measure_arms.py` measures beside them.
+
+    python tools/join_arms.py ARM ARM... --out ARM [--weights]
+
+ARM: folder of a run that trained one fold; all with the same study, fold and seed. Without --weights the answer is the
+mean of their answers, whatever their networks. With it one network answers, whose weights are the mean of theirs (a
+"model soup": Wortsman et al. 2022, https://arxiv.org/abs/2203.05482). Its batch normalisation learns its statistics
+anew from training films, for a mean network's are not the mean of theirs (Izmailov et al. 2018,
+https://arxiv.org/abs/1803.05407).
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import lightning as L
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import update_bn
+from torch.utils.data import DataLoader, Subset
+
+from lunglens.errors import DataError
+from lunglens.evaluate.classification import metrics_of
+from lunglens.evaluate.predictions import read_predictions
+from lunglens.evaluate.run_record import METRICS, RUN, ClassifierRun, read_classifier_run
+from lunglens.files import save_csv, write_json
+from lunglens.study.config.training import ClassifierConfig
+from lunglens.study.folds import parts_of
+from lunglens.train.augment import augment
+from lunglens.train.classifier import ClassifierTraining, ViewImages, load_trained, sampler_of, shown
+from lunglens.train.crossval.classifier import FILMS, PREDICTIONS, VALIDATED, outputs_of
+from lunglens.train.views import read_views
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("arms", type=Path, nargs="+", metavar="ARM")
+    parser.add_argument("--weights", action="store_true")
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    arms, out = arguments.arms, arguments.out
+    abouts = [read_classifier_run(arm) for arm in arms]
+    about = one_of(abouts)
+    fold = Path("folds", about.folds[0])
+    tables = [[read_predictions(arm / fold / name, about.classes) for arm in arms] for name in (PREDICTIONS, VALIDATED)]
+    if arguments.weights:
+        answers = answers_of_soup(arms, about)
+        tested, validated = (answered(of_arms[0], answers) for of_arms in tables)
+    else:
+        tested, validated = (mean_of(of_arms) for of_arms in tables)
+    save_csv(tested, out / PREDICTIONS)
+    save_csv(validated, out / fold / VALIDATED)
+    write_json(out / METRICS, metrics_of(tested, about.classes, about.seed).to_json())
+    write_json(out / RUN, about.model_copy(update=costs(arms, abouts, weights=arguments.weights)).to_json())
+
+
+def one_of(abouts: Sequence[ClassifierRun]) -> ClassifierRun:
+    """The first of the runs, which are of one study, one fold and one seed; raises DataError where they are not."""
+    about = abouts[0]
+    if len(about.folds) != 1 or any(
+        (a.study, a.folds, a.seed) != (about.study, about.folds, about.seed) for a in abouts
+    ):
+        raise DataError("these arms are not of one study, one fold and one seed")
+    return about
+
+
+def costs(arms: Sequence[Path], abouts: Sequence[ClassifierRun], *, weights: bool) -> dict[str, object]:
+    """What all of them together are called and take; a mean network costs what one of them does."""
+    how = "weights" if weights else "answers"
+    found: dict[str, object] = {"model": f"mean of the {how} of {', '.join(arm.name for arm in arms)}"}
+    for name in ("draws", "train_seconds", *(() if weights else ("parameters", "gflops", "cpu_ms"))):
+        known = [getattr(about, name) for about in abouts]
+        found[name] = None if None in known else sum(known)
+    return found
+
+
+def mean_of(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The films' mean probabilities; raises DataError if the tables are not of the same films."""
+    films = tables[0]["image_id"]
+    if any(not table["image_id"].equals(films) for table in tables):
+        raise DataError("these arms did not answer the same films")
+    columns = [name for name in tables[0] if name.startswith("p_")]
+    return tables[0].assign(**{name: np.mean([table[name] for table in tables], axis=0) for name in columns})
+
+
+def answered(films: pd.DataFrame, answers: "pd.Series[float]") -> pd.DataFrame:
+    """The films with other answers for the first of two classes."""
+    first, second = (name for name in films if name.startswith("p_"))
+    found = answers.loc[films["image_id"]].to_numpy()
+    return films.assign(**{first: found, second: 1 - found})
+
+
+def answers_of_soup(arms: Sequence[Path], about: ClassifierRun) -> "pd.Series[float]":
+    """image_id -> probability of the first of two classes, by a network of the arms' mean weights.
+
+    What the network is shown, and how its batch normalisation sees training films, is the first arm's.
+    """
+    fold, outputs = about.folds[0], outputs_of(about.classes)
+    configs = [ClassifierConfig.of_run(read_classifier_run(arm).config) for arm in arms]
+    modules = [load_trained(config, arm / "folds" / fold, outputs) for arm, config in zip(arms, configs, strict=True)]
+    module = soup(modules)
+    table = pd.read_csv(arms[0] / FILMS, dtype=str, keep_default_na=False)
+    table["target"] = (table["class"] == about.classes[0]).astype(float)
+    views = read_views(arms[0])
+    training = np.flatnonzero(parts_of(table, fold, about.seed) == "train")
+    films = Subset(ViewImages(views, table), training.tolist())
+    L.seed_everything(about.seed, verbose=False)
+    update_bn(seen_in_training(films, table.iloc[training], configs[0]), module.classifier)
+    module.eval()
+    return pd.Series(module.predict(views, np.arange(len(table))), index=table["image_id"])
+
+
+def soup(modules: Sequence[ClassifierTraining]) -> ClassifierTraining:
+    """The first, with the mean of all their weights."""
+    states = [module.classifier.state_dict() for module in modules]
+    mean = {
+        name: torch.stack([state[name].double() for state in states]).mean(0).to(states[0][name].dtype)
+        for name in states[0]
+    }
+    modules[0].classifier.load_state_dict(mean)
+    return modules[0]
+
+
+def seen_in_training(films: Subset, table: pd.DataFrame, config: ClassifierConfig) -> Iterator[Tensor]:
+    """One epoch of the network's input, drawn and changed as in training."""
+    for batch in DataLoader(films, batch_size=32, sampler=sampler_of(table, config)):
+        images, masks = augment(batch.images.float() / 255, batch.masks.float(), config.augment)
+        yield shown(images, masks, config.view)
+
+
+if __name__ == "__main__":
+    main()
