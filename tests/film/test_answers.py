@@ -114,7 +114,7 @@ def test_a_classifier_without_heat_maps_has_none_and_says_so(without_heat: Analy
     assert "this classifier gives no heat-map" in said(finding)
     files = dicom_results(read_source(film), finding).files()
     assert set(files) == {name for name in DICOM_FILES if not name.startswith("heat.")}
-    assert draw_panel(finding, "film").size == (1600, 784)
+    assert draw_panel(finding, "film").size == (1600, 826)
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,7 @@ def test_evidence_of_the_region_has_one_scale_and_lies_in_the_lungs_alone(both: 
     assert finding.classifier_view.min() >= 0
     assert finding.to_dict()["heat_full_log_odds"] == FULL_HEAT
     assert f"from the lungs alone; {FULL_HEAT * finding.heat.max():.1f} log odds at its strongest" in said(finding)
-    assert draw_panel(finding, "film").size == (1600, 784)
+    assert draw_panel(finding, "film").size == (1600, 826)
     heat = dicom_results(read_source(film), finding).objects["heat.seg"]
     assert heat.SegmentSequence[0].SegmentLabel == f"Heat-map of the classifier, 1 is {FULL_HEAT:g} log odds"
 

@@ -14,15 +14,17 @@ from lunglens.film.picture.drawing import clip_middle, fit_items, font, outline_
 from lunglens.film.preprocess import Floats, Mask, resize, stretch
 from lunglens.film.statements import Line, area, panel_lines, percent
 
-WIDTH, HEIGHT = 1600, 784
+WIDTH = 1600
 MARGIN, GAP = 28, 20
 TILE = (WIDTH - 2 * MARGIN - 3 * GAP) // 4
-CAPTION_TOP, TILE_TOP, FACTS_TOP, FOOTER_TOP = 84, 110, 542, 724
+CAPTION_TOP, TILE_TOP, FACTS_TOP = 84, 110, 542
 FACTS_LEFT = MARGIN + TILE + GAP
 _FACTS_WIDTH = (3 * TILE + GAP) // 2
 REMARKS_LEFT = FACTS_LEFT + _FACTS_WIDTH + GAP
 SMALL, BODY, LINE_HEIGHT = 14, 15, 21
-_FACT_LINES = 8
+_FACT_LINES = 10  # eight facts, two of which are longer than a line
+FOOTER_TOP = FACTS_TOP + _FACT_LINES * LINE_HEIGHT + 14
+HEIGHT = FOOTER_TOP + 60
 _LABEL_WIDTH = 70
 RANKED, RANKED_HEIGHT = 4, 31  # classes beside the decision, and their px
 
