@@ -1,12 +1,12 @@
 """Several arms that answer together, as a run that `measure_arms.py` measures beside them.
 
-    python tools/join_arms.py ARM ARM... --out ARM [--weights]
+    python tools/join_arms.py ARM... --by answers --out ARM
 
-ARM: folder of a run that trained one fold; all with the same study, fold and seed. Without --weights the answer is the
-mean of their answers, whatever their networks. With it one network answers, whose weights are the mean of theirs (a
-"model soup": Wortsman et al. 2022, https://arxiv.org/abs/2203.05482). Its batch normalisation learns its statistics
-anew from training films, for a mean network's are not the mean of theirs (Izmailov et al. 2018,
-https://arxiv.org/abs/1803.05407).
+ARM: folder of a run that trained one fold; all with the same study, fold and seed. By `answers` the answer is the mean
+of their answers, whatever their networks; by `mirrored` the mean over each film and its mirror image besides. By
+`weights` one network answers, whose weights are the mean of theirs (a "model soup": Wortsman et al. 2022,
+https://arxiv.org/abs/2203.05482). Its batch normalisation learns its statistics anew from training films, for a mean
+network's are not the mean of theirs (Izmailov et al. 2018, https://arxiv.org/abs/1803.05407).
 """
 
 import argparse
@@ -31,29 +31,31 @@ from lunglens.study.folds import parts_of
 from lunglens.train.augment import augment
 from lunglens.train.classifier import ClassifierTraining, ViewImages, load_trained, sampler_of, shown
 from lunglens.train.crossval.classifier import FILMS, PREDICTIONS, VALIDATED, outputs_of
-from lunglens.train.views import read_views
+from lunglens.train.views import Views, read_views
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("arms", type=Path, nargs="+", metavar="ARM")
-    parser.add_argument("--weights", action="store_true")
+    parser.add_argument("--by", choices=("answers", "mirrored", "weights"), required=True)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    arms, out = arguments.arms, arguments.out
+    arms, by, out = arguments.arms, arguments.by, arguments.out
     abouts = [read_classifier_run(arm) for arm in arms]
     about = one_of(abouts)
     fold = Path("folds", about.folds[0])
-    tables = [[read_predictions(arm / fold / name, about.classes) for arm in arms] for name in (PREDICTIONS, VALIDATED)]
-    if arguments.weights:
-        answers = answers_of_soup(arms, about)
-        tested, validated = (answered(of_arms[0], answers) for of_arms in tables)
-    else:
-        tested, validated = (mean_of(of_arms) for of_arms in tables)
-    save_csv(tested, out / PREDICTIONS)
-    save_csv(validated, out / fold / VALIDATED)
-    write_json(out / METRICS, metrics_of(tested, about.classes, about.seed).to_json())
-    write_json(out / RUN, about.model_copy(update=costs(arms, abouts, weights=arguments.weights)).to_json())
+    others: list[pd.Series] = []
+    if by == "mirrored":
+        others = [answers_mirrored(*of_arm) for of_arm in zip(arms, abouts, strict=True)]
+    elif by == "weights":
+        others = [answers_of_soup(arms, abouts)]
+    for name, to in ((PREDICTIONS, out / PREDICTIONS), (VALIDATED, out / fold / VALIDATED)):
+        tables = [read_predictions(arm / fold / name, about.classes) for arm in arms]
+        found = [answered(tables[0], answers) for answers in others]
+        save_csv(mean_of(found if by == "weights" else [*tables, *found]), to)
+    metrics = metrics_of(read_predictions(out / PREDICTIONS, about.classes), about.classes, about.seed)
+    write_json(out / METRICS, metrics.to_json())
+    write_json(out / RUN, about.model_copy(update=costs(arms, abouts, by)).to_json())
 
 
 def one_of(abouts: Sequence[ClassifierRun]) -> ClassifierRun:
@@ -66,13 +68,14 @@ def one_of(abouts: Sequence[ClassifierRun]) -> ClassifierRun:
     return about
 
 
-def costs(arms: Sequence[Path], abouts: Sequence[ClassifierRun], *, weights: bool) -> dict[str, object]:
+def costs(arms: Sequence[Path], abouts: Sequence[ClassifierRun], by: str) -> dict[str, object]:
     """What all of them together are called and take; a mean network costs what one of them does."""
-    how = "weights" if weights else "answers"
-    found: dict[str, object] = {"model": f"mean of the {how} of {', '.join(arm.name for arm in arms)}"}
-    for name in ("draws", "train_seconds", *(() if weights else ("parameters", "gflops", "cpu_ms"))):
+    found: dict[str, object] = {"model": f"mean by {by}: {', '.join(arm.name for arm in arms)}"}
+    for name in ("draws", "train_seconds"):
         known = [getattr(about, name) for about in abouts]
         found[name] = None if None in known else sum(known)
+    if by != "weights":
+        found["gflops"] = sum(about.gflops or 0 for about in abouts) * (2 if by == "mirrored" else 1)
     return found
 
 
@@ -92,24 +95,37 @@ def answered(films: pd.DataFrame, answers: "pd.Series[float]") -> pd.DataFrame:
     return films.assign(**{first: found, second: 1 - found})
 
 
-def answers_of_soup(arms: Sequence[Path], about: ClassifierRun) -> "pd.Series[float]":
+def trained(arm: Path, about: ClassifierRun) -> ClassifierTraining:
+    """The network that an arm has trained."""
+    config = ClassifierConfig.of_run(about.config)
+    return load_trained(config, arm / "folds" / about.folds[0], outputs_of(about.classes))
+
+
+def films_of(arm: Path) -> pd.DataFrame:
+    """The films of an arm, in the order of its views."""
+    return pd.read_csv(arm / FILMS, dtype=str, keep_default_na=False)
+
+
+def answers_mirrored(arm: Path, about: ClassifierRun) -> "pd.Series[float]":
+    """image_id -> probability of the first of two classes of the film's mirror image."""
+    films, seen = films_of(arm), read_views(arm)
+    mirrored = Views(seen.images[..., ::-1], seen.masks[..., ::-1])
+    return pd.Series(trained(arm, about).predict(mirrored, np.arange(len(films))), index=films["image_id"])
+
+
+def answers_of_soup(arms: Sequence[Path], abouts: Sequence[ClassifierRun]) -> "pd.Series[float]":
     """image_id -> probability of the first of two classes, by a network of the arms' mean weights.
 
     What the network is shown, and how its batch normalisation sees training films, is the first arm's.
     """
-    fold, outputs = about.folds[0], outputs_of(about.classes)
-    configs = [ClassifierConfig.of_run(read_classifier_run(arm).config) for arm in arms]
-    modules = [load_trained(config, arm / "folds" / fold, outputs) for arm, config in zip(arms, configs, strict=True)]
-    module = soup(modules)
-    table = pd.read_csv(arms[0] / FILMS, dtype=str, keep_default_na=False)
-    table["target"] = (table["class"] == about.classes[0]).astype(float)
-    views = read_views(arms[0])
-    training = np.flatnonzero(parts_of(table, fold, about.seed) == "train")
-    films = Subset(ViewImages(views, table), training.tolist())
+    about, films, views = abouts[0], films_of(arms[0]), read_views(arms[0])
+    module = soup([trained(*of_arm) for of_arm in zip(arms, abouts, strict=True)])
+    films["target"] = (films["class"] == about.classes[0]).astype(float)
+    training = np.flatnonzero(parts_of(films, about.folds[0], about.seed) == "train")
     L.seed_everything(about.seed, verbose=False)
-    update_bn(seen_in_training(films, table.iloc[training], configs[0]), module.classifier)
-    module.eval()
-    return pd.Series(module.predict(views, np.arange(len(table))), index=table["image_id"])
+    seen = seen_in_training(Subset(ViewImages(views, films), training.tolist()), films.iloc[training], module.config)
+    update_bn(seen, module.classifier)
+    return pd.Series(module.eval().predict(views, np.arange(len(films))), index=films["image_id"])
 
 
 def soup(modules: Sequence[ClassifierTraining]) -> ClassifierTraining:

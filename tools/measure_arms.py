@@ -2,8 +2,8 @@
 
     python tools/measure_arms.py RUNS STUDY... [--brixia BRIXIA] [--base ARM] --out results/arms.json
 
-RUNS: folder of `lunglens sweep`, `crossval classifier` or `fit`. STUDY: what they trained on and were tested on, where
-the findings stand. BRIXIA: covid-chestxray-dataset's table of both radiologists' scores, for the numbers by severity.
+RUNS: folder of runs, such as that of a sweep; what --out has of others is kept. STUDY: what they trained on and were
+tested on, where the findings stand. BRIXIA: covid-chestxray-dataset's table of both radiologists' scores, for the numbers by severity.
 ARM: one of the runs, that the others are held against film by film.
 """
 
@@ -17,8 +17,7 @@ from lunglens.evaluate.brixia import read_brixia
 from lunglens.evaluate.predictions import read_predictions
 from lunglens.evaluate.run_record import METRICS, read_classifier_run
 from lunglens.evaluate.subgroups import levels_of, terciles
-from lunglens.evaluate.systems.record import read_swept
-from lunglens.files import write_json
+from lunglens.files import read_json, write_json
 from lunglens.study.folder import load_study
 from lunglens.text import markdown_table
 from lunglens.train.crossval.classifier import VALIDATED
@@ -39,7 +38,8 @@ def main() -> None:
     if arguments.brixia is not None:
         sums = read_brixia(arguments.brixia).sum(axis=1)
         levels["severity"] = terciles(films["path"].map(lambda path: Path(path).name).map(sums))
-    found, base = {}, None
+    found = read_json(arguments.out, "measure the arms again") if arguments.out.exists() else {}
+    base = None
     if arguments.base is not None:
         run = read_classifier_run(arguments.runs / arguments.base)
         base = read_predictions(arguments.runs / arguments.base / "predictions.csv", run.classes)
@@ -62,11 +62,8 @@ def main() -> None:
 
 
 def folders_of(runs: Path) -> list[Path]:
-    """The finished runs of a sweep, or the one run."""
-    if (runs / METRICS).is_file():
-        return [runs]
-    folders = [runs / swept.folder for swept in read_swept(runs).runs]
-    return [folder for folder in folders if (folder / METRICS).is_file()]
+    """The finished runs in a folder, or the one run that it is."""
+    return sorted(path.parent for path in runs.rglob(METRICS))
 
 
 def _cell(measured: dict | None, name: str) -> str:
