@@ -3,8 +3,8 @@
     python tools/measure_arms.py RUNS STUDY... [--brixia BRIXIA] [--base ARM] --out results/arms.json
 
 RUNS: folder of runs, such as that of a sweep; what --out has of others is kept. STUDY: what they trained on and were
-tested on, where the findings stand. BRIXIA: covid-chestxray-dataset's table of both radiologists' scores, for the numbers by severity.
-ARM: one of the runs, that the others are held against film by film.
+tested on, where the findings stand. BRIXIA: covid-chestxray-dataset's table of both radiologists' scores, for the
+numbers by severity. ARM: one of the runs, that the others are held against film by film.
 """
 
 import argparse
