@@ -24,6 +24,7 @@ from typer.testing import CliRunner
 
 import lunglens
 from lunglens.cli.main import app
+from lunglens.film.model_package.package import load_package
 
 ROOT = Path(__file__).parents[1]
 CARDS = (ROOT / "src" / "lunglens" / "models").glob("*/README.md")
@@ -179,6 +180,12 @@ def test_the_recipe_for_spark_answers_films_and_says_what_is_none(
     assert list(found["status"]) == ["analyzed", "failed"]
     assert 0 <= found["p_covid"][0] <= 1
     assert "no DICOM" in found["reason"][1]
+
+
+def test_the_reports_of_the_conformance_statement_are_of_the_models_that_ship() -> None:
+    page = (ROOT / "docs" / "dicom-conformance.md").read_text()
+    named = set(re.findall(r'"Algorithm Name"\)="LungLens ([^"]+)"', page))
+    assert named == {load_package(part).name for part in ("lungs", "classifier", "severity")}
 
 
 def test_the_citation_is_of_this_version() -> None:
