@@ -51,6 +51,8 @@ def test_sharded_results_are_those_of_a_flat_folder_and_are_not_done_again(
     leftover = out / Path(rows[0].result).parent / ".partial-abcdefgh.json"
     leftover.write_text("{")  # of a killed run
     assert run_batch(films, out, analyzer, writer, lambda _: None, layout="sharded") == rows
+    with pytest.raises(OutputError, match="was begun with --layout sharded; give it again"):
+        run_batch(films, out, analyzer, writer, lambda _: None)
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.json")} == before  # dot files, too
     assert find_films([out], lambda *_: None) == []
     (out / rows[1].result).write_text("my own notes")

@@ -59,17 +59,19 @@ def run_batch(  # noqa: PLR0913 - a batch has as many sides
         retry_failed: do those again that have failed before.
         jobs: processes at a time; 1: this one, else new ones, which load the same packages.
         layout: flat: all in `out`; sharded: in up to 256 folders below it, for more files than a folder should hold.
+            A folder keeps the one that it was begun with.
 
     Returns:
         the rows of the table, in the films' order.
 
     Raises:
-        OutputError: the folder is in use by another batch, or cannot be written.
+        OutputError: the folder is in use by another batch, has the other layout, or cannot be written.
     """
     classes = [entry.name for entry in analyzer.classifier.parameters.answer.classes]
     with only_one(out / _LOCK, out, "batch"):
         with writing(out):
             journal = Journal(out / JOURNAL)
+            _assert_layout(out, journal, layout)
             names = _names(films, out, journal)
         tasks = {
             key_of(film, f"{name} {analyzer.fingerprints} {writer.key(analyzer)}"): _Task(
@@ -108,6 +110,13 @@ def _rows(
             with writing(out):
                 journal.done(key, row)
         yield key, row
+
+
+def _assert_layout(out: Path, journal: Journal, layout: Layout) -> None:
+    begun: set[Layout] = {"sharded" if "/" in row.result else "flat" for row in journal.outcomes.values() if row.result}
+    if begun - {layout}:  # films that are done again would have old results in one place and new ones in the other
+        (other,) = begun - {layout}
+        raise OutputError(f"{out}: was begun with --layout {other}; give it again, or choose another --out")
 
 
 def _place(out: Path, name: str, layout: Layout) -> Path:
