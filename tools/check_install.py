@@ -73,6 +73,9 @@ def main() -> int:
         help_text = subprocess.run([command, "--help"], capture_output=True, check=False)
         report(help_text.returncode == 0, f"lunglens --help, {run} run: {time.perf_counter() - started:.2f} s")
 
+    listed = subprocess.run([command, "sources"], capture_output=True, check=False)
+    report(listed.returncode == 0, "lunglens sources lists the public data sets")
+
     for verb in (["serve"], ["node", "--send-to", "A@localhost:104", "--spool", "spool"]):
         # With the extra it would serve until somebody stops it.
         done = subprocess.run([command, *verb], capture_output=True, text=True, check=False, timeout=60)

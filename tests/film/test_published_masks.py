@@ -13,7 +13,8 @@ from lunglens.errors import DataError
 from lunglens.film.lungs.published_masks import MaskPart, mask_files, masks_of, masks_text, read_masks
 from lunglens.film.radiograph import read_radiograph
 from lunglens.study.config.training import Split
-from lunglens.study.manifest import Row, manifest, split_by_group
+from lunglens.study.manifest import manifest, split_by_group
+from lunglens.study.rows import Row
 from lunglens.study.sources.lung_masks import (
     GENERAL_BLOCKCHAIN,
     V7,

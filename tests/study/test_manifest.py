@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from lunglens.errors import DataError
 from lunglens.study.config.training import Split
-from lunglens.study.manifest import FIELDS, Row, find_images, manifest, split_by_group
+from lunglens.study.manifest import manifest, split_by_group
+from lunglens.study.rows import FIELDS, Row, find_images
 
 
 def rows(groups: int, per_group: int = 2, source: str = "a", label: str | None = "normal") -> list[Row]:

@@ -12,7 +12,8 @@ import pytest
 from lunglens.errors import DataError
 from lunglens.study import sources
 from lunglens.study.config.training import Split
-from lunglens.study.manifest import Row, manifest, split_by_group
+from lunglens.study.manifest import manifest, split_by_group
+from lunglens.study.rows import Row
 from lunglens.study.sources import SOURCES, read_sources
 from lunglens.study.sources.covid_chestxray import covid_chestxray, label_of
 from lunglens.study.sources.hannover import hannover

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from lunglens.errors import DataError
-from lunglens.study.manifest import Row, manifest
+from lunglens.study.manifest import manifest
+from lunglens.study.rows import Row
 from lunglens.study.sources.kermany import kermany, kermany_v7
 from lunglens.study.sources.openist import openist
 from lunglens.study.sources.registry import Problems

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from lunglens.study.manifest import Row
+from lunglens.study.rows import Row
 from lunglens.study.sources.registry import Problem
 
 

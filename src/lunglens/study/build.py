@@ -35,10 +35,11 @@ from lunglens.study.folder import (
     below,
     fingerprint,
 )
-from lunglens.study.manifest import FIELDS, manifest
+from lunglens.study.manifest import manifest
 from lunglens.study.opacity import COLUMN as OPACITY
 from lunglens.study.opacity import opacity_column
 from lunglens.study.prepare import JOURNAL, write_cut
+from lunglens.study.rows import FIELDS
 from lunglens.study.sources import SOURCES, Problems, read_sources
 from lunglens.study.sources.own import own_readers
 from lunglens.study.sources.rsna_readings import relabelled

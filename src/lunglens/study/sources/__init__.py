@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lunglens.errors import DataError
-from lunglens.study.manifest import Row
+from lunglens.study.rows import Row
 from lunglens.study.sources.addresses import montgomery_download, nih_download, shenzhen_download
 from lunglens.study.sources.chexpert import chexpert
 from lunglens.study.sources.covid_chestxray import covid_chestxray

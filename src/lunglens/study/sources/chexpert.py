@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lunglens.errors import DataError
-from lunglens.study.manifest import Row
+from lunglens.study.rows import Row
 from lunglens.study.sources.registry import Problem, Problems, unfit
 from lunglens.study.sources.table import Line, files_below, group, is_film_name, listed, read_table, without_ending
 

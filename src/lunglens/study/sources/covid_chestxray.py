@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lunglens.study.config.study import FRONTAL
-from lunglens.study.manifest import Row, find_images
+from lunglens.study.rows import Row, find_images
 from lunglens.study.sources.lung_masks import with_masks_beside
 from lunglens.study.sources.registry import Problems, unfit
 from lunglens.study.sources.table import group, listed, read_table

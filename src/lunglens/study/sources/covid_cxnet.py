@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lunglens.errors import DataError
 from lunglens.film.reading.facts import PICTURE_ENDINGS, UNDER_AGE
-from lunglens.study.manifest import Row
+from lunglens.study.rows import Row
 from lunglens.study.sources.registry import Problem, Problems, unfit
 from lunglens.study.sources.table import Line, files_below, group, listed, read_table
 

@@ -6,7 +6,7 @@ https://github.com/ml-workgroup/covid-19-image-repository
 from collections.abc import Iterator
 from pathlib import Path
 
-from lunglens.study.manifest import Row, find_images
+from lunglens.study.rows import Row, find_images
 from lunglens.study.sources.registry import Problems
 from lunglens.study.sources.table import group, listed, read_table
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lunglens.errors import DataError
 from lunglens.film.lungs.published_masks import mask_files
-from lunglens.study.manifest import Row
+from lunglens.study.rows import Row
 from lunglens.study.sources.registry import Problem, Problems, unfit
 from lunglens.study.sources.table import Line, files_below, group
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lunglens.errors import DataError
 from lunglens.film.reading.facts import UNDER_AGE
-from lunglens.study.manifest import Row
+from lunglens.study.rows import Row
 from lunglens.study.sources.lung_masks import V7, with_masks, with_masks_beside
 from lunglens.study.sources.registry import Problem, Problems
 from lunglens.study.sources.table import files_below, group, is_film_name, read_table, stem_of

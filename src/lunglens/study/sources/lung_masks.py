@@ -13,7 +13,7 @@ from typing import Any
 
 from lunglens.errors import DataError
 from lunglens.film.lungs.published_masks import MaskPart, mask_files
-from lunglens.study.manifest import Row, find_images
+from lunglens.study.rows import Row, find_images
 from lunglens.study.sources.registry import Problem, Problems
 from lunglens.study.sources.table import Line, files_below, read_table, stem_of
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lunglens.errors import DataError
-from lunglens.study.manifest import Row, find_images
+from lunglens.study.rows import Row, find_images
 from lunglens.study.sources.registry import Problems, unfit
 from lunglens.study.sources.rsna_readings import classes_of_nih
 from lunglens.study.sources.table import Line, group, listed, read_table, stem_of

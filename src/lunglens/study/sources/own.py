@@ -12,7 +12,7 @@ from pathlib import Path
 from lunglens.errors import ConfigurationError, DataError
 from lunglens.film.lungs.published_masks import mask_files
 from lunglens.study.config.study import OwnSource
-from lunglens.study.manifest import Row
+from lunglens.study.rows import Row
 from lunglens.study.sources.dicom_header import FilmHeader, code_of, read_film_header
 from lunglens.study.sources.registry import Problem, Problems, Reader, unfit
 from lunglens.study.sources.table import Line, files_below, group, is_film_name, listed, read_table, without_ending

@@ -14,7 +14,7 @@ from zipfile import BadZipFile
 from lunglens.errors import DataError
 from lunglens.film.lungs.published_masks import mask_files
 from lunglens.film.reading.facts import UNDER_AGE
-from lunglens.study.manifest import Row, find_images
+from lunglens.study.rows import Row, find_images
 from lunglens.study.sources.registry import Problem, Problems
 from lunglens.study.sources.table import Line
 

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic.dataclasses import dataclass
 
 from lunglens.film.reading.facts import ADULT_YEARS, FRONTAL_VIEWS, UNDER_AGE
-from lunglens.study.manifest import Row
+from lunglens.study.rows import Row
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ https://www.rsna.org/rsnai/ai-image-challenge/rsna-pneumonia-detection-challenge
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from lunglens.study.manifest import Row, find_images
+from lunglens.study.rows import Row, find_images
 from lunglens.study.sources.dicom_header import FilmHeader, read_film_header
 from lunglens.study.sources.nih import NAME as NIH
 from lunglens.study.sources.registry import Problem, Problems

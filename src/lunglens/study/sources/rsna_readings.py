@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lunglens.errors import DataError
-from lunglens.study.manifest import Row
+from lunglens.study.rows import Row
 from lunglens.study.sources.registry import Problems
 from lunglens.study.sources.table import Line, read_table, stem_of
 

@@ -15,7 +15,7 @@ from lunglens.film.gate.look import look_at
 from lunglens.film.model_package.package import load_package, shipped_models
 from lunglens.film.orientation import ALL_ORIENTATIONS, AS_STORED, Orientation
 from lunglens.film.radiograph import radiograph_from_array, read_radiograph
-from lunglens.study.manifest import find_images
+from lunglens.study.rows import find_images
 from lunglens.train.gate.films import frontal_films
 from lunglens.train.provenance import today
 

@@ -21,7 +21,8 @@ from lunglens.film.radiograph import read_radiograph
 from lunglens.film.severity import ZONES, brixia_zones
 from lunglens.study.duplicates.find import find_duplicates
 from lunglens.study.duplicates.groups import tie_groups
-from lunglens.study.manifest import find_images, manifest
+from lunglens.study.manifest import manifest
+from lunglens.study.rows import find_images
 from lunglens.study.sources import read_sources
 from lunglens.train.provenance import films_fingerprint
 
