@@ -91,7 +91,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, message: str
 
 
 def test_a_missing_file_says_what_ships() -> None:
-    with pytest.raises(ConfigurationError, match="give a TOML file, or arms, cures, distilled, table1"):
+    with pytest.raises(ConfigurationError, match="give a TOML file, or arms, arms-data, cures, distilled, table1"):
         read_sweep("nothing")
 
 
