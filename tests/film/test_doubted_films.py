@@ -152,8 +152,8 @@ def test_implausible_lung_areas_warn(pitch: float, implausible: bool, analyzer: 
     ],
 )
 def test_unequal_lungs_warn(left: int, right: int, words: str | None) -> None:
-    from lunglens.film.analyzer import _doubtful_sizes
+    from lunglens.film.film_warnings import doubtful_sizes
 
-    warned = list(_doubtful_sizes(Lung(0.1, left, None), Lung(0.1, right, None)))
+    warned = list(doubtful_sizes(Lung(0.1, left, None), Lung(0.1, right, None)))
     assert len(warned) == (words is not None)
     assert words is None or words in warned[0]

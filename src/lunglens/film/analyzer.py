@@ -13,6 +13,7 @@ from lunglens.errors import LungLensError
 from lunglens.film.about import PREVALENCE
 from lunglens.film.abstention import reasons_to_abstain
 from lunglens.film.answer import Answer
+from lunglens.film.film_warnings import doubtful_sizes, film_warnings
 from lunglens.film.finding import Analyzed, Finding, Lung, Opacity, Refused
 from lunglens.film.gate.judge import GateResult
 from lunglens.film.gate.look import Look, look_at
@@ -33,14 +34,9 @@ from lunglens.film.model_package.record import (
     SeverityParameters,
 )
 from lunglens.film.model_package.session import Device
-from lunglens.film.orientation import AS_STORED
 from lunglens.film.preprocess import Floats, Mask, classifier_view, film_square, network_input, resize_mask
 from lunglens.film.radiograph import Radiograph
 from lunglens.film.severity import ZONES, Severity, grades_of_places, lungs_box, zone_scores
-
-# Montgomery's 138 films, whose pixels are known to be 0.0875 mm: masks of 149 to 599 cm2, both lungs, at the detector.
-_PLAUSIBLE_CM2 = (100, 800)
-_MOST_UNEQUAL = 2.0  # larger : smaller lung; above it 7 of 415 accepted adult films (benchmarks/doubted_films.py)
 
 Spacing = tuple[float, float]  # mm between rows, between columns
 Several = Sequence[Film]
@@ -176,7 +172,7 @@ class Analyzer:
             inverted=look.inverted,
             to_display=look.to_display,
             mirrored=look.mirrored,
-            warnings=_warnings(film, look),
+            warnings=film_warnings(film, look),
             models={part: package.name for part, package in self.packages.items()},
             seconds=clock.laps,
         )
@@ -188,7 +184,7 @@ class Analyzer:
         if self.severity is not None:
             found = replace(found, severity=_severity(look, self.severity))
             clock.lap("severity")
-        lungs = (*doubts(look.segmentation.mask, self.lungs.parameters), *_doubtful_sizes(found.left, found.right))
+        lungs = (*doubts(look.segmentation.mask, self.lungs.parameters), *doubtful_sizes(found.left, found.right))
         warnings = (*trait_warnings(film, traits), *self._doubts(look, found), *lungs)
         settings = self.classifier.parameters.answer
         withheld = reasons_to_abstain(
@@ -336,51 +332,3 @@ def _lung(side: Mask, film: Radiograph) -> Lung:
     if film.spacing_mm is None:
         return Lung(share, area_px, None)
     return Lung(share, area_px, area_px * film.spacing_mm[0] * film.spacing_mm[1] / 100)
-
-
-def _warnings(film: Radiograph, look: Look) -> tuple[str, ...]:
-    warnings = list(film.warnings)
-    if film.doubt is not None and look.gate.accepted:  # a refusal gives it as a reason
-        warnings.insert(0, say("{doubt}: the pixels decide", doubt=film.doubt))
-    if look.inverted:
-        warnings.append(say("the film's polarity is inverted (air bright): corrected before the analysis"))
-    warnings += _orientation_warnings(film, look)
-    if min(film.pixels.shape) < 224:
-        warnings.append(say("small image: shorter side under 224 px"))
-    return tuple(warnings)
-
-
-def _doubtful_sizes(left: Lung, right: Lung) -> Iterator[str]:
-    """Warnings about sizes that lungs hardly have: the outline, or the header's pixel spacing, may be wrong."""
-    smaller, larger = sorted((left.area_px, right.area_px))
-    if larger > _MOST_UNEQUAL * smaller:
-        times = larger / max(smaller, 1)
-        if left.area_px > right.area_px:
-            yield say("unequal lungs: the left one is {times:.1f} times the other", times=times)
-        else:
-            yield say("unequal lungs: the right one is {times:.1f} times the other", times=times)
-    if left.area_cm2 is not None and right.area_cm2 is not None:
-        both, (least, most) = left.area_cm2 + right.area_cm2, _PLAUSIBLE_CM2
-        if not least <= both <= most:
-            yield say(
-                "implausible lung area: {area:.0f} cm2, where adults have {least} to {most}",
-                area=both,
-                least=least,
-                most=most,
-            )
-
-
-def _orientation_warnings(film: Radiograph, look: Look) -> Iterator[str]:
-    """What the pixels say of the film's orientation, where it is not what the header says, or it says nothing."""
-    stated = film.to_display or AS_STORED
-    if look.to_display != stated:
-        turn = stated.inverse().then(look.to_display)
-        if film.to_display is None:
-            yield say("the film was {turned}, judged by its pixels: check left and right", turned=turn.words)
-        else:
-            yield say(
-                "the film was {turned}, judged by its pixels, against its header: check left and right",
-                turned=turn.words,
-            )
-    if look.mirrored:
-        yield say("heart on the wrong side: mirrored film or dextrocardia; left and right may be swapped")
