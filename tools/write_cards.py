@@ -441,15 +441,16 @@ def places_table() -> str:
         for words, v in hits.items()
     ]
     ranked = {
-        "infiltrates": interval(zones, "correlation"),
-        "the zones where disease usually lies": interval(zones, "usual_zones"),
-        "heat for COVID-19, of the twin": interval(heat["zones"], "correlation"),
-        "heat for any opacity, of the twin trained again": interval(opacity["zones"], "correlation"),
+        "infiltrates": (zones, "correlation"),
+        "the zones where disease usually lies": (zones, "usual_zones"),
+        "heat for COVID-19, of the twin": (heat["zones"], "correlation"),
+        "heat for any opacity, of the twin trained again": (opacity["zones"], "correlation"),
     }
+    ranks = [[words, of["n"], interval(of, measure)] for words, (of, measure) in ranked.items()]
     return "\n\n".join(
         (
             table("map | films with boxes | hottest place in a box | a place of the lungs at random", rows),
-            table(f"map | rank correlation with the zones' scores, {zones['n']} films", ranked.items()),
+            table("map | films with scores | rank correlation with the zones' scores", ranks),
         )
     )
 
@@ -519,7 +520,7 @@ Place by place: a round window for the zones (`lunglens evaluate severity --boxe
 {places_table()}
 
 ## Limits
-Films of normal lungs get up to {max(v["mean"] for k, v in elsewhere["sums"].items() if k.endswith(" normal")):.0f} on average, by collection (above): a low sum is no sign of disease. Learned from few films of one collection, mostly pictures from journals. What the lungs' mask leaves out is not seen, so that wholly opaque zones are judged by what is left of
+Films of normal lungs get up to {max(v["mean"] for k, v in elsewhere["sums"].items() if k.endswith(" normal")):.1f} on average, by collection (above): a low sum is no sign of disease. Learned from few films of one collection, mostly pictures from journals. What the lungs' mask leaves out is not seen, so that wholly opaque zones are judged by what is left of
 them. Rounded zones are nearer to the middle than radiologists' grades are.
 """)
 

@@ -88,5 +88,9 @@ def test_runs_are_held_against_one_another_film_by_film() -> None:
     assert difference["p"] < 0.001
     same = arm_differences(better, better, findings, CLASSES)
     assert same["covid of far against normal of old"] == {"value": 0.0, "95_ci": None, "p": None}
-    with pytest.raises(DataError, match="not of the same films"):
+    more = films("here", "covid", "0", [0.5] * 20), films("here", "not covid", "0", [0.4] * 20)
+    wider, one_less = pd.concat([worse, *more]), pd.concat([better, more[0][1:], more[1]])
+    assert len(arm_differences(wider, wider, findings, CLASSES)) == 3
+    assert list(arm_differences(one_less, wider, findings, CLASSES)) == list(found)
+    with pytest.raises(DataError, match="not tested on the same films"):
         arm_differences(better, worse[1:], findings, CLASSES)

@@ -73,23 +73,29 @@ def arm_differences(
     """AUROC of a run less that of another on the same films: those of `arm_measures`, tested by patient.
 
     Returns:
-        films in words -> value, 95_ci and p of `paired.auroc_difference`.
+        films in words -> value, 95_ci and p of `paired.auroc_difference`; without those that only one run has, such as
+        a mixture that was folded otherwise.
 
     Raises:
-        DataError: they are not of the same films.
+        DataError: they have no films in common.
     """
-    score = f"p_{classes[0]}"
-    theirs = base.set_index(["image_id", "fold"])[score].rename("base")
-    both = predictions.join(theirs, on=["image_id", "fold"])
-    if both["base"].isna().any() or len(both) != len(base):
-        raise DataError("the two runs are not of the same films, so that they cannot be compared film by film")
-    both["finding"] = both["image_id"].map(findings.to_dict()).astype(object).fillna("unknown")
+    score, told = f"p_{classes[0]}", findings.to_dict()
+    ours, theirs = (
+        {
+            words: pd.concat(sides).set_index("image_id", drop=False).sort_index()
+            for words, sides in _pairs(run.assign(finding=run["image_id"].map(told).fillna("unknown")), classes)
+        }
+        for run in (predictions, base)
+    )
     found = {}
-    for words, sides in _pairs(both, classes):
-        films = pd.concat(sides, ignore_index=True)
-        first, second = (films[name].to_numpy(float) for name in (score, "base"))
+    for words, films in ours.items():
+        if words not in theirs or not films.index.equals(theirs[words].index):
+            continue
+        first, second = (one[score].to_numpy(float) for one in (films, theirs[words]))
         tested = auroc_difference((films["class"] == classes[0]).to_numpy(), first, second, groups_of(films))
         found[words] = None if tested is None else {"value": tested.value, "95_ci": tested.ci, "p": tested.p}
+    if not found:
+        raise DataError("the two runs were not tested on the same films, so that they cannot be compared film by film")
     return found
 
 
