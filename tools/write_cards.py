@@ -808,6 +808,7 @@ def _signed(found: dict[str, Any]) -> str:
 def write_lung_folds() -> None:
     rows = []
     runs = {
+        "lungs-lite0": "ten folds by patient, encoder from ImageNet",
         "lungs": "ten folds by patient",
         "lungs-128": "ten folds by patient",
         "lungs-cross-site": "trained on the other hospital only",
