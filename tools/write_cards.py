@@ -932,7 +932,7 @@ def write_arms() -> None:
     lines = [
         table(" | ".join([*head, "healthy films called COVID-19: NIH / Montgomery / Shenzhen"]), rows),
         "",
-        "AUROC, 95 % bootstrap intervals by patient; fold 0 of five, 15,000 draws, seed 1 (`-s2`: 2), "
+        f"AUROC, 95 % bootstrap intervals by patient; fold 0 of five, 15,000 draws, seed 1{', `-s2`: 2' if any(name.endswith('-s2') for name in arms) else ''}, "
         f"{min(arm['date'] for arm in arms.values())} to {max(arm['date'] for arm in arms.values())} (`lunglens sweep arms` and `arms-data`, `tools/measure_arms.py`; joined: `tools/join_arms.py`). "
         "Called by the threshold that finds 85 % of validation's COVID-19 films.",
         "",
