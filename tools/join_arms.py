@@ -3,23 +3,16 @@
     python tools/join_arms.py ARM... --by answers --out ARM
 
 ARM: folder of a run that trained one fold; all with the same study, fold and seed. By `answers` the answer is the mean
-of their answers, whatever their networks; by `mirrored` the mean over each film and its mirror image besides. By
-`weights` one network answers, whose weights are the mean of theirs (a "model soup": Wortsman et al. 2022,
-https://arxiv.org/abs/2203.05482). Its batch normalisation learns its statistics anew from training films, for a mean
-network's are not the mean of theirs (Izmailov et al. 2018, https://arxiv.org/abs/1803.05407).
+of their answers, whatever their networks; by `mirrored` the mean over each film and its mirror image besides. One
+network of their mean weights: `lunglens average`.
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import lightning as L
 import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor
-from torch.optim.swa_utils import update_bn
-from torch.utils.data import DataLoader, Subset
 
 from lunglens.errors import DataError
 from lunglens.evaluate.classification import metrics_of
@@ -27,9 +20,7 @@ from lunglens.evaluate.predictions import read_predictions
 from lunglens.evaluate.run_record import METRICS, RUN, ClassifierRun, read_classifier_run
 from lunglens.files import save_csv, write_json
 from lunglens.study.config.training import ClassifierConfig
-from lunglens.study.folds import parts_of
-from lunglens.train.augment import augment
-from lunglens.train.classifier import ClassifierTraining, ViewImages, load_trained, sampler_of, shown
+from lunglens.train.classifier import ClassifierTraining, load_trained
 from lunglens.train.crossval.classifier import FILMS, PREDICTIONS, VALIDATED, outputs_of
 from lunglens.train.views import Views, read_views
 
@@ -37,7 +28,7 @@ from lunglens.train.views import Views, read_views
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("arms", type=Path, nargs="+", metavar="ARM")
-    parser.add_argument("--by", choices=("answers", "mirrored", "weights"), required=True)
+    parser.add_argument("--by", choices=("answers", "mirrored"), required=True)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     arms, by, out = arguments.arms, arguments.by, arguments.out
@@ -47,12 +38,10 @@ def main() -> None:
     others: list[pd.Series] = []
     if by == "mirrored":
         others = [answers_mirrored(*of_arm) for of_arm in zip(arms, abouts, strict=True)]
-    elif by == "weights":
-        others = [answers_of_soup(arms, abouts)]
     for name, to in ((PREDICTIONS, out / PREDICTIONS), (VALIDATED, out / fold / VALIDATED)):
         tables = [read_predictions(arm / fold / name, about.classes) for arm in arms]
         found = [answered(tables[0], answers) for answers in others]
-        save_csv(mean_of(found if by == "weights" else [*tables, *found]), to)
+        save_csv(mean_of([*tables, *found]), to)
     metrics = metrics_of(read_predictions(out / PREDICTIONS, about.classes), about.classes, about.seed)
     write_json(out / METRICS, metrics.to_json())
     write_json(out / RUN, about.model_copy(update=costs(arms, abouts, by)).to_json())
@@ -69,13 +58,12 @@ def one_of(abouts: Sequence[ClassifierRun]) -> ClassifierRun:
 
 
 def costs(arms: Sequence[Path], abouts: Sequence[ClassifierRun], by: str) -> dict[str, object]:
-    """What all of them together are called and take; a mean network costs what one of them does."""
+    """What all of them together are called and take."""
     found: dict[str, object] = {"model": f"mean by {by}: {', '.join(arm.name for arm in arms)}"}
     for name in ("draws", "train_seconds"):
         known = [getattr(about, name) for about in abouts]
         found[name] = None if None in known else sum(known)
-    if by != "weights":
-        found["gflops"] = sum(about.gflops or 0 for about in abouts) * (2 if by == "mirrored" else 1)
+    found["gflops"] = sum(about.gflops or 0 for about in abouts) * (2 if by == "mirrored" else 1)
     return found
 
 
@@ -111,39 +99,6 @@ def answers_mirrored(arm: Path, about: ClassifierRun) -> "pd.Series[float]":
     films, seen = films_of(arm), read_views(arm)
     mirrored = Views(seen.images[..., ::-1], seen.masks[..., ::-1])
     return pd.Series(trained(arm, about).predict(mirrored, np.arange(len(films))), index=films["image_id"])
-
-
-def answers_of_soup(arms: Sequence[Path], abouts: Sequence[ClassifierRun]) -> "pd.Series[float]":
-    """image_id -> probability of the first of two classes, by a network of the arms' mean weights.
-
-    What the network is shown, and how its batch normalisation sees training films, is the first arm's.
-    """
-    about, films, views = abouts[0], films_of(arms[0]), read_views(arms[0])
-    module = soup([trained(*of_arm) for of_arm in zip(arms, abouts, strict=True)])
-    films["target"] = (films["class"] == about.classes[0]).astype(float)
-    training = np.flatnonzero(parts_of(films, about.folds[0], about.seed) == "train")
-    L.seed_everything(about.seed, verbose=False)
-    seen = seen_in_training(Subset(ViewImages(views, films), training.tolist()), films.iloc[training], module.config)
-    update_bn(seen, module.classifier)
-    return pd.Series(module.eval().predict(views, np.arange(len(films))), index=films["image_id"])
-
-
-def soup(modules: Sequence[ClassifierTraining]) -> ClassifierTraining:
-    """The first, with the mean of all their weights."""
-    states = [module.classifier.state_dict() for module in modules]
-    mean = {
-        name: torch.stack([state[name].double() for state in states]).mean(0).to(states[0][name].dtype)
-        for name in states[0]
-    }
-    modules[0].classifier.load_state_dict(mean)
-    return modules[0]
-
-
-def seen_in_training(films: Subset, table: pd.DataFrame, config: ClassifierConfig) -> Iterator[Tensor]:
-    """One epoch of the network's input, drawn and changed as in training."""
-    for batch in DataLoader(films, batch_size=32, sampler=sampler_of(table, config)):
-        images, masks = augment(batch.images.float() / 255, batch.masks.float(), config.augment)
-        yield shown(images, masks, config.view)
 
 
 if __name__ == "__main__":

@@ -13,12 +13,14 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from lunglens.cli.main import app
-from lunglens.errors import ConfigurationError, DataError
+from lunglens.errors import ConfigurationError, DataError, OutputError
 from lunglens.film.model_package.package import golden_input, load_package, verify_package
 from lunglens.study.config import load_config
 from lunglens.study.folder import load_study
 from lunglens.study.folds import FoldSettings, parts_of, read_folds, write_folds
 from lunglens.train import StudyDataset, crossval_classifier, export_run, fit_classifier, measure_package
+from lunglens.train.crossval.average import average_runs
+from lunglens.train.crossval.run_folder import FoldsFailedError
 from tests.support.published import text
 from tests.support.runs import run_here
 from tests.support.study_folder import study_folder
@@ -252,6 +254,53 @@ def test_an_ensemble_answers_with_the_mean_of_its_members(study: Path, crossed: 
     assert not (tmp_path / "None" / "weights.safetensors").exists()
     # The films of the folds choose the opacity's threshold, never the external ones.
     assert "out of fold" in ensemble.provenance["opacity"]["measured"]
+
+
+def test_runs_are_averaged_fold_by_fold(study: Path, crossed: Path, tmp_path: Path) -> None:
+    from lunglens.train.classifier import load_trained
+
+    other = CONFIG.model_copy(update={"hard_negatives": 4.0, "opacity_loss": 1.0})
+    runs = [crossed, tmp_path / "other"]
+    crossval_classifier(load_study(study), other, runs[1], run_here, CONSOLE)
+    out = tmp_path / "mean"
+    metrics = average_runs(runs, out, run_here, CONSOLE)
+    assert average_runs(runs, out, run_here, CONSOLE) == metrics
+    for fold in ("0", "1"):
+        one, two, mean = (
+            dict(load_trained(CONFIG, run / "folds" / fold).classifier.named_parameters()) for run in (*runs, out)
+        )
+        assert all(torch.allclose(mean[name], (one[name] + two[name]) / 2, atol=1e-6) for name in mean)
+        assert any(not torch.equal(one[name], two[name]) for name in mean)
+    assert set(probabilities(out).index) == set(probabilities(crossed).index)
+
+    export_run(out, tmp_path / "package", ensemble=True)
+    record = load_package(tmp_path / "package", "classification").record
+    assert (record.origin.members, record.origin.averaged) == (2, 2)
+    assert [config["hard_negatives"] for config in record.provenance["averaged"]] == [1.0, 4.0]
+    assert "the mean of 2 trainings'" in (tmp_path / "package" / "README.md").read_text()
+    with pytest.raises(OutputError, match="another model"):
+        crossval_classifier(load_study(study), CONFIG, out, run_here, CONSOLE)
+    with pytest.raises(OutputError, match="another config, averaged"):
+        average_runs(runs[::-1], out, run_here, CONSOLE)
+
+
+def test_runs_that_do_not_go_together_are_not_averaged(
+    study: Path, crossed: Path, fitted: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match="is one run"):
+        average_runs([crossed], tmp_path / "mean", run_here, CONSOLE)
+    with pytest.raises(DataError, match="another folds"):
+        average_runs([crossed, fitted], tmp_path / "mean", run_here, CONSOLE)
+    other = shutil.copytree(crossed, tmp_path / "other")
+    films = pd.read_csv(other / "films.csv", dtype=str)
+    films.assign(fold=films["fold"].replace({"0": "1", "1": "0"})).to_csv(other / "films.csv", index=False)
+    with pytest.raises(DataError, match="folded otherwise"):
+        average_runs([crossed, other], tmp_path / "mean", run_here, CONSOLE)
+    assert not (tmp_path / "mean").exists()
+    simpler = CONFIG.model_copy(update={"opacity_loss": 0.0})
+    crossval_classifier(load_study(study), simpler, tmp_path / "simpler", run_here, CONSOLE)
+    with pytest.raises(FoldsFailedError, match="not of one shape"):
+        average_runs([crossed, tmp_path / "simpler"], tmp_path / "mean", run_here, CONSOLE)
 
 
 def test_a_training_begins_with_the_weights_of_a_package_and_is_taught_by_another_run(

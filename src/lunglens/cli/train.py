@@ -69,6 +69,20 @@ def export(
     typer.echo(f"analyze films with --classifier {readable(out)}; its card is {readable(out / 'README.md')}")
 
 
+@app.command()
+def average(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Finished runs of one network on the same folds and seed.")
+    ],
+    out: Out,
+    jobs: Jobs = 1,
+) -> None:
+    """One run of several: each fold's network has the mean of their weights, in the time of one."""
+    from lunglens.train.crossval.average import average_runs
+
+    _say(average_runs(runs, out, runner(jobs, None, 1), console()), "", out)
+
+
 @train_app.command("lungs")
 def train_lungs(data: Data, out: Out, config: ConfigFile = None, changes: Changes = None, seed: Seed = None) -> None:
     """Train the lung UNet on the configuration's data sets, measure it on held-out patients, export it."""

@@ -57,6 +57,8 @@ class ClassifierRun(_Run):
     cut: the films are cut to the lungs. unseen: the study that every fold's model was tested on besides.
     parameters, gflops, cpu_ms (of one film): known once the run is finished. draws, train_seconds: films drawn and time
     spent to train one fold, their mean; known of runs of a sweep. postprocess: by which the films' masks were made.
+    averaged: of a run that `lunglens average` made, the configurations of those it is the mean of; `config` is the
+    first's.
     """
 
     kind: Literal["classifier"]
@@ -70,6 +72,7 @@ class ClassifierRun(_Run):
     train_seconds: float | None = None
     unseen: StudyName | None = None
     postprocess: Postprocess = Postprocess()
+    averaged: list[dict[str, Any]] = Field([])
 
     @property
     def is_finished(self) -> bool:

@@ -195,11 +195,22 @@ def loggers(folder: Path, start: str) -> list[Logger]:
 
 def load_kept(module: L.LightningModule, folder: Path, settings: Optimization) -> None:
     """Load the weights that a training in `folder` keeps: those of the best validation epoch, or of the last."""
-    kept = folder / "checkpoints" / ("best.ckpt" if settings.keep == "best" else "last.ckpt")
+    kept = _kept(folder, settings)
     try:
         module.load_state_dict(_checkpoint_of(kept)["state_dict"])
     except (KeyError, RuntimeError) as error:
         raise DataError(f"{kept}: holds another network's weights; choose another --out") from error
+
+
+def keep(module: L.LightningModule, folder: Path, settings: Optimization) -> None:
+    """Write a module's weights as those that a training in `folder` has kept."""
+    kept = _kept(folder, settings)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(kept, partial(torch.save, {"state_dict": module.state_dict()}))
+
+
+def _kept(folder: Path, settings: Optimization) -> Path:
+    return folder / "checkpoints" / ("best.ckpt" if settings.keep == "best" else "last.ckpt")
 
 
 def lighten(folder: Path) -> None:

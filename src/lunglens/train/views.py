@@ -55,10 +55,7 @@ def write_views(study: Study, image_ids: Sequence[str], view: View, out: Path) -
 
 
 def share_views(study: Study, image_ids: Sequence[str], view: View, store: Path, out: Path) -> None:
-    """As `write_views`, but runs with equal views share them: written once into `store`, linked from there into `out`.
-
-    A file is copied where the disk takes no links.
-    """
+    """As `write_views`, but runs with equal views share them: written once into `store` and linked into `out`."""
     key = _key(study, image_ids, view)
     if (out / _STAMP).exists() and (out / _STAMP).read_text() == key:
         return
@@ -67,12 +64,17 @@ def share_views(study: Study, image_ids: Sequence[str], view: View, store: Path,
     out.mkdir(parents=True, exist_ok=True)
     with FileLock(shared / ".lock"):
         write_views(study, image_ids, view, shared)
+    link_views(shared, out)
+
+
+def link_views(folder: Path, out: Path) -> None:
+    """Give `out` the views that `folder` has: as links, or copied where the disk takes none."""
     for name in ("images.npy", "masks.npy", _STAMP):
         (out / name).unlink(missing_ok=True)
         try:
-            os.link(shared / name, out / name)
+            os.link(folder / name, out / name)
         except OSError:
-            shutil.copyfile(shared / name, out / name)
+            shutil.copyfile(folder / name, out / name)
 
 
 def view_of(film_path: Path, mask_path: Path, view: View) -> tuple[Floats, Mask]:

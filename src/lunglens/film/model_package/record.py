@@ -271,11 +271,15 @@ class _Measured(_Part):
 
 
 class _Origin(_Part):
-    """Where the weights come from: what they began with, the study they were trained on, how many models they are."""
+    """Where the weights come from: what they began with, the study they were trained on, how many models they are.
+
+    averaged: of how many trainings each model's weights are the mean; None: of one.
+    """
 
     pretrained: str | None = None
     data: dict[str, Any] = {}
     members: Annotated[int, Field(ge=1)] | None = None
+    averaged: Annotated[int, Field(ge=2)] | None = None
 
 
 P = TypeVar("P", bound=Parameters, default=Any)

@@ -160,25 +160,37 @@ def run_fold(folder: Path, run: str, fold: str, config: dict[str, Any], study: s
     choose the weights to keep, are predicted in its stead.
     """
     settings = ClassifierConfig.model_validate(config)
-    table = pd.read_csv(Path(run) / FILMS, dtype=str, keep_default_na=False)
-    classes = _classes(Path(run))
-    outputs = outputs_of(classes)
-    number = table["class"].map(classes.index)
-    table["target"] = (number == 0).astype(float) if outputs == 1 else number.astype(float)
-    table["part"] = parts_of(table, fold, settings.optimization.seed)
-    views = read_views(Path(run))
+    table, views, outputs = (
+        films_of_fold(Path(run), fold, settings),
+        read_views(Path(run)),
+        outputs_of(_classes(Path(run))),
+    )
     assert_no_copies(table, views.images)
+    model = train_model(table, views, settings, folder, outputs)
+    write_answers(model, table, views, folder, _classes(Path(run)))
+    return {str(part): int(n) for part, n in table["part"].value_counts().sort_index().items()}
+
+
+def films_of_fold(run: Path, fold: str, config: ClassifierConfig) -> pd.DataFrame:
+    """The films of a run, in the order of its views, with `part` and `target`, as `train_classifier` takes them."""
+    table, classes = pd.read_csv(run / FILMS, dtype=str, keep_default_na=False), _classes(run)
+    number = table["class"].map(classes.index)
+    table["target"] = (number == 0).astype(float) if outputs_of(classes) == 1 else number.astype(float)
+    table["part"] = parts_of(table, fold, config.optimization.seed)
     for column in {"opacity", "taught"} & set(table):
         table[column] = pd.to_numeric(table[column])
-    model = train_model(table, views, settings, folder, outputs)
+    return table
+
+
+def write_answers(model: Model, table: pd.DataFrame, views: Views, folder: Path, classes: list[str]) -> None:
+    """What a fold's model answers for its validation films and those tested, into the fold's folder."""
     tested, validated = table["part"] == "test", table["part"] == VALIDATION
     if validated.any():
         save_csv(_predicted(model, views, table, validated, classes), folder / VALIDATED)
-    if fold == VALIDATION:
-        table.loc[validated, "fold"] = VALIDATION
+    if folder.name == VALIDATION:
+        table = table.assign(fold=table["fold"].mask(validated, VALIDATION))
         tested |= validated
     save_csv(_predicted(model, views, table, tested, classes), folder / PREDICTIONS)
-    return {str(part): int(n) for part, n in table["part"].value_counts().sort_index().items()}
 
 
 def _predicted(model: Model, views: Views, table: pd.DataFrame, chosen: pd.Series, classes: list[str]) -> pd.DataFrame:
