@@ -16,6 +16,7 @@ import pydicom
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pynetdicom import AE
 
 from lunglens.film.analyzer import Analyzer
 from lunglens.film.dicom import DICOM_FILES
@@ -433,6 +434,22 @@ def test_senders_that_break_the_rules_end_only_their_own_association(
         assert store(running.port, sent) == 0
         wait_until(lambda: receiver.films() == {"FILM0": ALL})
         assert running.is_ready
+
+
+def test_a_film_that_breaks_off_is_told_from_a_sender_who_asks_for_what_is_not_taken(
+    film: Path, stub: Analyzer, tmp_path: Path, said: pytest.LogCaptureFixture
+) -> None:
+    with node(tmp_path, free_port(), stub) as running:
+        scanner = AE(ae_title="SCANNER")
+        scanner.add_requested_context(pydicom.uid.CTImageStorage)
+        scanner.associate("127.0.0.1", running.port, ae_title="LUNGLENS")
+        wait_until(lambda: "nothing that is asked for is taken here, from SCANNER" in said.text)
+        association = associate(running.port, small_film(film).SOPClassUID)
+        association.dul.socket.socket.sendall(fragment(3, command(**STORE, **WITH)) + fragment(0, bytes(5000)))
+        time.sleep(0.3)
+        association.abort()
+        wait_until(lambda: "a film has not come to its end, from MODALITY" in said.text)
+        assert "come to its end, from SCANNER" not in said.text
 
 
 def test_a_sender_that_stops_in_the_middle_is_left(film: Path, stub: Analyzer, tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ _MOST_PDU_BYTES = 1024**2  # 64 times what we ask for
 _MOST_ASSOCIATIONS = 16
 _MOST_CONNECTIONS = 64  # with those that have asked for nothing yet
 _MOST_COMMAND_BYTES = 1024**2  # what is no film is held in memory
+_ABORT_BYTES = 10  # PS3.8 9.3.8
 _MOST_UNANSWERED = 16  # requests of one association
 _LOOK_EVERY_BYTES = 16 * 1024**2
 
@@ -96,6 +97,7 @@ class Receiver:
         entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = settings.timeout_s
         handlers: list[Any] = [
             (evt.EVT_REQUESTED, self._requested),
+            (evt.EVT_ACCEPTED, self._accepted),
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_N_EVENT_REPORT, self._reported),
             (evt.EVT_CONN_OPEN, self._opened),
@@ -139,6 +141,11 @@ class Receiver:
         kinds |= set(_TAKEN) if not self.settings.allowed or title in self.settings.allowed else set()
         acceptor = event.assoc.acceptor
         acceptor.supported_contexts = [one for one in acceptor.supported_contexts if one.abstract_syntax in kinds]
+
+    def _accepted(self, event: Any) -> None:
+        self._coming.pop(event.assoc, None)  # so far it was the request, and no film
+        if not event.assoc.accepted_contexts:
+            log.warning("nothing that is asked for is taken here, from %s at %s", *_names(event.assoc))
 
     def _reported(self, event: Any) -> tuple[int, None]:
         return heard(event, self.settings.asked(event.assoc.requestor.ae_title), self.uncommitted)
@@ -204,7 +211,7 @@ class Receiver:
 
     def _closed(self, event: Any) -> None:
         size = self._coming.pop(event.assoc, 0)
-        if size and event.assoc.is_established and event.assoc not in self._broken_off:
+        if size > _ABORT_BYTES and event.assoc.is_established and event.assoc not in self._broken_off:
             log.warning("a film has not come to its end, from %s at %s, %d bytes", *_names(event.assoc), size)
 
     def _rejected(self, event: Any) -> None:
