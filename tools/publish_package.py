@@ -1,4 +1,4 @@
-"""Copy what a package of a held-out twin says of itself into results/: coverage, false alarms, purposes, opacity.
+"""Copy what a package of a held-out twin says of itself into results/: what it is worth, false alarms, purposes.
 
 python tools/publish_package.py TWIN --out results/held-out-package.json
 """
@@ -17,7 +17,8 @@ def main() -> None:
     arguments = parser.parse_args()
     said = load_package(arguments.package, "classification").description
     told = {name: said["provenance"].get(name) for name in ("date", "coverage", "false_alarms", "purposes", "opacity")}
-    write_json(arguments.out, told | {"study": said["origin"]["data"], "answer": said["parameters"]["answer"]})
+    told |= {"study": said["origin"]["data"], "answer": said["parameters"]["answer"]}
+    write_json(arguments.out, told | {"measured": said["measured"]["rows"]})
 
 
 if __name__ == "__main__":
