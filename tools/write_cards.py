@@ -575,7 +575,7 @@ def write_classifier_card() -> None:
 
 {config["backbone"]} (timm) from ImageNet's weights at {view["input_size"]}x{view["input_size"]}: the film at {view["film_size"]} px, so that films are more alike in sharpness, cut to the whole
 lung and its box, intensities replaced by their rank inside the lung. Features are averaged inside the lung alone: no evidence, and no heat, comes from outside. Two answers: COVID-19, and
-any opacity. The mean answer of {package["origin"]["members"]} networks, each trained on all patients but those of its fold, {package["origin"]["averaged"]} times: with usual and with heavier changes of appearance; its weights are the mean of both trainings'
+any opacity. The mean answer of {package["origin"]["members"]} networks, each trained {package["origin"]["averaged"]} times on all patients but those of its fold, with usual and with heavier changes of appearance; its weights are the mean of both trainings'
 (batch normalisation relearned), stored as float16. {optimization["epochs"]} epochs of {config["images_per_epoch"]} draws each, seed {optimization["seed"]}, moving average of the weights. Trained {trained["date"]} **on every source**; study
 `{package["origin"]["data"]["fingerprint"][:16]}`. Commands: `lunglens curate --config shipped`, `folds --folds 3`, `crossval classifier --config shipped` and `--config shipped-appearance`, `average`, `export --ensemble`, `tools/halve_package.py`. Threshold {answer["threshold"]} (where sensitivity + specificity is largest on
 patients out of fold). The paper's network, HRNet, is `--classifier hrnet`; its card lies beside this one.
