@@ -41,6 +41,7 @@ ELSEWHERE = {
     "report|explain|compare runs": "study/test_results.py",
     "crossval|export|.* my-model": "test_tutorial.py",
     "audit": "train/test_audit.py",
+    "average": "train/test_fit_and_export.py",
     "sweep": "train/test_sweep.py",
     "train|evaluate": "train/test_lungs_and_gate.py",
     ".* --ray": "jobs/test_ray.py",
