@@ -296,6 +296,9 @@ def test_runs_that_do_not_go_together_are_not_averaged(
     films.assign(fold=films["fold"].replace({"0": "1", "1": "0"})).to_csv(other / "films.csv", index=False)
     with pytest.raises(DataError, match="folded otherwise"):
         average_runs([crossed, other], tmp_path / "mean", run_here, CONSOLE)
+    (other / "images.npy").unlink()
+    with pytest.raises(DataError, match="views of its films are gone"):
+        average_runs([other, crossed], tmp_path / "mean", run_here, CONSOLE)
     assert not (tmp_path / "mean").exists()
     simpler = CONFIG.model_copy(update={"opacity_loss": 0.0})
     crossval_classifier(load_study(study), simpler, tmp_path / "simpler", run_here, CONSOLE)

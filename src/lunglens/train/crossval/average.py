@@ -66,11 +66,13 @@ def _one_of(runs: Sequence[Path]) -> ClassifierRun:
     """What the runs have in common, as the first says it.
 
     Raises:
-        DataError: there is one run alone, or they are not of the same films, folds and seed.
+        DataError: there is one run alone, they are not of the same films, folds and seed, or the views are gone.
     """
     first, *others = [read_classifier_run(run) for run in runs]
     if not others:
         raise DataError(f"{runs[0]}: is one run; give those it is to be averaged with too")
+    if not (runs[0] / "images.npy").is_file():
+        raise DataError(f"{runs[0]}: the views of its films are gone; start the same crossval again")
     folded = _folded(runs[0])
     for run, other in zip(runs[1:], others, strict=True):
         for name in ("study", "classes", "folds", "seed"):
