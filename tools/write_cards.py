@@ -630,8 +630,8 @@ correlation with the scores is {interval(zones, "correlation")} (of the usual zo
 ## Limits
 Prospective AUCs of such models are 0.70 to 0.90 where their authors reported above 0.95 (Sun et al. 2022, DeGrave et al.
 2021). Expect less on your films. Labels are of collections and text mining, not of uniform PCR. Bedside films, tubes and
-sickness differ between the classes; the cut, the low resolution and the rank equalisation remove only some of that. Which settings ship was chosen among others by the three pairs above (`results/arms.json`), so that
-these flatter by a little.
+sickness differ between the classes; the cut, the low resolution and the rank equalisation remove only some of that. Which settings ship was chosen among others by the three pairs above (`results/arms.json`, `results/averaged.json`) and after a
+look at OpenIST's false alarms, so that these flatter by a little.
 """)
 
 
