@@ -54,21 +54,21 @@ def average_runs(runs: Sequence[Path], out: Path, runner: Runner, console: Conso
         FoldsFailedError: some folds failed.
         OutputError: the folder holds another run.
     """
-    first = _one_of(runs)
+    abouts = _that_go_together(runs)
     out.mkdir(parents=True, exist_ok=True)
     with FileLock(out / ".begin.lock"):
-        run = _begin(first, runs, out)
+        run = _begin(abouts, runs, out)
     run_folds(_jobs_of(run, runs, out), runner, console)
     return finish(run, gather(out, run.folds), out)
 
 
-def _one_of(runs: Sequence[Path]) -> ClassifierRun:
-    """What the runs have in common, as the first says it.
+def _that_go_together(runs: Sequence[Path]) -> list[ClassifierRun]:
+    """What the runs say of themselves.
 
     Raises:
         DataError: there is one run alone, they are not of the same films, folds and seed, or the views are gone.
     """
-    first, *others = [read_classifier_run(run) for run in runs]
+    first, *others = abouts = [read_classifier_run(run) for run in runs]
     if not others:
         raise DataError(f"{runs[0]}: is one run; give those it is to be averaged with too")
     if not (runs[0] / "images.npy").is_file():
@@ -80,18 +80,17 @@ def _one_of(runs: Sequence[Path]) -> ClassifierRun:
                 raise DataError(f"{run}: is a run of another {name} than {runs[0]}; only those of the same go together")
         if not _folded(run).equals(folded):
             raise DataError(f"{run}: its films are folded otherwise than those of {runs[0]}: some would test and train")
-    return first
+    return abouts
 
 
 def _folded(run: Path) -> pd.DataFrame:
     return pd.read_csv(run / FILMS, dtype=str, usecols=["image_id", "fold"])
 
 
-def _begin(first: ClassifierRun, runs: Sequence[Path], out: Path) -> ClassifierRun:
+def _begin(abouts: Sequence[ClassifierRun], runs: Sequence[Path], out: Path) -> ClassifierRun:
     """Make the run folder with `run.json`, the films and their views, or go on with the same."""
-    abouts = [read_classifier_run(run) for run in runs]
-    content = {name: value for name, value in first.to_json().items() if name in _KEPT}
-    content |= {"model": f"mean of {len(runs)} x {first.model}", "averaged": [about.config for about in abouts]}
+    content = {name: value for name, value in abouts[0].to_json().items() if name in _KEPT}
+    content |= {"model": f"mean of {len(runs)} x {abouts[0].model}", "averaged": [about.config for about in abouts]}
     for name in ("draws", "train_seconds"):
         known = [getattr(about, name) for about in abouts]
         content[name] = None if None in known else sum(known)
